@@ -1,0 +1,83 @@
+# make            build/cyclegan
+# make test       installs the Debian packages that are missing, builds, runs the tests
+# make lint       compiler warnings as errors, cppcheck, the include table
+# make bench      times training and translation, beside PyTorch where there is one
+# make install    PREFIX=/usr/local
+# Variables: CC, CFLAGS, SANITIZE=address,undefined (builds into build/sanitize), WERROR=1
+CC ?= cc
+PREFIX ?= /usr/local
+CFLAGS ?= -O2 -g
+BUILD := build$(if $(SANITIZE),/sanitize)
+WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
+SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L $(CFLAGS) $(WARNINGS) $(SANITIZER) -fopenmp -Isrc -MMD -MP
+LDLIBS := -ldnnl -lyaml -ljansson -lpng -ljpeg -lm -lpthread
+
+# Kernels under src/nn/cpu/kernels are built once for each instruction set; the backend chooses when it starts.
+# -ffp-contract=fast gives multiply-adds, -fno-math-errno vector square roots; never -ffast-math: NaN checks would stop.
+KERNEL_CFLAGS := -O3 -ffp-contract=fast -fno-math-errno
+ISAS := base $(if $(filter x86_64,$(shell uname -m)),v3 v4)
+ISA_base :=
+ISA_v3 := -march=x86-64-v3
+ISA_v4 := -march=x86-64-v4 -mprefer-vector-width=512
+
+SOURCES := $(sort $(shell find src -name '*.c' -not -path 'src/nn/cpu/kernels/*' -not -path 'src/nn/cuda/*'))
+KERNELS := $(sort $(wildcard src/nn/cpu/kernels/*.c))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(foreach isa,$(ISAS),$(KERNELS:%.c=$(BUILD)/%.$(isa).o))
+LIBRARY := $(BUILD)/libcyclegan.a
+MAIN := $(BUILD)/src/cli/main.o
+TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(shell find tests -name 'test_*.c')))
+
+all: $(BUILD)/cyclegan
+
+$(BUILD)/cyclegan: $(MAIN) $(LIBRARY)
+	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LDLIBS)
+
+$(LIBRARY): $(filter-out $(MAIN),$(OBJECTS))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+define kernel_rule
+$(BUILD)/src/nn/cpu/kernels/%.$(1).o: src/nn/cpu/kernels/%.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_CFLAGS) $$(KERNEL_CFLAGS) $$(ISA_$(1)) -DCPU_ISA=$(1) -c -o $$@ $$<
+endef
+$(foreach isa,$(ISAS),$(eval $(call kernel_rule,$(isa))))
+
+$(BUILD)/tests/%: tests/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(LIBRARY) $(LDLIBS)
+
+packages:
+	@tools/packages.sh
+
+# Packages first, in a make of its own: what is found after them may differ.
+test: packages
+	@$(MAKE) --no-print-directory all tests
+	@tests/run.sh $(TESTS)
+
+tests: $(TESTS)
+
+$(BUILD)/bench/%: bench/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDLIBS)
+
+bench: $(BUILD)/bench/bench
+	@bench/compare.py $<
+
+lint:
+	@tools/lint.sh
+
+install: all
+	install -D -m 755 $(BUILD)/cyclegan $(DESTDIR)$(PREFIX)/bin/cyclegan
+
+clean:
+	rm -rf build
+
+
+.PHONY: all packages test tests bench lint install clean
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

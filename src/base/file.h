@@ -1,0 +1,42 @@
+/* Files: atomic writes, folders, whole-file reads.
+ *
+ *     file_writer *w;
+ *     TRY(file_writer_create("run/checkpoints/latest.safetensors", &w, err));
+ *     file_write(w, bytes, size);           errors are kept until the commit
+ *     TRY(file_writer_commit(w, err));      fsync, rename, fsync of the folder; or nothing happened
+ *
+ * A crash, a full disk or a kill at any moment leaves the previous file whole.
+ */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+typedef struct file_writer file_writer;
+
+/* Opens a temporary file beside `path` (".NAME.XXXXXX.part"), creating no folders. Ends with commit or abort. */
+status file_writer_create(const char *path, file_writer **out, error *err);
+/* Buffered. A failure is remembered and reported by the commit. */
+void file_write(file_writer *w, const void *bytes, size_t size);
+/* Makes the file appear under its name. Always frees `w`; on failure the temporary is removed. */
+status file_writer_commit(file_writer *w, error *err);
+/* Removes the temporary and frees `w`, which may be NULL. */
+void file_writer_abort(file_writer *w);
+
+/* The whole file in one atomic write. */
+status file_write_all(const char *path, const void *bytes, size_t size, error *err);
+/* Reads a whole file of at most `limit` bytes; *out has a NUL after its end and is freed with free(). */
+status file_read_all(const char *path, size_t limit, char **out, size_t *size, error *err);
+
+/* mkdir -p. */
+status file_make_folders(const char *path, error *err);
+/* The folder part of `path` created as by file_make_folders. */
+status file_make_parent(const char *path, error *err);
+bool file_exists(const char *path);
+bool file_is_folder(const char *path);
+
+#endif

@@ -1,0 +1,23 @@
+/* The commands. Each reads its words, works, and returns a status with one line in `err`; main.c turns that into a
+ * message and an exit status.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <signal.h>
+
+#include "base/log.h"
+#include "base/status.h"
+
+typedef struct cli_context {
+    log_sink *log;                     /* to stderr; a command sets `quiet` */
+    const volatile sig_atomic_t *stop; /* the signal that asks to end, or 0 */
+} cli_context;
+
+/* words: what follows the command's name. */
+typedef status (*cli_command)(const cli_context *context, int count, char *const *words, error *err);
+
+status cli_train(const cli_context *context, int count, char *const *words, error *err);
+status cli_translate(const cli_context *context, int count, char *const *words, error *err);
+
+#endif

@@ -1,0 +1,83 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/arguments.h"
+#include "cli/cli.h"
+#include "gan/train.h"
+
+enum { MAX_THREADS = 1024 };
+
+static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
+
+static const argument_option options[] = {
+    {.name = "set", .value = "KEY=VALUE", .repeated = true,
+     .help = "set a field of the config, after the file; may be repeated"},
+    {.name = "resume", .help = "go on with the run from its last checkpoint"},
+    {.name = "device", .value = "auto|cpu|cuda", .choices = devices, .help = "where to compute (auto)"},
+    {.name = "threads", .value = "N", .help = "threads of the CPU; 0: all cores (0)"},
+    {.name = "out", .value = "DIR", .help = "the run's folder (output.folder/name of the config)"},
+    {.name = "profile", .help = "print where the time went"},
+    {.name = "quiet", .help = "say nothing but warnings and errors"},
+    {.name = "help-markdown", .ends = true, .help = "print the config's fields as a Markdown table"},
+};
+
+static const argument_table table = {
+    .command = "train",
+    .summary = "Trains a CycleGAN on two folders of pictures that a config file names.",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+    .positional = "CONFIG.yaml",
+    .positional_help = "the config; its fields are listed below",
+    .minimum = 1,
+    .maximum = 1,
+};
+
+static status print_help(bool markdown, error *err)
+{
+    text out = {0};
+    if (!markdown) {
+        arguments_help(&table, &out);
+        text_add(&out, "\nFields of the config:\n\n");
+    }
+    gan_train_help(markdown, &out);
+    bool failed = out.failed;
+    if (!failed) fputs(text_get(&out), stdout);
+    text_free(&out);
+    return failed ? error_no_memory(err, "the help", 0) : STATUS_OK;
+}
+
+static status train(const cli_context *context, const argument_list *given, error *err)
+{
+    gan_train_request request = {.config_path = given->positional[0],
+                                 .resume = arguments_has(given, "resume"),
+                                 .out = arguments_value(given, "out"),
+                                 .profile = arguments_has(given, "profile"),
+                                 .stop = context->stop};
+    TRY(arguments_integer(given, "threads", 0, MAX_THREADS, 0, &request.threads, err));
+    const char *device = arguments_value(given, "device");
+    if (device && strcmp(device, "cuda") == 0)
+        return error_set(err, STATUS_FAILED, "train: --device cuda: this build has no CUDA backend");
+    const char **settings;
+    TRY(arguments_values(given, "set", &settings, &request.setting_count, err));
+    request.settings = settings;
+    context->log->quiet = arguments_has(given, "quiet");
+    status result = gan_train(&request, context->log, err);
+    free(settings);
+    return result;
+}
+
+status cli_train(const cli_context *context, int count, char *const *words, error *err)
+{
+    argument_list given;
+    TRY(arguments_parse(&table, count, words, &given, err));
+    status result;
+    if (arguments_has(&given, "help"))
+        result = print_help(false, err);
+    else if (arguments_has(&given, "help-markdown"))
+        result = print_help(true, err);
+    else
+        result = train(context, &given, err);
+    arguments_free(&given);
+    return result;
+}

@@ -1,0 +1,87 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/arguments.h"
+#include "cli/cli.h"
+#include "translate/folder.h"
+#include "translate/translator.h"
+
+enum { MAX_THREADS = 1024 };
+
+static const char *const formats[] = {"png", "jpeg", NULL};
+
+static const argument_option options[] = {
+    {.name = "model", .value = "FILE", .required = true,
+     .help = "a generator or a whole training state (.safetensors)"},
+    {.name = "out", .letter = 'o', .value = "DIR", .required = true, .help = "folder for the results"},
+    {.name = "to", .value = "a|b|NAME", .help = "the domain to translate to; a training state needs it"},
+    {.name = "format", .value = "png|jpeg", .choices = formats, .help = "of the results (that of each input)"},
+    {.name = "quality", .value = "N", .help = "of JPEG, 1 to 100 (95)"},
+    {.name = "overwrite", .help = "replace pictures that exist"},
+    {.name = "threads", .value = "N", .help = "threads of the CPU; 0: all cores (0)"},
+    {.name = "quiet", .help = "say nothing but warnings and errors"},
+};
+
+static const argument_table table = {
+    .command = "translate",
+    .summary = "Translates pictures with a trained generator: one file for each input, under the same relative path "
+               "and name, of the input's own size.",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+    .positional = "INPUT",
+    .positional_help = "files, or folders with all that lies below them",
+    .minimum = 1,
+    .maximum = SIZE_MAX,
+};
+
+static status print_help(error *err)
+{
+    text out = {0};
+    arguments_help(&table, &out);
+    bool failed = out.failed;
+    if (!failed) fputs(text_get(&out), stdout);
+    text_free(&out);
+    return failed ? error_no_memory(err, "the help", 0) : STATUS_OK;
+}
+
+static status translate_with(const cli_context *context, const translate_request *request, nn_backend *backend,
+                             const char *model, const char *to, error *err)
+{
+    translator *t;
+    TRY(translator_create(backend, model, to, &t, err));
+    const char *from = translator_from(t);
+    if (from) log_info(context->log, "%s: %s to %s", model, from, translator_to(t));
+    status result = translate_folder(t, request, context->log, NULL, err);
+    translator_destroy(t);
+    return result;
+}
+
+static status translate(const cli_context *context, const argument_list *given, error *err)
+{
+    int threads;
+    translate_request request = {.inputs = given->positional,
+                                 .input_count = given->positional_count,
+                                 .output = arguments_value(given, "out"),
+                                 .overwrite = arguments_has(given, "overwrite"),
+                                 .stop = context->stop};
+    TRY(arguments_integer(given, "threads", 0, MAX_THREADS, 0, &threads, err));
+    TRY(arguments_integer(given, "quality", 1, 100, 0, &request.quality, err));
+    const char *format = arguments_value(given, "format");
+    if (format) request.format = strcmp(format, "png") == 0 ? TRANSLATE_PNG : TRANSLATE_JPEG;
+    context->log->quiet = arguments_has(given, "quiet");
+    nn_backend *backend;
+    TRY(nn_cpu_create(threads, &backend, err));
+    status result = translate_with(context, &request, backend, arguments_value(given, "model"),
+                                   arguments_value(given, "to"), err);
+    nn_backend_destroy(backend);
+    return result;
+}
+
+status cli_translate(const cli_context *context, int count, char *const *words, error *err)
+{
+    argument_list given;
+    TRY(arguments_parse(&table, count, words, &given, err));
+    status result = arguments_has(&given, "help") ? print_help(err) : translate(context, &given, err);
+    arguments_free(&given);
+    return result;
+}

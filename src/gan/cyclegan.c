@@ -1,0 +1,181 @@
+#include "gan/cyclegan.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "gan/internal.h"
+#include "models/initialise.h"
+
+const char *const gan_loss_names[GAN_LOSSES] = {"gan_a",      "gan_b",      "cycle_a", "cycle_b", "identity_a",
+                                                "identity_b", "d_a",        "d_b",     "tv_a",    "tv_b"};
+
+/* The graphs first: building them is what fills the parameter sets, which compiling needs allocated. */
+static status build(gan *g, nn_graph *const graphs[4], error *err)
+{
+    gan_build_generator_step(g, graphs[0]);
+    gan_build_discriminator_step(g, graphs[1]);
+    gan_build_sampler(g, graphs[2], 0);
+    gan_build_sampler(g, graphs[3], 1);
+    for (int i = 0; i < 4; i++) TRY(nn_graph_status(graphs[i], err));
+    return STATUS_OK;
+}
+
+static status allocate(gan *g, error *err)
+{
+    unsigned averaged = g->options.ema > 0 ? NN_AVERAGED : 0;
+    size_t batch = nn_count(gan_batch_shape(g));
+    TRY(nn_parameters_allocate(g->generators, g->backend, NN_TRAINED | averaged, err));
+    TRY(nn_parameters_allocate(g->discriminators, g->backend, NN_TRAINED, err));
+    for (int i = 0; i < 2; i++) {
+        TRY(nn_block_allocate(&g->pools[i], g->backend, batch / g->size.batch * gan_pool_places(g), err));
+        TRY(nn_block_allocate(&g->judged[i], g->backend, batch, err));
+    }
+    TRY(model_initialise(g->generators, g->seed, 0, err));
+    return model_initialise(g->discriminators, g->seed, g->generators->count, err);
+}
+
+static status compile(gan *g, nn_graph *const graphs[4], const nn_program_options *planning, error *err)
+{
+    nn_program **programs[4] = {&g->g_program, &g->d_program, &g->sampler.program[0], &g->sampler.program[1]};
+    for (int i = 0; i < 4; i++) TRY(nn_program_create(graphs[i], g->backend, planning, programs[i], err));
+    nn_program *all[4] = {g->g_program, g->d_program, g->sampler.program[0], g->sampler.program[1]};
+    return nn_arena_bind(&g->arena, g->backend, all, 4, err);
+}
+
+static status assemble(gan *g, const nn_program_options *planning, error *err)
+{
+    nn_graph *graphs[4] = {nn_graph_create(), nn_graph_create(), nn_graph_create(), nn_graph_create()};
+    status result = STATUS_OK;
+    if (graphs[0] && graphs[1] && graphs[2] && graphs[3]) {
+        TRY_OR(done, build(g, graphs, err));
+        TRY_OR(done, allocate(g, err));
+        TRY_OR(done, compile(g, graphs, planning, err));
+    } else {
+        result = error_no_memory(err, "the graphs of a step", 4096);
+    }
+done:
+    for (int i = 0; i < 4; i++) nn_graph_destroy(graphs[i]);
+    return result;
+}
+
+status gan_create(const gan_options *options, gan_size size, nn_backend *backend, uint64_t seed,
+                  const nn_program_options *planning, gan **out, error *err)
+{
+    *out = NULL;
+    gan *g = calloc(1, sizeof *g);
+    if (!g) return error_no_memory(err, "a CycleGAN", sizeof *g);
+    g->options = *options;
+    g->size = size;
+    g->backend = backend;
+    g->seed = seed;
+    g->generator = (model_generator_options){.kind = (model_generator_kind)options->generator,
+                                             .ngf = (size_t)options->ngf, .in_channels = 3, .out_channels = 3,
+                                             .upsample = (model_upsample)options->upsample};
+    g->discriminator = (model_discriminator_options){.kind = (model_discriminator_kind)options->discriminator,
+                                                     .ndf = (size_t)options->ndf, .in_channels = 3,
+                                                     .layers = (size_t)options->discriminator_layers};
+    g->generators = nn_parameters_create();
+    g->discriminators = nn_parameters_create();
+    g->decisions = calloc(2 * size.batch, sizeof *g->decisions);
+    status result = STATUS_OK;
+    if (!g->generators || !g->discriminators || !g->decisions)
+        result = error_no_memory(err, "a CycleGAN", 2 * size.batch * sizeof *g->decisions);
+    if (result == STATUS_OK) result = assemble(g, planning, err);
+    if (result != STATUS_OK) {
+        gan_destroy(g);
+        return result;
+    }
+    gan_fill_method(g);
+    *out = g;
+    return STATUS_OK;
+}
+
+void gan_destroy(gan *g)
+{
+    if (!g) return;
+    nn_program_destroy(g->g_program);
+    nn_program_destroy(g->d_program);
+    for (int i = 0; i < 2; i++) {
+        nn_program_destroy(g->sampler.program[i]);
+        nn_block_free(&g->pools[i]);
+        nn_block_free(&g->judged[i]);
+    }
+    nn_arena_free(&g->arena);
+    nn_parameters_destroy(g->generators);
+    nn_parameters_destroy(g->discriminators);
+    free(g->decisions);
+    free(g);
+}
+
+static void run(const gan *g, nn_program *program)
+{
+    if (g->profile)
+        nn_program_run_profiled(program, g->profile);
+    else
+        nn_program_run(program);
+}
+
+static status read_losses(const gan_handles *h, const nn_program *program, float *losses, error *err)
+{
+    float flag;
+    nn_program_read(program, h->flag, &flag);
+    for (int i = 0; i < GAN_LOSSES; i++)
+        if (h->losses[i] != NN_NONE) nn_program_read(program, h->losses[i], &losses[i]);
+    if (flag != 0) return STATUS_OK;
+    for (int i = 0; i < GAN_LOSSES; i++)
+        if (h->losses[i] != NN_NONE && !isfinite(losses[i]))
+            return error_set(err, STATUS_NOT_FINITE, "loss %s is %g", gan_loss_names[i], (double)losses[i]);
+    return error_set(err, STATUS_NOT_FINITE, "a gradient is NaN or infinite");
+}
+
+static void write_inputs(const gan *g, const gan_handles *h, nn_program *program, const gan_step_input *input)
+{
+    double t = (double)input->number + 1;
+    float rates[2] = {(float)(input->learning_rate / (1 - pow(g->options.beta1, t))),
+                      (float)(1 / sqrt(1 - pow(g->options.beta2, t)))};
+    nn_program_write(program, h->images[0], input->images[0]);
+    nn_program_write(program, h->images[1], input->images[1]);
+    nn_program_write(program, h->rates, rates);
+    if (h->ema_rate == NN_NONE) return;
+    /* A short memory at first, so that the random start is forgotten: as in TensorFlow's num_updates. */
+    double decay = fmin(g->options.ema, (1 + t) / (10 + t));
+    float rate = (float)(1 - decay);
+    nn_program_write(program, h->ema_rate, &rate);
+}
+
+status gan_step(gan *g, const gan_step_input *input, float *losses, error *err)
+{
+    for (int i = 0; i < GAN_LOSSES; i++) losses[i] = 0;
+    write_inputs(g, &g->g_handles, g->g_program, input);
+    for (int i = 0; i < 2; i++) nn_program_write(g->g_program, g->g_handles.decisions[i], input->decisions[i]);
+    run(g, g->g_program);
+    TRY(read_losses(&g->g_handles, g->g_program, losses, err));
+    write_inputs(g, &g->d_handles, g->d_program, input);
+    run(g, g->d_program);
+    return read_losses(&g->d_handles, g->d_program, losses, err);
+}
+
+status gan_sample(gan *g, int domain, const float *picture, float *translated, float *reconstructed, error *err)
+{
+    (void)err;
+    const gan_sampler *s = &g->sampler;
+    nn_program_write(s->program[domain], s->picture[domain], picture);
+    nn_program_run(s->program[domain]);
+    nn_program_read(s->program[domain], s->translated[domain], translated);
+    nn_program_read(s->program[domain], s->reconstructed[domain], reconstructed);
+    return STATUS_OK;
+}
+
+nn_parameters *gan_generators(gan *g) { return g->generators; }
+nn_parameters *gan_discriminators(gan *g) { return g->discriminators; }
+size_t gan_arena_bytes(const gan *g) { return g->arena.bytes; }
+void gan_set_profile(gan *g, nn_profile *profile) { g->profile = profile; }
+
+size_t gan_parameter_bytes(const gan *g)
+{
+    size_t floats = 0;
+    for (int slot = 0; slot < NN_SLOTS; slot++)
+        floats += g->generators->blocks[slot].count + g->discriminators->blocks[slot].count;
+    for (int i = 0; i < 2; i++) floats += g->pools[i].count + g->judged[i].count;
+    return floats * sizeof(float);
+}

@@ -1,0 +1,64 @@
+/* The inside of a gan, shared by cyclegan.c (life and steps), programs.c (graphs) and method.c (state, exports). */
+#ifndef GAN_INTERNAL_H
+#define GAN_INTERNAL_H
+
+#include "gan/cyclegan.h"
+#include "models/discriminator.h"
+#include "models/generator.h"
+
+enum { GAN_NETWORK_STATES = 2 * 2 + 2 + 2 * 4 }; /* weights, averages, two moments of each */
+
+/* Inputs and outputs of one step program. */
+typedef struct gan_handles {
+    nn_value images[2], rates, ema_rate, decisions[2];
+    nn_value losses[GAN_LOSSES]; /* NN_NONE where the program has none */
+    nn_value flag;
+} gan_handles;
+
+typedef struct gan_sampler {
+    nn_program *program[2]; /* from a, from b */
+    nn_value picture[2], translated[2], reconstructed[2];
+} gan_sampler;
+
+struct gan {
+    gan_options options;
+    gan_size size;
+    nn_backend *backend;
+    uint64_t seed;
+    model_generator_options generator;
+    model_discriminator_options discriminator;
+    nn_parameters *generators, *discriminators;
+    nn_block pools[2];  /* [0]: translations into b, [1]: into a; (pool_size, side, side, 3) */
+    nn_block judged[2]; /* what the discriminators see of them: (batch, side, side, 3) */
+    gan_handles g_handles, d_handles;
+    nn_program *g_program, *d_program;
+    gan_sampler sampler;
+    nn_arena arena;
+    float *decisions; /* 2 * batch */
+    nn_profile *profile;
+    /* method.c */
+    training_method method;
+    model_weights weights[GAN_NETWORK_STATES];
+    training_tensor tensors[2];
+    training_export exports[2];
+};
+
+static inline nn_shape gan_batch_shape(const gan *g)
+{
+    return nn_shape_of(g->size.batch, g->size.side, g->size.side, 3);
+}
+
+/* A pool of size 0 still has a place, which its decisions never use. */
+static inline size_t gan_pool_places(const gan *g)
+{
+    return g->options.pool_size ? (size_t)g->options.pool_size : 1;
+}
+
+/* Builds a graph each; parameters are added to the sets. Compile after the sets are allocated. */
+void gan_build_generator_step(gan *g, nn_graph *graph);
+void gan_build_discriminator_step(gan *g, nn_graph *graph);
+void gan_build_sampler(gan *g, nn_graph *graph, int domain);
+
+void gan_fill_method(gan *g);
+
+#endif

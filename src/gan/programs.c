@@ -1,0 +1,157 @@
+/* The graphs of a step. Losses as in the reference's cycle_gan_model.py:
+ *
+ *   generators:      gan(D_A(G_A(a)), real) + gan(D_B(G_B(b)), real)
+ *                    + lambda_cycle_a |G_B(G_A(a)) - a| + lambda_cycle_b |G_A(G_B(b)) - b|
+ *                    + lambda_identity (lambda_cycle_b |G_A(b) - b| + lambda_cycle_a |G_B(a) - a|)
+ *   discriminators:  (gan(D_A(b), real) + gan(D_A(pool(G_A(a))), fake)) / 2, and the same for D_B
+ *
+ * with |.| the mean absolute difference, and gan() the mean square to 1 or 0, or cross-entropy with logits.
+ */
+#include <stdlib.h>
+
+#include "gan/internal.h"
+
+static const char *const generator_prefix[2] = {"G_A.", "G_B."};
+static const char *const discriminator_prefix[2] = {"D_A.", "D_B."};
+/* Smooths the root of total variation at 0; far below one grey level squared. */
+static const float tv_epsilon = 1e-6f;
+
+static nn_value generate(gan *g, nn_graph *graph, int which, nn_value x, model_trainables *trained)
+{
+    return model_generator_build(graph, g->generators, generator_prefix[which], &g->generator, x, trained);
+}
+
+static nn_value judge(gan *g, nn_graph *graph, int which, nn_value x, model_trainables *trained)
+{
+    return model_discriminator_build(graph, g->discriminators, discriminator_prefix[which], &g->discriminator, x,
+                                     trained);
+}
+
+static nn_value adversarial(const gan *g, nn_graph *graph, nn_value scores, bool real)
+{
+    float target = real ? 1 : 0;
+    if (g->options.mode == GAN_VANILLA) return nn_bce_logits(graph, scores, target);
+    return nn_mean_square(graph, scores, NN_NONE, target);
+}
+
+static nn_value weighted_distance(nn_graph *graph, nn_value x, nn_value y, double weight)
+{
+    return nn_scale(graph, nn_mean_abs(graph, x, y, 0), (float)weight);
+}
+
+/* Differentiates `total`, leaves each gradient in the set's block, and appends flag, norm and Adam. */
+static void optimise(gan *g, nn_graph *graph, nn_parameters *set, const model_trainables *trained, nn_value total,
+                     gan_handles *h)
+{
+    nn_value *gradients = malloc((trained->count + 1) * sizeof *gradients);
+    if (!gradients) {
+        nn_graph_fail(graph, "out of memory: gradients need %zu bytes", trained->count * sizeof *gradients);
+        return;
+    }
+    nn_grad(graph, total, trained->values, trained->count, gradients);
+    for (size_t i = 0; i < trained->count; i++)
+        nn_store(graph, gradients[i], &set->blocks[NN_GRADIENT], set->tensors[trained->tensors[i]].offset);
+    free(gradients);
+
+    nn_shape all = nn_shape_vector(set->total);
+    nn_value p = nn_memory(graph, "parameters", all, &set->blocks[NN_DATA], 0);
+    nn_value gradient = nn_memory(graph, "gradients", all, &set->blocks[NN_GRADIENT], 0);
+    nn_value m = nn_memory(graph, "adam_m", all, &set->blocks[NN_ADAM_M], 0);
+    nn_value v = nn_memory(graph, "adam_v", all, &set->blocks[NN_ADAM_V], 0);
+    nn_value norm = nn_squared_norm(graph, gradient);
+    h->rates = nn_input(graph, "rates", nn_shape_vector(2));
+    h->flag = nn_all_finite(graph, (nn_value[]){total, norm}, 2); /* a sum with a NaN or infinity is one */
+    nn_output(graph, h->flag);
+    nn_adam_options adam = {g->options.beta1, g->options.beta2, (float)g->options.adam_eps,
+                            (float)g->options.clip_norm};
+    nn_adam(graph, p, gradient, m, v, h->rates, h->flag, norm, &adam);
+    if (set->blocks == g->generators->blocks && g->options.ema > 0) {
+        nn_value average = nn_memory(graph, "average", all, &set->blocks[NN_AVERAGE], 0);
+        h->ema_rate = nn_input(graph, "ema_rate", nn_shape_scalar());
+        nn_ema(graph, average, p, h->ema_rate, h->flag);
+    }
+}
+
+/* Sum of the losses that are there; each becomes an output. */
+static nn_value total_of(nn_graph *graph, const gan_handles *h)
+{
+    nn_value total = NN_NONE;
+    for (int i = 0; i < GAN_LOSSES; i++) {
+        if (h->losses[i] == NN_NONE) continue;
+        nn_output(graph, h->losses[i]);
+        total = total == NN_NONE ? h->losses[i] : nn_add(graph, total, h->losses[i]);
+    }
+    return total;
+}
+
+static void clear_handles(gan_handles *h)
+{
+    *h = (gan_handles){.rates = NN_NONE, .ema_rate = NN_NONE, .flag = NN_NONE};
+    for (int i = 0; i < GAN_LOSSES; i++) h->losses[i] = NN_NONE;
+}
+
+void gan_build_generator_step(gan *g, nn_graph *graph)
+{
+    const gan_options *o = &g->options;
+    gan_handles *h = &g->g_handles;
+    model_trainables trained = {0};
+    nn_shape shape = gan_batch_shape(g);
+    double cycle[2] = {o->lambda_cycle_a, o->lambda_cycle_b};
+    nn_value fake[2];
+    clear_handles(h);
+    h->images[0] = nn_input(graph, "a", shape);
+    h->images[1] = nn_input(graph, "b", shape);
+    for (int i = 0; i < 2; i++) fake[i] = generate(g, graph, i, h->images[i], &trained);
+    for (int i = 0; i < 2; i++) { /* i: the direction, 0 a to b */
+        nn_value back = generate(g, graph, 1 - i, fake[i], &trained);
+        h->losses[GAN_LOSS_CYCLE_A + i] = weighted_distance(graph, back, h->images[i], cycle[i]);
+        h->losses[GAN_LOSS_GAN_A + i] = adversarial(g, graph, judge(g, graph, i, fake[i], NULL), true);
+        if (o->lambda_tv > 0) {
+            float scale = (float)(o->lambda_tv / (double)nn_count(shape));
+            h->losses[GAN_LOSS_TV_A + i] = nn_total_variation(graph, fake[i], scale, 1, tv_epsilon);
+        }
+        if (o->lambda_identity > 0) {
+            nn_value same = generate(g, graph, i, h->images[1 - i], &trained);
+            double weight = o->lambda_identity * cycle[1 - i];
+            h->losses[GAN_LOSS_IDENTITY_A + i] = weighted_distance(graph, same, h->images[1 - i], weight);
+        }
+    }
+    optimise(g, graph, g->generators, &trained, total_of(graph, h), h);
+    nn_shape pool = shape;
+    pool.dim[NN_N] = gan_pool_places(g);
+    for (int i = 0; i < 2; i++) {
+        h->decisions[i] = nn_input(graph, "decisions", nn_shape_vector(g->size.batch));
+        nn_pool_swap(graph, nn_memory(graph, "pool", pool, &g->pools[i], 0), fake[i], h->decisions[i],
+                     nn_memory(graph, "judged", shape, &g->judged[i], 0));
+    }
+    model_trainables_free(&trained);
+}
+
+void gan_build_discriminator_step(gan *g, nn_graph *graph)
+{
+    gan_handles *h = &g->d_handles;
+    model_trainables trained = {0};
+    nn_shape shape = gan_batch_shape(g);
+    clear_handles(h);
+    h->images[0] = nn_input(graph, "a", shape);
+    h->images[1] = nn_input(graph, "b", shape);
+    for (int i = 0; i < 2; i++) { /* D_A judges b */
+        nn_value fake = nn_memory(graph, "judged", shape, &g->judged[i], 0);
+        nn_value on_real = adversarial(g, graph, judge(g, graph, i, h->images[1 - i], &trained), true);
+        nn_value on_fake = adversarial(g, graph, judge(g, graph, i, fake, &trained), false);
+        h->losses[GAN_LOSS_D_A + i] = nn_scale(graph, nn_add(graph, on_real, on_fake), 0.5f);
+    }
+    optimise(g, graph, g->discriminators, &trained, total_of(graph, h), h);
+    model_trainables_free(&trained);
+}
+
+void gan_build_sampler(gan *g, nn_graph *graph, int domain)
+{
+    gan_sampler *s = &g->sampler;
+    if (g->options.ema > 0) nn_graph_use_slot(graph, NN_AVERAGE);
+    s->picture[domain] = nn_input(graph, "picture", nn_shape_of(1, g->size.side, g->size.side, 3));
+    s->translated[domain] = generate(g, graph, domain, s->picture[domain], NULL);
+    s->reconstructed[domain] = generate(g, graph, 1 - domain, s->translated[domain], NULL);
+    nn_output(graph, s->translated[domain]);
+    nn_output(graph, s->reconstructed[domain]);
+}

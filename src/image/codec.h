@@ -1,0 +1,32 @@
+/* What the format files and decode.c and write.c share; internal to src/image.
+ *
+ * libpng and libjpeg leave by longjmp. Each of their functions here keeps its whole state in one struct in its
+ * caller's frame, so that no local is lost on the way out.
+ */
+#ifndef IMAGE_CODEC_H
+#define IMAGE_CODEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "image/image.h"
+
+/* STATUS_FAILED when width x height is over the limit; to be called before the pixels are allocated. */
+status image_check_limits(const char *name, size_t width, size_t height, const image_limits *limits, error *err);
+
+/* The orientation, 1 to 8, that an EXIF block (after its "Exif\0\0") tells; 1 when it tells none. */
+int image_exif_orientation(const uint8_t *exif, size_t size);
+
+status image_png_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
+                        error *err);
+/* *orientation is as EXIF has it and not yet applied. */
+status image_jpeg_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
+                         int *orientation, error *err);
+
+/* The whole file in new memory, which the caller frees with free(); `name` is for messages. */
+status image_png_encode(const char *name, const image *picture, uint8_t **bytes, size_t *size, error *err);
+status image_jpeg_encode(const char *name, const image *picture, int quality, uint8_t **bytes, size_t *size,
+                         error *err);
+
+#endif

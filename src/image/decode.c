@@ -1,0 +1,117 @@
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "image/codec.h"
+#include "image/image.h"
+
+static const size_t default_max_pixels = 256000000;
+static const size_t max_file_bytes = (size_t)2 << 30;
+
+status image_check_limits(const char *name, size_t width, size_t height, const image_limits *limits, error *err)
+{
+    size_t most = limits && limits->max_pixels ? limits->max_pixels : default_max_pixels;
+    if (width == 0 || height == 0 || width <= most / height) return STATUS_OK;
+    return error_set(err, STATUS_FAILED, "%s: a picture of %zux%zu is over the limit of %zu pixels", name, width,
+                     height, most);
+}
+
+/* TIFF's numbers, in either byte order. */
+static unsigned tiff_number(const uint8_t *at, int bytes, bool big_endian)
+{
+    unsigned value = 0;
+    for (int i = 0; i < bytes; i++) value = value << 8 | at[big_endian ? i : bytes - 1 - i];
+    return value;
+}
+
+/* EXIF is a TIFF: a header with the offset of a directory of 12-byte entries (tag, type, count, value). */
+int image_exif_orientation(const uint8_t *exif, size_t size)
+{
+    enum { tag_orientation = 0x0112, type_short = 3 };
+    if (size < 8) return 1;
+    bool big_endian = exif[0] == 'M';
+    if (memcmp(exif, big_endian ? "MM\0*" : "II*\0", 4) != 0) return 1;
+    size_t at = tiff_number(exif + 4, 4, big_endian);
+    if (at > size - 2) return 1;
+    size_t entries = tiff_number(exif + at, 2, big_endian);
+    for (at += 2; entries > 0 && size - at >= 12; entries--, at += 12) {
+        if (tiff_number(exif + at, 2, big_endian) != tag_orientation) continue;
+        if (tiff_number(exif + at + 2, 2, big_endian) != type_short) return 1;
+        unsigned value = tiff_number(exif + at + 8, 2, big_endian);
+        return value >= 1 && value <= 8 ? (int)value : 1;
+    }
+    return 1;
+}
+
+/* EXIF 2.3, 4.6.4 A: orientations 5 to 8 swap the axes; the rest mirror one or both. */
+static status apply_orientation(image *picture, int orientation, error *err)
+{
+    if (orientation == 1) return STATUS_OK;
+    bool swapped = orientation >= 5;
+    bool right_to_left = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+    bool bottom_to_top = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+    size_t width = picture->width, height = picture->height;
+    image turned;
+    TRY(image_create(&turned, swapped ? height : width, swapped ? width : height, err));
+    uint8_t *to = turned.pixels;
+    for (size_t y = 0; y < turned.height; y++) {
+        for (size_t x = 0; x < turned.width; x++, to += 3) {
+            size_t from_x = swapped ? y : x, from_y = swapped ? x : y;
+            if (right_to_left) from_x = width - 1 - from_x;
+            if (bottom_to_top) from_y = height - 1 - from_y;
+            memcpy(to, picture->pixels + (from_y * width + from_x) * 3, 3);
+        }
+    }
+    image_free(picture);
+    *picture = turned;
+    return STATUS_OK;
+}
+
+/* A file's kind by its first bytes, for the message. */
+static const char *kind_of(const uint8_t *bytes, size_t size)
+{
+    static const struct {
+        size_t offset;
+        const char *mark, *kind;
+    } kinds[] = {
+        {0, "GIF8", "a GIF"},   {8, "WEBP", "a WebP picture"},        {0, "BM", "a BMP"},
+        {0, "II*", "a TIFF"},   {0, "MM", "a TIFF"},                  {4, "ftyp", "a HEIF, AVIF or MP4 file"},
+        {0, "%PDF", "a PDF"},   {0, "<", "text (SVG, HTML or XML)"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        size_t length = strlen(kinds[i].mark);
+        if (size >= kinds[i].offset + length && memcmp(bytes + kinds[i].offset, kinds[i].mark, length) == 0)
+            return kinds[i].kind;
+    }
+    return size == 0 ? "an empty file" : "something else";
+}
+
+status image_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
+                    error *err)
+{
+    static const uint8_t png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, jpeg[] = {0xff, 0xd8, 0xff};
+    *out = (image){0};
+    if (size >= sizeof png && memcmp(bytes, png, sizeof png) == 0)
+        return image_png_decode(name, bytes, size, limits, out, err);
+    if (size < sizeof jpeg || memcmp(bytes, jpeg, sizeof jpeg) != 0)
+        return error_set(err, STATUS_FAILED, "%s: expected a PNG or JPEG picture, found %s", name,
+                         kind_of(bytes, size));
+    int orientation;
+    TRY(image_jpeg_decode(name, bytes, size, limits, out, &orientation, err));
+    status result = apply_orientation(out, orientation, err);
+    if (result == STATUS_OK) return STATUS_OK;
+    image_free(out);
+    return error_prefix(err, "%s", name);
+}
+
+status image_read(const char *path, const image_limits *limits, image *out, error *err)
+{
+    char *bytes;
+    size_t size;
+    *out = (image){0};
+    TRY(file_read_all(path, max_file_bytes, &bytes, &size, err));
+    status result = image_decode(path, (const uint8_t *)bytes, size, limits, out, err);
+    free(bytes);
+    return result;
+}

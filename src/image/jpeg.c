@@ -1,0 +1,204 @@
+#include <setjmp.h>
+#include <stdio.h> /* jpeglib.h needs FILE and size_t */
+#include <stdlib.h>
+#include <string.h>
+
+#include <jpeglib.h>
+/* After jpeglib.h, whose macros decide on the numbers of its messages. */
+#include <jerror.h>
+
+#include "image/codec.h"
+
+enum { EXIF_MARKER = JPEG_APP0 + 1, MAX_SCANS = 500 };
+
+/* What both directions need when libjpeg fails; its client_data points here. */
+typedef struct jpeg_failure {
+    struct jpeg_error_mgr handler;
+    jmp_buf jump;
+    const char *name;
+    error *err;
+    status result;
+} jpeg_failure;
+
+static void on_error(j_common_ptr common)
+{
+    jpeg_failure *f = common->client_data;
+    char message[JMSG_LENGTH_MAX];
+    common->err->format_message(common, message);
+    if (common->err->msg_code == JERR_OUT_OF_MEMORY)
+        f->result = error_set(f->err, STATUS_NO_MEMORY, "%s: JPEG: %s", f->name, message);
+    else
+        f->result = error_set(f->err, STATUS_FAILED, "%s: JPEG: %s", f->name, message);
+    longjmp(f->jump, 1);
+}
+
+/* libjpeg only warns about truncated and corrupt data and goes on with grey: here that is an error. What costs no
+ * pixels (bytes between segments, odd versions, an unusual order of scans) is let pass. */
+static void on_message(j_common_ptr common, int level)
+{
+    if (level >= 0) return; /* a trace, not a warning */
+    switch (common->err->msg_code) {
+    case JWRN_EXTRANEOUS_DATA:
+    case JWRN_JFIF_MAJOR:
+    case JWRN_ADOBE_XFORM:
+    case JWRN_NOT_SEQUENTIAL:
+    case JWRN_BOGUS_PROGRESSION: break;
+    default: on_error(common);
+    }
+}
+
+static struct jpeg_error_mgr *failure_handler(jpeg_failure *f)
+{
+    jpeg_std_error(&f->handler);
+    f->handler.error_exit = on_error;
+    f->handler.emit_message = on_message;
+    return &f->handler;
+}
+
+typedef struct jpeg_reader {
+    struct jpeg_decompress_struct jpeg;
+    struct jpeg_progress_mgr progress;
+    jpeg_failure failure;
+    image picture;
+    uint8_t *inks; /* one row of CMYK */
+    int orientation;
+} jpeg_reader;
+
+/* A small progressive file can ask for thousands of passes over a large picture. */
+static void limit_scans(j_common_ptr common)
+{
+    if (((j_decompress_ptr)common)->input_scan_number > MAX_SCANS) {
+        jpeg_failure *f = common->client_data;
+        f->result = error_set(f->err, STATUS_FAILED, "%s: JPEG: more than %d scans", f->name, MAX_SCANS);
+        longjmp(f->jump, 1);
+    }
+}
+
+static int find_orientation(const struct jpeg_decompress_struct *jpeg)
+{
+    for (jpeg_saved_marker_ptr m = jpeg->marker_list; m; m = m->next)
+        if (m->marker == EXIF_MARKER && m->data_length > 6 && memcmp(m->data, "Exif\0", 6) == 0)
+            return image_exif_orientation(m->data + 6, m->data_length - 6);
+    return 1;
+}
+
+/* Adobe stores 255 for no ink; every decoder takes all CMYK files so, with and without Adobe's marker. */
+static void inks_to_rgb(const uint8_t *inks, uint8_t *rgb, size_t width)
+{
+    for (size_t x = 0; x < width; x++, inks += 4, rgb += 3)
+        for (int c = 0; c < 3; c++) rgb[c] = (uint8_t)((inks[c] * inks[3] + 127) / 255);
+}
+
+static void read_rows(jpeg_reader *r)
+{
+    while (r->jpeg.output_scanline < r->jpeg.output_height) {
+        uint8_t *row = r->picture.pixels + (size_t)r->jpeg.output_scanline * r->picture.width * 3;
+        JSAMPROW target = r->inks ? r->inks : row;
+        jpeg_read_scanlines(&r->jpeg, &target, 1);
+        if (r->inks) inks_to_rgb(r->inks, row, r->picture.width);
+    }
+}
+
+static void decode(jpeg_reader *r, const uint8_t *bytes, size_t size, const image_limits *limits)
+{
+    jpeg_failure *f = &r->failure;
+    if (setjmp(f->jump)) return;
+    jpeg_create_decompress(&r->jpeg);
+    r->progress.progress_monitor = limit_scans;
+    r->jpeg.progress = &r->progress;
+    jpeg_mem_src(&r->jpeg, bytes, size);
+    jpeg_save_markers(&r->jpeg, EXIF_MARKER, 0xffff);
+    jpeg_read_header(&r->jpeg, TRUE);
+    size_t width = r->jpeg.image_width, height = r->jpeg.image_height;
+    f->result = image_check_limits(f->name, width, height, limits, f->err);
+    if (f->result != STATUS_OK) return;
+    f->result = image_create(&r->picture, width, height, f->err);
+    if (f->result != STATUS_OK) {
+        f->result = error_prefix(f->err, "%s", f->name);
+        return;
+    }
+    bool has_inks = r->jpeg.jpeg_color_space == JCS_CMYK || r->jpeg.jpeg_color_space == JCS_YCCK;
+    r->jpeg.out_color_space = has_inks ? JCS_CMYK : JCS_RGB;
+    if (has_inks && !(r->inks = malloc(width * 4))) {
+        f->result = error_no_memory(f->err, f->name, width * 4);
+        return;
+    }
+    r->orientation = find_orientation(&r->jpeg);
+    jpeg_start_decompress(&r->jpeg);
+    read_rows(r);
+    jpeg_finish_decompress(&r->jpeg);
+}
+
+status image_jpeg_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
+                         int *orientation, error *err)
+{
+    jpeg_reader r = {.failure = {.name = name, .err = err}};
+    *out = (image){0};
+    *orientation = 1;
+    r.jpeg.err = failure_handler(&r.failure);
+    r.jpeg.client_data = &r.failure;
+    decode(&r, bytes, size, limits);
+    jpeg_destroy_decompress(&r.jpeg);
+    free(r.inks);
+    if (r.failure.result != STATUS_OK) {
+        image_free(&r.picture);
+        return r.failure.result;
+    }
+    *out = r.picture;
+    *orientation = r.orientation;
+    return STATUS_OK;
+}
+
+typedef struct jpeg_writer {
+    struct jpeg_compress_struct jpeg;
+    jpeg_failure failure;
+    unsigned char *out;
+    unsigned long size;
+} jpeg_writer;
+
+static void encode(jpeg_writer *w, const image *picture, int quality)
+{
+    jpeg_failure *f = &w->failure;
+    if (setjmp(f->jump)) return;
+    jpeg_create_compress(&w->jpeg);
+    jpeg_mem_dest(&w->jpeg, &w->out, &w->size);
+    if (picture->width > JPEG_MAX_DIMENSION || picture->height > JPEG_MAX_DIMENSION) {
+        f->result = error_set(f->err, STATUS_FAILED, "%s: a JPEG's sides are at most %ld, not %zux%zu; PNG has room",
+                              f->name, JPEG_MAX_DIMENSION, picture->width, picture->height);
+        return;
+    }
+    w->jpeg.image_width = (JDIMENSION)picture->width;
+    w->jpeg.image_height = (JDIMENSION)picture->height;
+    w->jpeg.input_components = 3;
+    w->jpeg.in_color_space = JCS_RGB;
+    jpeg_set_defaults(&w->jpeg);
+    jpeg_set_quality(&w->jpeg, quality, TRUE);
+    w->jpeg.optimize_coding = TRUE;
+    if (quality >= 90) /* halved chroma would be the larger error: keep it whole */
+        w->jpeg.comp_info[0].h_samp_factor = w->jpeg.comp_info[0].v_samp_factor = 1;
+    jpeg_start_compress(&w->jpeg, TRUE);
+    while (w->jpeg.next_scanline < w->jpeg.image_height) {
+        JSAMPROW row = picture->pixels + (size_t)w->jpeg.next_scanline * picture->width * 3;
+        jpeg_write_scanlines(&w->jpeg, &row, 1);
+    }
+    jpeg_finish_compress(&w->jpeg);
+}
+
+status image_jpeg_encode(const char *name, const image *picture, int quality, uint8_t **bytes, size_t *size,
+                         error *err)
+{
+    jpeg_writer w = {.failure = {.name = name, .err = err}};
+    *bytes = NULL;
+    *size = 0;
+    w.jpeg.err = failure_handler(&w.failure);
+    w.jpeg.client_data = &w.failure;
+    encode(&w, picture, quality);
+    jpeg_destroy_compress(&w.jpeg);
+    if (w.failure.result != STATUS_OK) {
+        free(w.out);
+        return w.failure.result;
+    }
+    *bytes = w.out;
+    *size = w.size;
+    return STATUS_OK;
+}

@@ -1,0 +1,43 @@
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "image/codec.h"
+#include "image/image.h"
+
+enum { DEFAULT_QUALITY = 95 };
+
+static bool is_png(const char *path)
+{
+    return text_ends_with_ignoring_case(path, ".png");
+}
+
+static bool is_jpeg(const char *path)
+{
+    return text_ends_with_ignoring_case(path, ".jpg") || text_ends_with_ignoring_case(path, ".jpeg");
+}
+
+bool image_extension_known(const char *path)
+{
+    return is_png(path) || is_jpeg(path);
+}
+
+status image_write(const char *path, const image *picture, const image_write_options *options, error *err)
+{
+    int quality = options && options->quality ? options->quality : DEFAULT_QUALITY;
+    if (!image_extension_known(path))
+        return error_set(err, STATUS_FAILED, "%s: cannot write this kind of picture: expected .png, .jpg or .jpeg",
+                         path);
+    if (quality < 1 || quality > 100)
+        return error_set(err, STATUS_FAILED, "%s: JPEG quality is 1 to 100, not %d", path, quality);
+    if (!picture->pixels) return error_set(err, STATUS_FAILED, "%s: the picture to write is empty", path);
+    uint8_t *bytes;
+    size_t size;
+    if (is_png(path))
+        TRY(image_png_encode(path, picture, &bytes, &size, err));
+    else
+        TRY(image_jpeg_encode(path, picture, quality, &bytes, &size, err));
+    status result = file_write_all(path, bytes, size, err);
+    free(bytes);
+    return result;
+}

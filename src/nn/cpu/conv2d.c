@@ -1,0 +1,49 @@
+/* Which convolutions go to Winograd: the rule, and why, is conv2d.h's. */
+#include "nn/cpu/conv2d.h"
+
+enum { LEAST_CHANNELS = 16, TILE = 4, LEAST_TILES = 24 };
+
+bool cpu_conv2d_is_winograd(const nn_call *call)
+{
+    bool weight_grad = call->op == NN_CONV2D_WEIGHT_GRAD;
+    nn_shape w = weight_grad ? call->output_shape[0] : call->input_shape[1];
+    nn_shape tiled = weight_grad ? call->input_shape[1] : call->output_shape[0]; /* dx is one convolution's result too */
+    size_t images = tiled.dim[NN_N], rows = tiled.dim[NN_H], columns = tiled.dim[NN_W];
+    size_t tiles = images * ((rows + TILE - 1) / TILE) * ((columns + TILE - 1) / TILE);
+    bool fits = w.dim[NN_KH] == 3 && w.dim[NN_KW] == 3 && call->attr.stride == 1 && call->attr.padding <= 2;
+    bool full = 2 * images * rows * columns >= TILE * TILE * tiles;
+    return fits && full && w.dim[NN_IN] >= LEAST_CHANNELS && w.dim[NN_OUT] >= LEAST_CHANNELS && tiles >= LEAST_TILES;
+}
+
+static status prepare_with(const nn_kernel *onednn, nn_backend *backend, nn_call *call, error *err)
+{
+    const nn_kernel *kernel = onednn;
+    if (cpu_conv2d_is_winograd(call)) kernel = ((const cpu_backend *)backend)->kernels->winograd[call->op];
+    call->run = kernel->run;
+    if (kernel->workspace) call->workspace_bytes = kernel->workspace(call);
+    return kernel->prepare ? kernel->prepare(backend, call, err) : STATUS_OK;
+}
+
+/* oneDNN's calls have something prepared, Winograd's nothing. */
+static status bind_with(const nn_kernel *onednn, nn_call *call, error *err)
+{
+    return call->prepared && onednn->bind ? onednn->bind(call, err) : STATUS_OK;
+}
+
+static void release_with(const nn_kernel *onednn, nn_call *call)
+{
+    if (call->prepared && onednn->release) onednn->release(call);
+}
+
+#define CONVOLUTION(name)                                                                                             \
+    static status prepare_##name(nn_backend *backend, nn_call *call, error *err)                                      \
+    {                                                                                                                 \
+        return prepare_with(&cpu_onednn_##name, backend, call, err);                                                  \
+    }                                                                                                                 \
+    static status bind_##name(nn_call *call, error *err) { return bind_with(&cpu_onednn_##name, call, err); }         \
+    static void release_##name(nn_call *call) { release_with(&cpu_onednn_##name, call); }                             \
+    const nn_kernel cpu_##name = {.prepare = prepare_##name, .bind = bind_##name, .release = release_##name};
+
+CONVOLUTION(conv2d)
+CONVOLUTION(conv2d_data_grad)
+CONVOLUTION(conv2d_weight_grad)

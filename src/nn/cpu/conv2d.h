@@ -1,0 +1,20 @@
+/* Convolutions of the CPU backend: each call goes to our Winograd kernels (kernels/winograd.h) or to oneDNN, by its
+ * shape alone.
+ *
+ * Winograd takes 3x3 kernels of stride 1 and padding up to 2, from 16 channels on both sides and 24 tiles of 4x4 in the
+ * result (in dy, for a weight gradient), at least half of whose pixels exist. Measured against oneDNN's direct
+ * convolution on AVX2, it wins above these bounds: 1.2 to 2 times as fast at 16 channels, 2 to 5 times from 64 on. Below
+ * 24 tiles, transforming the weights, which costs as much as some 16 tiles, eats what the products save.
+ */
+#ifndef NN_CPU_CONV2D_H
+#define NN_CPU_CONV2D_H
+
+#include "nn/cpu/cpu.h"
+
+/* The backend's kernels. `prepare` chooses for the call; it needs a cpu_backend. */
+extern const nn_kernel cpu_conv2d, cpu_conv2d_data_grad, cpu_conv2d_weight_grad;
+
+/* Whether a call (shapes and attributes set) of one of the three operations goes to Winograd. */
+bool cpu_conv2d_is_winograd(const nn_call *call);
+
+#endif

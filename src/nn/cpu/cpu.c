@@ -1,0 +1,103 @@
+/* The CPU backend: host memory, oneDNN's convolutions, and the kernels of the best instruction set at hand. */
+#include "nn/cpu/cpu.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/cpu/conv2d.h"
+#include "nn/cpu/onednn.h"
+
+enum { ALIGNMENT = 64 };
+
+static void cpu_destroy(nn_backend *backend)
+{
+    cpu_backend *cpu = (cpu_backend *)backend;
+    cpu_onednn_destroy(cpu->onednn);
+    free(cpu);
+}
+
+static void *cpu_allocate(nn_backend *backend, size_t bytes)
+{
+    (void)backend;
+    if (bytes > SIZE_MAX - ALIGNMENT) return NULL;
+    size_t whole = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return aligned_alloc(ALIGNMENT, whole > 0 ? whole : ALIGNMENT);
+}
+
+static void cpu_release(nn_backend *backend, void *memory)
+{
+    (void)backend;
+    free(memory);
+}
+
+static void cpu_write(nn_backend *backend, void *device, const void *host, size_t bytes)
+{
+    (void)backend;
+    memcpy(device, host, bytes);
+}
+
+static void cpu_read(nn_backend *backend, void *host, const void *device, size_t bytes)
+{
+    (void)backend;
+    memcpy(host, device, bytes);
+}
+
+static void cpu_clear(nn_backend *backend, void *device, size_t bytes)
+{
+    (void)backend;
+    memset(device, 0, bytes);
+}
+
+/* Kernels have finished when they return. */
+static void cpu_synchronise(nn_backend *backend) { (void)backend; }
+
+static const nn_kernel *cpu_kernel(const nn_backend *backend, nn_op op)
+{
+    switch (op) {
+    case NN_CONV2D: return &cpu_conv2d;
+    case NN_CONV2D_DATA_GRAD: return &cpu_conv2d_data_grad;
+    case NN_CONV2D_WEIGHT_GRAD: return &cpu_conv2d_weight_grad;
+    case NN_REORDER: return &cpu_onednn_reorder;
+    default: return op < NN_OP_COUNT ? ((const cpu_backend *)backend)->kernels->kernel[op] : NULL;
+    }
+}
+
+static size_t cpu_layout_bytes(const nn_backend *backend, nn_layout layout, nn_shape shape)
+{
+    if (layout == NN_LAYOUT_PLAIN) return nn_count(shape) * sizeof(float);
+    return cpu_onednn_layout_bytes(((const cpu_backend *)backend)->onednn, layout, shape);
+}
+
+static const nn_backend_interface cpu_interface = {
+    .name = "cpu",
+    .destroy = cpu_destroy,
+    .allocate = cpu_allocate,
+    .release = cpu_release,
+    .write = cpu_write,
+    .read = cpu_read,
+    .clear = cpu_clear,
+    .synchronise = cpu_synchronise,
+    .kernel = cpu_kernel,
+    .layout_bytes = cpu_layout_bytes,
+};
+
+status nn_cpu_create(int threads, nn_backend **out, error *err)
+{
+    *out = NULL;
+    if (threads < 0) return error_set(err, STATUS_USAGE, "threads: expected 0 (all cores) or more, found %d", threads);
+    if (threads == 0) threads = omp_get_num_procs(); /* those that this process may run on */
+    omp_set_num_threads(threads);                    /* for oneDNN, which asks OpenMP */
+
+    cpu_backend *cpu = calloc(1, sizeof *cpu);
+    if (!cpu) return error_no_memory(err, "the CPU backend", sizeof *cpu);
+    cpu->base = (nn_backend){.interface = &cpu_interface, .threads = threads};
+    for (size_t level = 0; cpu_kernels_supported(level); level++) cpu->kernels = cpu_kernels_supported(level);
+    cpu->onednn = cpu_onednn_create(threads, err);
+    if (!cpu->onednn) {
+        free(cpu);
+        return err ? err->code : STATUS_FAILED;
+    }
+    *out = &cpu->base;
+    return STATUS_OK;
+}

@@ -1,0 +1,216 @@
+/* Instance norm without affine parameters, a rectifier after it, and its gradient (Ulyanov, Vedaldi and Lempitsky,
+ * "Instance Normalization: The Missing Ingredient for Fast Stylization", 2016). For each image and channel, over pixels:
+ *
+ *     y  = act((x - mean) * rstd)             rstd = 1 / sqrt(mean of (x - mean)^2 + eps)
+ *     dx = rstd * (g - mean of g - xhat * mean of g * xhat)        g = dy * act'(xhat), xhat = (x - mean) * rstd
+ *
+ * The variance takes a pass of its own: E[x^2] - mean^2 cancels to noise where the mean is large.
+ */
+#include <math.h>
+
+#include "nn/cpu/kernels/channels.h"
+#include "nn/cpu/kernels/kernels.h"
+#include "nn/cpu/kernels/rectifier.h"
+
+enum { TILE = 64 }; /* channels of a task that adds up chunks */
+
+typedef struct norm {
+    cpu_channels v;
+    size_t images, c;
+    size_t tasks;        /* (image, chunk) */
+    size_t tiles, totals; /* tiles of an image; (image, tile) */
+    double *partial;     /* (images, chunks, sums, c) */
+} norm;
+
+static norm norm_of(const nn_call *call)
+{
+    nn_shape s = call->input_shape[0];
+    norm m = {.v = cpu_channels_of(s.dim[NN_H] * s.dim[NN_W], s.dim[NN_C]), .images = s.dim[NN_N], .c = s.dim[NN_C],
+              .tiles = (s.dim[NN_C] + TILE - 1) / TILE, .partial = call->workspace};
+    m.tasks = m.images * m.v.chunks;
+    m.totals = m.images * m.tiles;
+    return m;
+}
+
+/* Means over pixels of sum number `which` of `sums`, for the channels of an (image, tile) task: mean[i - begin]. */
+static void tile_means(const norm *m, size_t total, size_t which, size_t sums, size_t *begin, size_t *end,
+                       double mean[TILE])
+{
+    size_t image = total / m->tiles;
+    *begin = total % m->tiles * TILE;
+    *end = *begin + TILE < m->c ? *begin + TILE : m->c;
+    cpu_channels_total(m->partial + (image * m->v.chunks * sums + which) * m->c, m->v.chunks, sums * m->c, *begin,
+                       *end, mean);
+    for (size_t i = 0; i < *end - *begin; i++) mean[i] /= (double)m->v.pixels;
+}
+
+/* Sum of (a - mean)^2. */
+static void add_squares(const cpu_walk *walk, cpu_rows *rows)
+{
+    size_t stride = rows->stride, width = rows->width, i = 0;
+    const float *a = walk->a + rows->offset, *mean = rows->vector[0];
+    float *sum = rows->sum[0];
+    for (; i + 2 <= rows->count; i += 2, a += 2 * stride) {
+#pragma omp simd
+        for (size_t j = 0; j < width; j++) {
+            float d0 = a[j] - mean[j], d1 = a[stride + j] - mean[j];
+            sum[j] += d0 * d0 + d1 * d1;
+        }
+    }
+    if (i < rows->count) {
+#pragma omp simd
+        for (size_t j = 0; j < width; j++) sum[j] += (a[j] - mean[j]) * (a[j] - mean[j]);
+    }
+}
+
+static void normalise(const cpu_walk *walk, cpu_rows *rows)
+{
+    const float *mean = rows->vector[0], *rstd = rows->vector[1];
+    float slope = walk->slope;
+    size_t width = rows->width;
+    for (size_t i = 0; i < rows->count; i++) {
+        const float *x = walk->a + rows->offset + i * rows->stride;
+        float *y = walk->y + rows->offset + i * rows->stride;
+#pragma omp simd
+        for (size_t j = 0; j < width; j++) {
+            float xhat = (x[j] - mean[j]) * rstd[j];
+            y[j] = cpu_rectify(xhat, xhat, slope);
+        }
+    }
+}
+
+/* Inputs x: (n, h, w, c). Outputs y: like x, and statistics: (n, 1, 2, c), mean and rstd. y may be x. */
+static void run_instance_norm(const nn_call *call)
+{
+    norm m = norm_of(call);
+    size_t c = m.c, image_size = m.v.pixels * c;
+    const float *x = call->input[0];
+    float *y = call->output[0], *statistics = call->output[1], slope = cpu_slope(&call->attr);
+#pragma omp parallel num_threads(call->threads) if (m.tasks > 1)
+    {
+#pragma omp for
+        for (size_t task = 0; task < m.tasks; task++) {
+            cpu_walk walk = {.a = x + task / m.v.chunks * image_size};
+            cpu_channels_walk(&m.v, &walk, task % m.v.chunks, cpu_rows_sum, 1, m.partial + task * c);
+        }
+#pragma omp for
+        for (size_t total = 0; total < m.totals; total++) {
+            size_t begin, end;
+            double mean[TILE];
+            tile_means(&m, total, 0, 1, &begin, &end, mean);
+            float *out = statistics + total / m.tiles * 2 * c;
+            for (size_t i = begin; i < end; i++) out[i] = (float)mean[i - begin];
+        }
+#pragma omp for
+        for (size_t task = 0; task < m.tasks; task++) {
+            size_t image = task / m.v.chunks;
+            cpu_walk walk = {.a = x + image * image_size, .vector = {statistics + image * 2 * c}};
+            cpu_channels_walk(&m.v, &walk, task % m.v.chunks, add_squares, 1, m.partial + task * c);
+        }
+#pragma omp for
+        for (size_t total = 0; total < m.totals; total++) {
+            size_t begin, end;
+            double variance[TILE];
+            tile_means(&m, total, 0, 1, &begin, &end, variance);
+            float *out = statistics + (total / m.tiles * 2 + 1) * c;
+            for (size_t i = begin; i < end; i++)
+                out[i] = (float)(1 / sqrt(variance[i - begin] + (double)call->attr.epsilon));
+        }
+#pragma omp for
+        for (size_t task = 0; task < m.tasks; task++) {
+            size_t image = task / m.v.chunks;
+            const float *mean = statistics + image * 2 * c;
+            cpu_walk walk = {.a = x + image * image_size, .y = y + image * image_size, .vector = {mean, mean + c},
+                             .slope = slope};
+            cpu_channels_walk(&m.v, &walk, task % m.v.chunks, normalise, 0, NULL);
+        }
+    }
+}
+
+/* Sums of g and of g * xhat. */
+static void add_gradients(const cpu_walk *walk, cpu_rows *rows)
+{
+    const float *mean = rows->vector[0], *rstd = rows->vector[1];
+    float *sum = rows->sum[0], *product = rows->sum[1], slope = walk->slope;
+    size_t width = rows->width;
+    for (size_t i = 0; i < rows->count; i++) {
+        const float *x = walk->a + rows->offset + i * rows->stride, *dy = walk->b + rows->offset + i * rows->stride;
+#pragma omp simd
+        for (size_t j = 0; j < width; j++) {
+            float xhat = (x[j] - mean[j]) * rstd[j], g = cpu_rectify(xhat, dy[j], slope);
+            sum[j] += g;
+            product[j] += g * xhat;
+        }
+    }
+}
+
+static void input_gradient(const cpu_walk *walk, cpu_rows *rows)
+{
+    const float *mean = rows->vector[0], *rstd = rows->vector[1], *mean_g = rows->vector[2],
+                *mean_product = rows->vector[3];
+    float slope = walk->slope;
+    size_t width = rows->width;
+    for (size_t i = 0; i < rows->count; i++) {
+        const float *x = walk->a + rows->offset + i * rows->stride, *dy = walk->b + rows->offset + i * rows->stride;
+        float *dx = walk->y + rows->offset + i * rows->stride;
+#pragma omp simd
+        for (size_t j = 0; j < width; j++) {
+            float xhat = (x[j] - mean[j]) * rstd[j], g = cpu_rectify(xhat, dy[j], slope);
+            dx[j] = rstd[j] * (g - mean_g[j] - xhat * mean_product[j]);
+        }
+    }
+}
+
+/* Inputs x: (n, h, w, c), statistics: (n, 1, 2, c), dy: like x. Output dx: like x; it may be x or dy. */
+static void run_instance_norm_grad(const nn_call *call)
+{
+    norm m = norm_of(call);
+    size_t c = m.c, image_size = m.v.pixels * c;
+    const float *x = call->input[0], *statistics = call->input[1], *dy = call->input[2];
+    float *dx = call->output[0], slope = cpu_slope(&call->attr);
+    float *means = (float *)(m.partial + m.tasks * 2 * c); /* (n, 2, c): of g, of g * xhat */
+#pragma omp parallel num_threads(call->threads) if (m.tasks > 1)
+    {
+#pragma omp for
+        for (size_t task = 0; task < m.tasks; task++) {
+            size_t image = task / m.v.chunks;
+            const float *mean = statistics + image * 2 * c;
+            cpu_walk walk = {.a = x + image * image_size, .b = dy + image * image_size, .vector = {mean, mean + c},
+                             .slope = slope};
+            cpu_channels_walk(&m.v, &walk, task % m.v.chunks, add_gradients, 2, m.partial + task * 2 * c);
+        }
+#pragma omp for
+        for (size_t total = 0; total < m.totals; total++)
+            for (size_t which = 0; which < 2; which++) {
+                size_t begin, end;
+                double mean[TILE];
+                tile_means(&m, total, which, 2, &begin, &end, mean);
+                float *out = means + (total / m.tiles * 2 + which) * c;
+                for (size_t i = begin; i < end; i++) out[i] = (float)mean[i - begin];
+            }
+#pragma omp for
+        for (size_t task = 0; task < m.tasks; task++) {
+            size_t image = task / m.v.chunks;
+            const float *mean = statistics + image * 2 * c, *mean_g = means + image * 2 * c;
+            cpu_walk walk = {.a = x + image * image_size, .b = dy + image * image_size, .y = dx + image * image_size,
+                             .vector = {mean, mean + c, mean_g, mean_g + c}, .slope = slope};
+            cpu_channels_walk(&m.v, &walk, task % m.v.chunks, input_gradient, 0, NULL);
+        }
+    }
+}
+
+static size_t instance_norm_workspace(const nn_call *call)
+{
+    norm m = norm_of(call);
+    return m.tasks * m.c * sizeof(double);
+}
+
+static size_t instance_norm_grad_workspace(const nn_call *call)
+{
+    norm m = norm_of(call);
+    return m.tasks * 2 * m.c * sizeof(double) + m.images * 2 * m.c * sizeof(float);
+}
+
+const nn_kernel CPU_NAME(cpu_instance_norm) = {.run = run_instance_norm, .workspace = instance_norm_workspace};
+const nn_kernel CPU_NAME(cpu_instance_norm_grad) = {.run = run_instance_norm_grad,
+                                                    .workspace = instance_norm_grad_workspace};

@@ -1,0 +1,210 @@
+/* Convolutions of 3x3 kernels with stride 1 by F(4x4, 3x3): see winograd.h. conv2d.c says which shapes come here. */
+#include <omp.h>
+
+#include "nn/cpu/kernels/kernels.h"
+#include "nn/cpu/kernels/winograd.h"
+
+enum {
+    LANES = WINOGRAD_LANES,
+    WIDTH = WINOGRAD_WIDTH,
+    POINTS = WINOGRAD_POINTS,
+    SHIFT = WINOGRAD_SHIFT,
+    BLOCK = 64,          /* tiles that a thread takes at once, at most */
+    INPUTS = 32,         /* channels in of a task on weights */
+    TASK_TILES = 8,      /* tiles of x and dy that a weight gradient's task transforms */
+    TASK_PANELS = 4,     /* panels of channels in of a weight gradient's task */
+    GRADIENT_FLOATS = 5 << 19 /* of transformed x and dy that a weight gradient keeps: 10 MB, */
+};
+
+static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static inline size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
+static inline size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
+
+static winograd_shape shape_of(nn_shape x, nn_shape y, size_t padding)
+{
+    winograd_shape s = {.images = x.dim[NN_N], .h = x.dim[NN_H], .w = x.dim[NN_W], .ic = x.dim[NN_C],
+                        .oh = y.dim[NN_H], .ow = y.dim[NN_W], .oc = y.dim[NN_C], .padding = padding,
+                        .tile_rows = divide_up(y.dim[NN_H], WINOGRAD_TILE),
+                        .tile_columns = divide_up(y.dim[NN_W], WINOGRAD_TILE)};
+    s.tiles = s.images * s.tile_rows * s.tile_columns;
+    return s;
+}
+
+/* conv2d, or conv2d_data_grad as the convolution that it is. */
+static winograd_shape shape_of_call(const nn_call *call)
+{
+    size_t padding = call->attr.padding;
+    return shape_of(call->input_shape[0], call->output_shape[0],
+                    call->op == NN_CONV2D ? padding : WINOGRAD_PATCH - WINOGRAD_TILE - padding);
+}
+
+/* Scratch of a convolution, in floats: transformed weights u (points, panels, ic, WIDTH), which all threads share, and
+ * for each thread v (points, block, v_row) and m (points, block, panels * WIDTH). */
+typedef struct plan {
+    size_t panels, v_row, m_row;
+    size_t block, blocks;
+    size_t u_step, v_step, m_step; /* from a point to the next */
+    size_t threads;
+} plan;
+
+static plan plan_of(const winograd_shape *s, int threads)
+{
+    plan p = {.panels = divide_up(s->oc, WIDTH), .v_row = round_up(s->ic, LANES), .threads = (size_t)threads};
+    p.m_row = p.panels * WIDTH;
+    /* As many blocks as keep all threads busy to the end, of one size. */
+    p.blocks = round_up(divide_up(s->tiles, BLOCK), p.threads);
+    p.block = divide_up(s->tiles, p.blocks);
+    p.blocks = divide_up(s->tiles, p.block);
+    size_t rows = round_up(p.block, WINOGRAD_UNIT);
+    p.u_step = p.panels * s->ic * WIDTH + SHIFT;
+    p.v_step = rows * p.v_row + SHIFT;
+    p.m_step = rows * p.m_row + SHIFT;
+    return p;
+}
+
+static size_t convolution_workspace(const nn_call *call)
+{
+    winograd_shape s = shape_of_call(call);
+    plan p = plan_of(&s, call->threads);
+    return POINTS * (p.u_step + p.threads * (p.v_step + p.m_step)) * sizeof(float);
+}
+
+static void convolve_block(const winograd_shape *s, const plan *p, const nn_call *call, size_t block, const float *u,
+                           float *v)
+{
+    float *m = v + POINTS * p->v_step;
+    size_t first = block * p->block, count = least(p->block, s->tiles - first);
+    winograd_place to = {.data = v, .point_step = p->v_step, .panel = p->v_row};
+    CPU_NAME(cpu_winograd_from_x)(s, call->input[0], first, count, to, p->v_row);
+    for (size_t point = 0; point < POINTS; point++)
+        CPU_NAME(cpu_winograd_multiply)(v + point * p->v_step, p->v_row, u + point * p->u_step, count, s->ic,
+                                        p->panels, m + point * p->m_step);
+    CPU_NAME(cpu_winograd_to_y)(s, m, p->m_step, p->m_row, first, count,
+                                call->input_count > 2 ? call->input[2] : NULL, call->output[0]);
+}
+
+static void convolve(const nn_call *call, const winograd_weight *w)
+{
+    winograd_shape s = shape_of_call(call);
+    plan p = plan_of(&s, call->threads);
+    float *u = call->workspace, *scratch = u + POINTS * p.u_step;
+    size_t chunks = divide_up(s.ic, INPUTS);
+#pragma omp parallel num_threads(call->threads)
+    {
+#pragma omp for
+        for (size_t task = 0; task < p.panels * chunks; task++) {
+            size_t begin = task % chunks * INPUTS;
+            CPU_NAME(cpu_winograd_from_weight)(w, task / chunks, begin, least(begin + INPUTS, s.ic), u, p.u_step);
+        }
+#pragma omp for schedule(dynamic)
+        for (size_t block = 0; block < p.blocks; block++)
+            convolve_block(&s, &p, call, block, u,
+                           scratch + (size_t)omp_get_thread_num() * POINTS * (p.v_step + p.m_step));
+    }
+}
+
+/* Inputs x: (n, h, w, ic), w: (oc, ic, 3, 3)[, bias: (1, 1, 1, oc)]. Output y: (n, oh, ow, oc). */
+static void run_conv2d(const nn_call *call)
+{
+    nn_shape w = call->input_shape[1];
+    size_t in = w.dim[NN_IN];
+    convolve(call, &(winograd_weight){.w = call->input[1], .out_step = in * 9, .in_step = 9, .out = w.dim[NN_OUT],
+                                      .in = in});
+}
+
+/* Inputs dy: (n, oh, ow, oc), w: (oc, ic, 3, 3)[, bias: (1, 1, 1, ic)]. Output dx: (n, h, w, ic). */
+static void run_conv2d_data_grad(const nn_call *call)
+{
+    nn_shape w = call->input_shape[1];
+    size_t out = w.dim[NN_IN];
+    convolve(call, &(winograd_weight){.w = call->input[1], .out_step = 9, .in_step = out * 9, .out = out,
+                                      .in = w.dim[NN_OUT], .flip = true});
+}
+
+/* Scratch of a weight gradient, in floats: the sums du (points, x_panels, dy_panels, WIDTH, WIDTH), and of `block` tiles
+ * x and dy transformed (points, panels, block, WIDTH). Blocks follow each other, so that the order of every sum
+ * depends on the shape alone. */
+typedef struct gradient_plan {
+    size_t x_panels, dy_panels;
+    size_t block;
+    size_t du_step, x_step, dy_step; /* from a point to the next */
+    size_t groups;                   /* of TASK_PANELS panels of x */
+} gradient_plan;
+
+static gradient_plan gradient_plan_of(const winograd_shape *s)
+{
+    gradient_plan p = {.x_panels = divide_up(s->ic, WIDTH), .dy_panels = divide_up(s->oc, WIDTH)};
+    size_t panels = p.x_panels + p.dy_panels, most = GRADIENT_FLOATS / (POINTS * WIDTH * panels);
+    p.block = divide_up(s->tiles, divide_up(s->tiles, most > 0 ? most : 1));
+    p.du_step = p.x_panels * p.dy_panels * WIDTH * WIDTH + SHIFT;
+    p.x_step = p.x_panels * p.block * WIDTH + SHIFT;
+    p.dy_step = p.dy_panels * p.block * WIDTH + SHIFT;
+    p.groups = divide_up(p.x_panels, TASK_PANELS);
+    return p;
+}
+
+static winograd_shape shape_of_weight_grad(const nn_call *call)
+{
+    return shape_of(call->input_shape[0], call->input_shape[1], call->attr.padding);
+}
+
+static size_t weight_grad_workspace(const nn_call *call)
+{
+    winograd_shape s = shape_of_weight_grad(call);
+    gradient_plan p = gradient_plan_of(&s);
+    return POINTS * (p.du_step + p.x_step + p.dy_step) * sizeof(float);
+}
+
+/* Adds `count` tiles to the sums of one point and a group of x's panels. */
+static void add_products(const gradient_plan *p, size_t group, const float *x, const float *dy, size_t count, bool add,
+                         float *du)
+{
+    size_t begin = group * TASK_PANELS, end = least(begin + TASK_PANELS, p->x_panels);
+    for (size_t j = 0; j < p->dy_panels; j++)
+        for (size_t i = begin; i < end; i++)
+            CPU_NAME(cpu_winograd_accumulate)(x + i * p->block * WIDTH, dy + j * p->block * WIDTH, count, add,
+                                              du + (i * p->dy_panels + j) * WIDTH * WIDTH);
+}
+
+/* Inputs x: (n, h, w, ic), dy: (n, oh, ow, oc). Output dw: (oc, ic, 3, 3). */
+static void run_conv2d_weight_grad(const nn_call *call)
+{
+    winograd_shape s = shape_of_weight_grad(call);
+    gradient_plan p = gradient_plan_of(&s);
+    float *du = call->workspace, *x = du + POINTS * p.du_step, *dy = x + POINTS * p.x_step;
+    winograd_place x_place = {.data = x, .point_step = p.x_step, .panel = WIDTH, .panel_step = p.block * WIDTH};
+    winograd_place dy_place = {.data = dy, .point_step = p.dy_step, .panel = WIDTH, .panel_step = p.block * WIDTH};
+    size_t chunks = divide_up(s.ic, INPUTS);
+#pragma omp parallel num_threads(call->threads)
+    {
+        for (size_t first = 0; first < s.tiles; first += p.block) {
+            size_t count = least(p.block, s.tiles - first);
+#pragma omp for
+            for (size_t i = 0; i < count; i += TASK_TILES) {
+                winograd_place x_to = x_place, dy_to = dy_place;
+                size_t tiles = least(TASK_TILES, count - i);
+                x_to.data += i * WIDTH;
+                dy_to.data += i * WIDTH;
+                CPU_NAME(cpu_winograd_from_x)(&s, call->input[0], first + i, tiles, x_to, WIDTH);
+                CPU_NAME(cpu_winograd_from_dy)(&s, call->input[1], first + i, tiles, dy_to, WIDTH);
+            }
+#pragma omp for schedule(dynamic)
+            for (size_t task = 0; task < POINTS * p.groups; task++) {
+                size_t point = task / p.groups;
+                add_products(&p, task % p.groups, x + point * p.x_step, dy + point * p.dy_step, count, first > 0,
+                             du + point * p.du_step);
+            }
+        }
+#pragma omp for
+        for (size_t task = 0; task < p.dy_panels * chunks; task++) {
+            size_t begin = task % chunks * INPUTS;
+            CPU_NAME(cpu_winograd_to_weight)(&s, du, p.du_step, task / chunks, begin, least(begin + INPUTS, s.ic),
+                                             call->output[0]);
+        }
+    }
+}
+
+const nn_kernel CPU_NAME(cpu_winograd) = {.run = run_conv2d, .workspace = convolution_workspace};
+const nn_kernel CPU_NAME(cpu_winograd_data_grad) = {.run = run_conv2d_data_grad, .workspace = convolution_workspace};
+const nn_kernel CPU_NAME(cpu_winograd_weight_grad) = {.run = run_conv2d_weight_grad,
+                                                      .workspace = weight_grad_workspace};

@@ -1,0 +1,91 @@
+/* Fusion by named patterns. Each leaves the same result as the nodes that it replaces (a test compares them). A node
+ * that is absorbed loses its outputs and is then pruned, since nothing uses it any more. */
+#include <stdlib.h>
+
+#include "nn/plan.h"
+
+/* How many node inputs read each value; outputs and stored values count as one more reader. */
+static size_t *count_uses(const nn_draft *d)
+{
+    size_t *uses = calloc(d->value_count + 1, sizeof *uses);
+    if (!uses) return NULL;
+    for (size_t n = 0; n < d->node_count; n++)
+        for (size_t i = 0; i < d->nodes[n].input_count; i++) uses[d->nodes[n].input[i]]++;
+    for (size_t v = 0; v < d->value_count; v++)
+        if (d->values[v].is_output || (d->values[v].kind == NN_VALUE_COMPUTED && d->values[v].block)) uses[v]++;
+    return uses;
+}
+
+/* The node that computes input i of `node` as its first output when that is its only use, else NULL. */
+static nn_node *sole_producer(nn_draft *d, const nn_node *node, size_t i, const size_t *uses)
+{
+    nn_value v = node->input[i];
+    if (d->values[v].kind != NN_VALUE_COMPUTED || uses[v] != 1) return NULL;
+    nn_node *producer = &d->nodes[d->values[v].producer];
+    return producer->output[0] == v ? producer : NULL;
+}
+
+static bool rectifies(const nn_node *node)
+{
+    return node->attr.activation == NN_RELU || node->attr.activation == NN_LEAKY_RELU;
+}
+
+/* instance_norm -> relu or leaky_relu: the norm writes the activation's result. */
+static void fuse_norm_activation(nn_draft *d, nn_node *node, const size_t *uses)
+{
+    if (node->op != NN_ACTIVATION || !rectifies(node)) return;
+    nn_node *norm = sole_producer(d, node, 0, uses);
+    if (!norm || norm->op != NN_INSTANCE_NORM || norm->attr.activation != NN_LINEAR) return;
+    norm->attr.activation = node->attr.activation;
+    norm->attr.slope = node->attr.slope;
+    norm->output[0] = node->output[0];
+    d->values[norm->output[0]].producer = d->values[norm->output[1]].producer;
+    node->output_count = 0;
+}
+
+/* activation_grad(y, dy) -> instance_norm_grad(x, statistics, .): y = act(norm(x)), whose sign x tells as well, so y
+ * need not be kept for it. */
+static void fuse_norm_activation_grad(nn_draft *d, nn_node *node, const size_t *uses)
+{
+    if (node->op != NN_INSTANCE_NORM_GRAD || node->attr.activation != NN_LINEAR) return;
+    nn_node *activation = sole_producer(d, node, 2, uses);
+    if (!activation || activation->op != NN_ACTIVATION_GRAD || !rectifies(activation)) return;
+    const nn_value_info *y = &d->values[activation->input[0]];
+    if (y->kind != NN_VALUE_COMPUTED) return;
+    const nn_node *norm = &d->nodes[y->producer];
+    bool same = norm->op == NN_INSTANCE_NORM && norm->output[0] == activation->input[0] &&
+                norm->output[1] == node->input[1] && norm->attr.activation == activation->attr.activation;
+    if (!same) return;
+    node->attr.activation = activation->attr.activation;
+    node->attr.slope = activation->attr.slope;
+    node->input[2] = activation->input[1];
+    activation->output_count = 0;
+}
+
+/* conv2d or conv2d_data_grad -> bias: the convolution adds it. */
+static void fuse_conv_bias(nn_draft *d, nn_node *node, const size_t *uses)
+{
+    if (node->op != NN_BIAS) return;
+    nn_node *conv = sole_producer(d, node, 0, uses);
+    if (!conv || conv->input_count != 2 || (conv->op != NN_CONV2D && conv->op != NN_CONV2D_DATA_GRAD)) return;
+    /* The bias takes part where the convolution stands, so it must be there by then: lasting memory is. */
+    if (d->values[node->input[1]].kind == NN_VALUE_COMPUTED) return;
+    conv->input[conv->input_count++] = node->input[1];
+    uint32_t producer = d->values[conv->output[0]].producer;
+    conv->output[0] = node->output[0];
+    d->values[conv->output[0]].producer = producer;
+    node->output_count = 0;
+}
+
+status nn_draft_fuse(nn_draft *d, error *err)
+{
+    size_t *uses = count_uses(d);
+    if (!uses) return error_no_memory(err, "planning a graph", d->value_count * sizeof *uses);
+    for (size_t n = 0; n < d->node_count; n++) {
+        fuse_norm_activation(d, &d->nodes[n], uses);
+        fuse_norm_activation_grad(d, &d->nodes[n], uses);
+        fuse_conv_bias(d, &d->nodes[n], uses);
+    }
+    free(uses);
+    return nn_draft_prune(d, err);
+}

@@ -1,0 +1,197 @@
+#define _POSIX_C_SOURCE 200809L
+#include "nn/program.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "nn/plan.h"
+
+struct nn_program {
+    nn_draft draft; /* owns what the kernels prepared */
+    nn_memory_plan memory;
+    nn_call *calls; /* in order of execution */
+    uint32_t *order;
+    char *base; /* of the arena it is bound to */
+};
+
+/* Takes the candidate order whose plan needs least memory. */
+static status choose_order(nn_program *p, bool reuse, error *err)
+{
+    size_t count = p->draft.node_count;
+    uint32_t *order = malloc((count + 1) * sizeof *order);
+    if (!order) return error_no_memory(err, "planning a graph", count * sizeof *order);
+    status result = STATUS_OK;
+    for (int kind = 0; kind < NN_ORDERS && result == STATUS_OK; kind++) {
+        nn_memory_plan plan = {0};
+        result = nn_draft_schedule(&p->draft, (nn_order)kind, order, err);
+        if (result == STATUS_OK) result = nn_memory_plan_create(&plan, &p->draft, order, reuse, err);
+        if (result == STATUS_OK && (kind == 0 || plan.bytes < p->memory.bytes)) {
+            nn_memory_plan_free(&p->memory);
+            p->memory = plan;
+            memcpy(p->order, order, count * sizeof *order);
+        } else {
+            nn_memory_plan_free(&plan);
+        }
+    }
+    free(order);
+    return result;
+}
+
+static status compile(nn_program *p, const nn_graph *g, nn_backend *backend, const nn_program_options *options,
+                      error *err)
+{
+    TRY(nn_draft_create(&p->draft, g, backend, err));
+    TRY(nn_draft_prune(&p->draft, err));
+    if (!options->no_fusion) TRY(nn_draft_fuse(&p->draft, err));
+    TRY(nn_draft_choose_layouts(&p->draft, err));
+    size_t count = p->draft.node_count;
+    p->order = malloc((count + 1) * sizeof *p->order);
+    p->calls = malloc((count + 1) * sizeof *p->calls);
+    if (!p->order || !p->calls) return error_no_memory(err, "a program", count * sizeof *p->calls);
+    TRY(choose_order(p, !options->no_reuse, err));
+    for (size_t v = 0; v < p->draft.value_count; v++) {
+        const nn_block *block = p->draft.values[v].block;
+        if (block && !block->memory)
+            return error_set(err, STATUS_FAILED, "program: a block that the graph uses is not allocated");
+    }
+    return STATUS_OK;
+}
+
+status nn_program_create(const nn_graph *graph, nn_backend *backend, const nn_program_options *options,
+                         nn_program **out, error *err)
+{
+    static const nn_program_options defaults = {0};
+    *out = NULL;
+    TRY(nn_graph_status(graph, err));
+    nn_program *p = calloc(1, sizeof *p);
+    if (!p) return error_no_memory(err, "a program", sizeof *p);
+    status result = compile(p, graph, backend, options ? options : &defaults, err);
+    if (result == STATUS_OK)
+        *out = p;
+    else
+        nn_program_destroy(p);
+    return result;
+}
+
+void nn_program_destroy(nn_program *p)
+{
+    if (!p) return;
+    nn_draft_free(&p->draft);
+    nn_memory_plan_free(&p->memory);
+    free(p->calls);
+    free(p->order);
+    free(p);
+}
+
+size_t nn_program_bytes(const nn_program *p) { return p->memory.bytes; }
+size_t nn_program_length(const nn_program *p) { return p->draft.node_count; }
+
+/* Where a value of the draft lies; NULL for one that the program dropped. */
+static float *address(const nn_program *p, nn_value v)
+{
+    const nn_value_info *value = &p->draft.values[v];
+    if (value->block) return value->block->memory + value->offset;
+    uint32_t s = p->memory.storage_of[v];
+    return s == NN_NO_STORAGE ? NULL : (float *)(void *)(p->base + p->memory.offset[s]);
+}
+
+static status bind(nn_program *p, void *base, error *err)
+{
+    p->base = base;
+    for (size_t step = 0; step < p->draft.node_count; step++) {
+        uint32_t n = p->order[step];
+        const nn_node *node = &p->draft.nodes[n];
+        nn_call *call = &p->draft.calls[n];
+        for (size_t i = 0; i < node->input_count; i++) call->input[i] = address(p, node->input[i]);
+        for (size_t i = 0; i < node->output_count; i++) call->output[i] = address(p, node->output[i]);
+        uint32_t scratch = p->memory.workspace[n];
+        call->workspace = scratch == NN_NO_STORAGE ? NULL : p->base + p->memory.offset[scratch];
+        nn_backend *backend = p->draft.backend;
+        const nn_kernel *kernel = backend->interface->kernel(backend, call->op);
+        if (kernel->bind) TRY(kernel->bind(call, err));
+        p->calls[step] = *call;
+    }
+    return STATUS_OK;
+}
+
+status nn_arena_bind(nn_arena *arena, nn_backend *backend, nn_program *const *programs, size_t count, error *err)
+{
+    size_t bytes = 64;
+    for (size_t i = 0; i < count; i++)
+        if (nn_program_bytes(programs[i]) > bytes) bytes = nn_program_bytes(programs[i]);
+    if (bytes > arena->bytes) {
+        nn_arena_free(arena);
+        arena->memory = backend->interface->allocate(backend, bytes);
+        if (!arena->memory) return error_no_memory(err, "the arena", bytes);
+        arena->backend = backend;
+        arena->bytes = bytes;
+    }
+    for (size_t i = 0; i < count; i++) TRY(bind(programs[i], arena->memory, err));
+    return STATUS_OK;
+}
+
+void nn_arena_free(nn_arena *arena)
+{
+    if (arena->memory) arena->backend->interface->release(arena->backend, arena->memory);
+    *arena = (nn_arena){0};
+}
+
+void nn_program_write(nn_program *p, nn_value input, const float *host)
+{
+    nn_value v = p->draft.resolved[input];
+    float *device = address(p, v);
+    nn_backend *backend = p->draft.backend;
+    if (device) backend->interface->write(backend, device, host, nn_count(p->draft.values[v].shape) * sizeof *host);
+}
+
+void nn_program_read(const nn_program *p, nn_value output, float *host)
+{
+    nn_value v = p->draft.resolved[output];
+    float *device = address(p, v);
+    nn_backend *backend = p->draft.backend;
+    if (device) backend->interface->read(backend, host, device, nn_count(p->draft.values[v].shape) * sizeof *host);
+}
+
+void nn_program_run(nn_program *p)
+{
+    for (size_t step = 0; step < p->draft.node_count; step++) p->calls[step].run(&p->calls[step]);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void nn_program_run_profiled(nn_program *p, nn_profile *profile)
+{
+    nn_backend *backend = p->draft.backend;
+    for (size_t step = 0; step < p->draft.node_count; step++) {
+        const nn_call *call = &p->calls[step];
+        double begin = now();
+        call->run(call);
+        backend->interface->synchronise(backend);
+        profile->seconds[call->op] += now() - begin;
+        profile->calls[call->op]++;
+    }
+}
+
+void nn_program_print(const nn_program *p, FILE *stream)
+{
+    for (size_t step = 0; step < p->draft.node_count; step++) {
+        const nn_node *node = &p->draft.nodes[p->order[step]];
+        fprintf(stream, "%4zu %-20s", step, nn_op_name(node->op));
+        for (size_t i = 0; i < node->input_count + node->output_count; i++) {
+            nn_value v = i < node->input_count ? node->input[i] : node->output[i - node->input_count];
+            nn_shape_text shape;
+            fprintf(stream, "%s %u:%s", i == node->input_count ? " ->" : "", v,
+                    nn_shape_print(p->draft.values[v].shape, &shape));
+            uint32_t s = p->memory.storage_of[v];
+            if (s != NN_NO_STORAGE) fprintf(stream, "@%zu", p->memory.offset[s]);
+        }
+        fputc('\n', stream);
+    }
+    fprintf(stream, "%zu nodes, %zu bytes\n", p->draft.node_count, p->memory.bytes);
+}

@@ -1,0 +1,63 @@
+/* A compiled graph: fused, ordered, placed in memory, ready to run again and again.
+ *
+ *     nn_program *p;
+ *     TRY(nn_program_create(graph, backend, NULL, &p, err));      graph may be destroyed afterwards
+ *     nn_arena arena = {0};
+ *     nn_program *all[] = {p};
+ *     TRY(nn_arena_bind(&arena, backend, all, 1, err));           one arena for all programs of a run
+ *     nn_program_write(p, x, pixels);
+ *     nn_program_run(p);
+ *     nn_program_read(p, y, result);
+ */
+#ifndef NN_PROGRAM_H
+#define NN_PROGRAM_H
+
+#include <stdio.h>
+
+#include "base/status.h"
+#include "nn/backend.h"
+#include "nn/graph.h"
+
+typedef struct nn_program nn_program;
+
+typedef struct nn_program_options {
+    bool no_reuse;  /* every value has memory of its own: for tests and debugging */
+    bool no_fusion; /* every node as it was built */
+} nn_program_options;
+
+/* Plans; allocates no tensor memory. options may be NULL. Parameter sets must be allocated. */
+status nn_program_create(const nn_graph *graph, nn_backend *backend, const nn_program_options *options,
+                         nn_program **out, error *err);
+void nn_program_destroy(nn_program *p); /* accepts NULL */
+/* Bytes of arena that the program needs. */
+size_t nn_program_bytes(const nn_program *p);
+/* Number of kernels that one run calls. */
+size_t nn_program_length(const nn_program *p);
+
+typedef struct nn_arena {
+    nn_backend *backend;
+    void *memory;
+    size_t bytes;
+} nn_arena;
+
+/* Allocates the largest need of the programs and binds them to it, in place of what was bound before. */
+status nn_arena_bind(nn_arena *arena, nn_backend *backend, nn_program *const *programs, size_t count, error *err);
+void nn_arena_free(nn_arena *arena);
+
+/* An input, before a run. It must be written before each run: its memory may serve others during it. */
+void nn_program_write(nn_program *p, nn_value input, const float *host);
+void nn_program_run(nn_program *p);
+/* An output, after a run and before another program of the same arena runs. */
+void nn_program_read(const nn_program *p, nn_value output, float *host);
+
+/* Seconds spent in each operation since the last call, for `--profile`: adds to seconds[op] when profiling. */
+typedef struct nn_profile {
+    double seconds[NN_OP_COUNT];
+    uint64_t calls[NN_OP_COUNT];
+} nn_profile;
+/* Runs with a clock around each kernel; synchronises the device after each. */
+void nn_program_run_profiled(nn_program *p, nn_profile *profile);
+/* One line a node in order of execution: operation, shapes, offsets. For people. */
+void nn_program_print(const nn_program *p, FILE *stream);
+
+#endif

@@ -1,0 +1,78 @@
+#include "training/checkpoint.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static status save_tensor(const training_tensor *t, safetensors_writer *w, error *err)
+{
+    size_t count = nn_count(t->shape);
+    float *host = malloc(count * sizeof *host);
+    if (!host) return error_no_memory(err, t->name, count * sizeof *host);
+    nn_block_read(t->block, 0, host, count);
+    status result = safetensors_put_f32(w, host, count, err);
+    free(host);
+    return result;
+}
+
+static status save_values(const training_state *state, safetensors_writer *w, error *err)
+{
+    for (size_t i = 0; i < state->weight_count; i++) TRY(model_weights_put(&state->weights[i], w, err));
+    for (size_t i = 0; i < state->tensor_count; i++) TRY(save_tensor(&state->tensors[i], w, err));
+    return STATUS_OK;
+}
+
+status training_checkpoint_save(const char *path, const training_state *state, const safetensors_metadata *metadata,
+                                size_t metadata_count, error *err)
+{
+    safetensors_writer *w = NULL;
+    status result = safetensors_writer_create(&w, err);
+    for (size_t i = 0; i < state->weight_count && result == STATUS_OK; i++)
+        result = model_weights_declare(&state->weights[i], w, SAFETENSORS_F32, err);
+    if (result == STATUS_OK) {
+        for (size_t i = 0; i < state->tensor_count; i++)
+            safetensors_declare(w, state->tensors[i].name, SAFETENSORS_F32, 4, state->tensors[i].shape.dim);
+        for (size_t i = 0; i < metadata_count; i++) safetensors_set_metadata(w, metadata[i].key, metadata[i].value);
+        result = safetensors_begin(w, path, err);
+    }
+    if (result == STATUS_OK) result = save_values(state, w, err);
+    if (result == STATUS_OK) return safetensors_commit(w, err);
+    safetensors_writer_abort(w);
+    return result;
+}
+
+static status load_tensor(const safetensors_file *file, const training_tensor *t, error *err)
+{
+    const safetensors_entry *entry = safetensors_find(file, t->name);
+    if (!entry) return error_set(err, STATUS_FAILED, "tensor %s is missing", t->name);
+    nn_shape shape = {{0}};
+    for (size_t i = 0; i < 4 && entry->rank == 4; i++) shape.dim[i] = entry->shape[i];
+    nn_shape_text expected, actual;
+    if (!nn_shape_equal(shape, t->shape))
+        return error_set(err, STATUS_FAILED, "tensor %s has the shape %s, expected %s", t->name,
+                         nn_shape_print(shape, &actual), nn_shape_print(t->shape, &expected));
+    float *host = malloc(entry->count * sizeof *host);
+    if (!host) return error_no_memory(err, t->name, entry->count * sizeof *host);
+    status result = safetensors_read_f32(file, entry, host, err);
+    if (result == STATUS_OK) nn_block_write(t->block, 0, host, entry->count);
+    free(host);
+    return result;
+}
+
+status training_checkpoint_load(const safetensors_file *file, const training_state *state, error *err)
+{
+    for (size_t i = 0; i < state->weight_count; i++) TRY(model_weights_load(file, &state->weights[i], err));
+    for (size_t i = 0; i < state->tensor_count; i++) TRY(load_tensor(file, &state->tensors[i], err));
+    return STATUS_OK;
+}
+
+status training_checkpoint_number(const safetensors_file *file, const char *key, double *out, error *err)
+{
+    const char *value = safetensors_metadata_get(file, key);
+    if (!value) return error_set(err, STATUS_FAILED, "metadata '%s' is missing: not a training state", key);
+    char *end;
+    errno = 0;
+    *out = strtod(value, &end);
+    if (errno || end == value || *end || !(*out >= 0 && *out < 9e15))
+        return error_set(err, STATUS_FAILED, "metadata '%s' must be a number, is '%.40s'", key, value);
+    return STATUS_OK;
+}

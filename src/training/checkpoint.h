@@ -1,0 +1,34 @@
+/* The whole state of a training in one .safetensors file, written atomically.
+ *
+ * The file's tensors are those of `weights` under their file prefixes, then `tensors`; what resume needs besides (step,
+ * seconds, config) is in the metadata, all strings.
+ */
+#ifndef TRAINING_CHECKPOINT_H
+#define TRAINING_CHECKPOINT_H
+
+#include "models/weights.h"
+#include "nn/parameters.h"
+#include "nn/safetensors.h"
+
+/* A tensor that is no parameter: an image pool. It fills its block. */
+typedef struct training_tensor {
+    const char *name;
+    nn_shape shape;
+    nn_block *block;
+} training_tensor;
+
+typedef struct training_state {
+    const model_weights *weights;
+    size_t weight_count;
+    const training_tensor *tensors;
+    size_t tensor_count;
+} training_state;
+
+status training_checkpoint_save(const char *path, const training_state *state, const safetensors_metadata *metadata,
+                                size_t metadata_count, error *err);
+/* Strict: every tensor of the state must be there with its shape. After a failure the state is undefined. */
+status training_checkpoint_load(const safetensors_file *file, const training_state *state, error *err);
+/* An unsigned number in the metadata. */
+status training_checkpoint_number(const safetensors_file *file, const char *key, double *out, error *err);
+
+#endif

@@ -1,0 +1,35 @@
+/* The pictures of two domains as batches of floats: which picture in which step, decoding, resizing, cropping,
+ * flipping. A batch is a function of the seed and the step alone; any number of threads may make batches at once.
+ *
+ *     training_loader *loader;
+ *     TRY(training_loader_create(&options, &loader, err));
+ *     prefetch options: .produce = training_loader_produce, .context = loader,
+ *                       .slot_bytes = training_loader_slot_bytes(loader)
+ */
+#ifndef TRAINING_LOADER_H
+#define TRAINING_LOADER_H
+
+#include "training/options.h"
+
+typedef struct training_loader training_loader;
+
+/* Lists the folders; an empty one is an error. `options` must outlive the loader. */
+status training_loader_create(const training_options *options, training_loader **out, error *err);
+void training_loader_destroy(training_loader *loader); /* accepts NULL */
+
+/* Training pictures of domain 0 (a) or 1 (b). */
+size_t training_loader_count(const training_loader *loader, int domain);
+/* max(|a|, |b|) / batch, at least 1. */
+uint64_t training_loader_steps_per_epoch(const training_loader *loader);
+
+/* A slot holds two batches of (batch, crop, crop, 3) floats in [-1, 1]: a, then b. */
+size_t training_loader_slot_bytes(const training_loader *loader);
+/* A prefetch_produce. In each epoch the larger domain is gone through once in a shuffled order, pictures of the other
+ * are drawn at random (as the reference does). */
+status training_loader_produce(void *loader, uint64_t step, void *slot, error *err);
+
+/* Sample picture `index` of `of`, spread over a domain's test folder (else its training pictures), resized and cropped
+ * in the middle. floats: (crop, crop, 3). */
+status training_loader_sample(training_loader *loader, int domain, size_t index, size_t of, float *floats, error *err);
+
+#endif

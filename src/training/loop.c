@@ -1,0 +1,157 @@
+#include "training/loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "image/prefetch.h"
+#include "training/samples.h"
+
+enum { BATCHES_AHEAD = 4 };
+
+/* The metadata that every file of the run carries; the arrays behind it belong to the caller. */
+typedef struct metadata {
+    safetensors_metadata items[12];
+    size_t count;
+    char step[32], seconds[32];
+} metadata;
+
+static void add(metadata *m, const char *key, const char *value)
+{
+    m->items[m->count++] = (safetensors_metadata){(char *)(uintptr_t)key, (char *)(uintptr_t)value};
+}
+
+static void common_metadata(const training_loop *loop, uint64_t step, double seconds, const char *kind, metadata *m)
+{
+    m->count = 0;
+    snprintf(m->step, sizeof m->step, "%llu", (unsigned long long)step);
+    snprintf(m->seconds, sizeof m->seconds, "%.3f", seconds);
+    add(m, "cyclegan_format", "1");
+    add(m, "kind", kind);
+    add(m, "step", m->step);
+    add(m, "seconds", m->seconds);
+    add(m, "config", loop->config);
+}
+
+/* The generators alone, then the state: a resumed run never finds a state newer than the generators beside it. */
+static status save(const training_loop *loop, uint64_t step, double seconds, error *err)
+{
+    metadata m;
+    const training_method *method = loop->method;
+    const training_domain *domains = loop->options->domains;
+    for (size_t i = 0; i < method->export_count; i++) {
+        const training_export *e = &method->exports[i];
+        common_metadata(loop, step, seconds, "generator", &m);
+        add(&m, "direction", e->direction);
+        add(&m, "from", domains[e->from].name);
+        add(&m, "to", domains[e->to].name);
+        char *path = text_join_path(loop->run->checkpoints, e->file);
+        if (!path) return error_no_memory(err, e->file, strlen(e->file));
+        status result = model_weights_save(path, &e->weights, m.items, m.count, SAFETENSORS_F32, err);
+        free(path);
+        if (result != STATUS_OK) return result;
+    }
+    common_metadata(loop, step, seconds, "training_state", &m);
+    add(&m, "domain_a", domains[0].name);
+    add(&m, "domain_b", domains[1].name);
+    return training_checkpoint_save(loop->run->latest, &method->state, m.items, m.count, err);
+}
+
+/* "gan 0.61 cycle 2.13 identity 1.02 d 0.41": losses of both directions added up. */
+static void summarise(const training_method *method, const float *losses, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < method->loss_count; i++) {
+        const char *name = method->loss_names[i];
+        size_t length = strcspn(name, "_");
+        double sum = 0;
+        bool first = true;
+        for (size_t j = 0; j < method->loss_count; j++) {
+            const char *other = method->loss_names[j];
+            if (strcspn(other, "_") != length || strncmp(other, name, length) != 0) continue;
+            first = first && j >= i;
+            sum += (double)losses[j];
+        }
+        if (!first || used + 1 >= size) continue;
+        used += (size_t)snprintf(out + used, size - used, "%s%.*s %.3g", used ? " " : "", (int)length, name, sum);
+    }
+}
+
+static bool stopped(const training_loop *loop) { return loop->stop && *loop->stop; }
+
+typedef struct position {
+    uint64_t step, end, saved; /* `saved`: step of the last checkpoint */
+    double began;
+} position;
+
+static double seconds_trained(const training_loop *loop, const position *at)
+{
+    return loop->seconds + log_clock() - at->began;
+}
+
+/* What is due after step at->step - 1. */
+static status after_step(training_loop *loop, position *at, const float *losses, double rate, error *err)
+{
+    const training_options *o = loop->options;
+    uint64_t step = at->step;
+    if (step % (uint64_t)o->log_every == 0 || step == at->end) {
+        training_log_line line = {step, training_schedule_epoch(&loop->schedule, step - 1), seconds_trained(loop, at),
+                                  rate, loop->method->loss_count, loop->method->loss_names, losses};
+        TRY(training_run_log(loop->run, &line, err));
+    }
+    if (o->sample_every && (step % (uint64_t)o->sample_every == 0 || step == at->end))
+        TRY(training_samples_write(loop->loader, o, loop->method, loop->run->samples, step, err));
+    if (step % (uint64_t)o->checkpoint_every == 0 || step == at->end || stopped(loop)) {
+        TRY(save(loop, step, seconds_trained(loop, at), err));
+        at->saved = step;
+    }
+    return STATUS_OK;
+}
+
+static status run_steps(training_loop *loop, prefetch *batches, position *at, progress *bar, error *err)
+{
+    float losses[TRAINING_MAX_LOSSES];
+    char note[128];
+    size_t floats = training_loader_slot_bytes(loop->loader) / sizeof(float);
+    while (at->step < at->end && !stopped(loop)) {
+        const void *slot;
+        TRY(prefetch_take(batches, &slot, err));
+        const float *images = slot;
+        training_step step = {at->step, training_schedule_rate(&loop->schedule, at->step),
+                              {images, images + floats / 2}};
+        status result = loop->method->step(loop->method->context, &step, losses, err);
+        prefetch_release(batches);
+        if (result != STATUS_OK) return error_prefix(err, "step %llu", (unsigned long long)at->step + 1);
+        at->step++;
+        summarise(loop->method, losses, note, sizeof note);
+        progress_update(bar, at->step, note);
+        TRY(after_step(loop, at, losses, step.learning_rate, err));
+    }
+    return STATUS_OK;
+}
+
+status training_loop_run(training_loop *loop, error *err)
+{
+    position at = {loop->first, training_schedule_steps(&loop->schedule), loop->first, log_clock()};
+    if (at.step >= at.end) {
+        log_info(loop->log, "the run has its %llu steps already", (unsigned long long)at.end);
+        return STATUS_OK;
+    }
+    TRY(training_run_open_log(loop->run, loop->first, err));
+    prefetch_options ahead = {.produce = training_loader_produce, .context = loop->loader,
+                              .slot_bytes = training_loader_slot_bytes(loop->loader), .depth = BATCHES_AHEAD,
+                              .threads = (size_t)loop->options->workers, .first = at.step, .end = at.end};
+    prefetch *batches;
+    TRY(prefetch_create(&ahead, &batches, err));
+    /* A run that is killed before its first checkpoint could neither go on nor begin again: it has one at once. */
+    status result = at.step ? STATUS_OK : save(loop, 0, loop->seconds, err);
+    progress bar = progress_start(loop->log, "train", at.step, at.end);
+    if (result == STATUS_OK) result = run_steps(loop, batches, &at, &bar, err);
+    progress_finish(&bar);
+    prefetch_destroy(batches);
+    if (result != STATUS_OK || !stopped(loop)) return result;
+    if (at.saved != at.step) TRY(save(loop, at.step, seconds_trained(loop, &at), err)); /* stopped between steps */
+    return error_set(err, STATUS_INTERRUPTED, "stopped after step %llu of %llu; continue with --resume",
+                     (unsigned long long)at.step, (unsigned long long)at.end);
+}

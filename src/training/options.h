@@ -1,0 +1,41 @@
+/* What every training has in its config: the sections name, domains, data, train and output. */
+#ifndef TRAINING_OPTIONS_H
+#define TRAINING_OPTIONS_H
+
+#include "config/config.h"
+
+typedef struct training_domain {
+    char *name;  /* what people call it: "snacks" */
+    char *train; /* folder of pictures, recursively */
+    char *test;  /* folder, or NULL */
+} training_domain;
+
+typedef enum training_fit { TRAINING_SQUASH, TRAINING_COVER, TRAINING_AS_IS } training_fit;
+typedef enum training_schedule_kind { TRAINING_LINEAR, TRAINING_CONSTANT, TRAINING_COSINE } training_schedule_kind;
+
+typedef struct training_options {
+    char *name;
+    training_domain domains[2]; /* a, b */
+    /* data */
+    int64_t load_size, crop_size;
+    int fit; /* training_fit */
+    bool flip;
+    int64_t cache_mb, workers;
+    /* train */
+    int64_t epochs, decay_epochs, steps, decay_steps;
+    int schedule; /* training_schedule_kind */
+    double learning_rate;
+    int64_t batch_size, seed;
+    /* output */
+    char *folder;
+    int64_t checkpoint_every, sample_every, sample_count, log_every;
+} training_options;
+
+/* The table's rows; its target is a training_options. */
+extern const config_field training_fields[];
+extern const size_t training_field_count;
+
+/* What one row cannot check: crop within load size, something to train, decay within steps. */
+status training_options_check(const training_options *options, const config *c, error *err);
+
+#endif

@@ -1,0 +1,90 @@
+#include "training/run.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+
+status training_run_open(training_run *run, const char *folder, bool resume, error *err)
+{
+    *run = (training_run){0};
+    run->folder = text_copy(folder);
+    run->config = text_join_path(folder, "config.yaml");
+    run->log = text_join_path(folder, "log.jsonl");
+    run->samples = text_join_path(folder, "samples");
+    run->checkpoints = text_join_path(folder, "checkpoints");
+    run->latest = text_join_path(folder, "checkpoints/latest.safetensors");
+    if (!run->folder || !run->config || !run->log || !run->samples || !run->checkpoints || !run->latest)
+        return error_no_memory(err, "the run's paths", 6 * strlen(folder));
+    if (!resume && (file_exists(run->config) || file_exists(run->latest)))
+        return error_set(err, STATUS_FAILED, "%s: there is a run already; continue it with --resume, or choose another "
+                         "name or --out", folder);
+    if (resume && !file_exists(run->latest))
+        return error_set(err, STATUS_FAILED, "%s: no checkpoint to resume from", run->latest);
+    TRY(file_make_folders(run->samples, err));
+    return file_make_folders(run->checkpoints, err);
+}
+
+void training_run_close(training_run *run)
+{
+    if (run->log_file) fclose(run->log_file);
+    free(run->folder);
+    free(run->config);
+    free(run->log);
+    free(run->samples);
+    free(run->checkpoints);
+    free(run->latest);
+    *run = (training_run){0};
+}
+
+/* Whether a line of the log belongs to a step up to `step`. */
+static bool line_kept(const char *line, size_t length, uint64_t step)
+{
+    json_t *object = json_loadb(line, length, 0, NULL);
+    const json_t *number = json_object_get(object, "step");
+    bool kept = json_is_integer(number) && json_integer_value(number) <= (json_int_t)step;
+    json_decref(object);
+    return kept;
+}
+
+static status cut_log(const training_run *run, uint64_t step, error *err)
+{
+    char *bytes;
+    size_t size, kept = 0;
+    TRY(file_read_all(run->log, (size_t)1 << 32, &bytes, &size, err));
+    for (size_t begin = 0; begin < size;) {
+        const char *newline = memchr(bytes + begin, '\n', size - begin);
+        size_t end = newline ? (size_t)(newline - bytes) + 1 : size;
+        if (newline && line_kept(bytes + begin, end - begin, step)) {
+            memmove(bytes + kept, bytes + begin, end - begin);
+            kept += end - begin;
+        }
+        begin = end;
+    }
+    status result = kept == size ? STATUS_OK : file_write_all(run->log, bytes, kept, err);
+    free(bytes);
+    return result;
+}
+
+status training_run_open_log(training_run *run, uint64_t step, error *err)
+{
+    if (file_exists(run->log)) TRY(cut_log(run, step, err));
+    run->log_file = fopen(run->log, "ae");
+    if (!run->log_file) return error_set(err, STATUS_FAILED, "%s: cannot open: %s", run->log, strerror(errno));
+    return STATUS_OK;
+}
+
+status training_run_log(training_run *run, const training_log_line *line, error *err)
+{
+    FILE *f = run->log_file;
+    fprintf(f, "{\"step\": %llu, \"epoch\": %llu, \"seconds\": %.3f, \"lr\": %.9g, \"loss\": {",
+            (unsigned long long)line->step, (unsigned long long)line->epoch, line->seconds, line->learning_rate);
+    for (size_t i = 0; i < line->loss_count; i++)
+        fprintf(f, "%s\"%s\": %.9g", i ? ", " : "", line->loss_names[i], (double)line->losses[i]);
+    fprintf(f, "}}\n");
+    if (fflush(f) == 0) return STATUS_OK;
+    return error_set(err, STATUS_FAILED, "%s: cannot write: %s", run->log, strerror(errno));
+}

@@ -1,0 +1,34 @@
+/* A run's folder: config.yaml, log.jsonl, samples/, checkpoints/. */
+#ifndef TRAINING_RUN_H
+#define TRAINING_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/status.h"
+
+typedef struct training_run {
+    char *folder, *config, *log, *samples, *checkpoints, *latest; /* paths */
+    FILE *log_file;
+} training_run;
+
+/* Makes the folders. An existing run is refused unless `resume`, which in turn needs one that has a checkpoint. */
+status training_run_open(training_run *run, const char *folder, bool resume, error *err);
+void training_run_close(training_run *run);
+
+/* Drops the lines of log.jsonl after `step` (they will be written again) and opens it for appending. Lines that are
+ * no JSON, such as a half-written last one, go too. */
+status training_run_open_log(training_run *run, uint64_t step, error *err);
+
+typedef struct training_log_line {
+    uint64_t step, epoch;
+    double seconds, learning_rate;
+    size_t loss_count;
+    const char *const *loss_names;
+    const float *losses;
+} training_log_line;
+/* One JSON object: step, epoch, seconds, lr, loss {...}. */
+status training_run_log(training_run *run, const training_log_line *line, error *err);
+
+#endif

@@ -1,0 +1,53 @@
+#include "training/samples.h"
+
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "image/image.h"
+#include "report/sheet.h"
+
+enum { ROWS_A_DOMAIN = 3, GAP = 4 };
+
+static status place(report_sheet *sheet, const float *floats, size_t side, size_t column, size_t row, error *err)
+{
+    image picture = {0};
+    TRY(image_create(&picture, side, side, err));
+    image_from_floats(floats, &picture);
+    status result = report_sheet_place(sheet, &picture, column, row, err);
+    image_free(&picture);
+    return result;
+}
+
+/* buffer: three pictures. */
+static status fill_column(training_loader *loader, const training_options *o, const training_method *method,
+                          report_sheet *sheet, int domain, size_t column, float *buffer, error *err)
+{
+    size_t side = (size_t)o->crop_size, floats = side * side * 3;
+    TRY(training_loader_sample(loader, domain, column, (size_t)o->sample_count, buffer, err));
+    TRY(method->sample(method->context, domain, buffer, buffer + floats, buffer + 2 * floats, err));
+    for (size_t i = 0; i < ROWS_A_DOMAIN; i++)
+        TRY(place(sheet, buffer + i * floats, side, column, (size_t)domain * ROWS_A_DOMAIN + i, err));
+    return STATUS_OK;
+}
+
+status training_samples_write(training_loader *loader, const training_options *o, const training_method *method,
+                              const char *folder, uint64_t step, error *err)
+{
+    size_t side = (size_t)o->crop_size;
+    report_sheet_options options = {.columns = (size_t)o->sample_count, .rows = 2 * ROWS_A_DOMAIN, .cell_width = side,
+                                    .cell_height = side, .gap = GAP};
+    report_sheet *sheet = NULL;
+    float *buffer = malloc(3 * side * side * 3 * sizeof *buffer);
+    char *path = text_printf("%s/step_%08llu.png", folder, (unsigned long long)step);
+    status result = STATUS_OK;
+    if (!buffer || !path) result = error_no_memory(err, "a sample sheet", 3 * side * side * 3 * sizeof *buffer);
+    if (result == STATUS_OK) result = report_sheet_create(&options, &sheet, err);
+    for (int domain = 0; domain < 2; domain++)
+        for (size_t column = 0; column < options.columns && result == STATUS_OK; column++)
+            result = fill_column(loader, o, method, sheet, domain, column, buffer, err);
+    if (result == STATUS_OK) result = report_sheet_write(sheet, path, err);
+    report_sheet_destroy(sheet);
+    free(buffer);
+    free(path);
+    return result;
+}

@@ -1,0 +1,36 @@
+/* A trained generator that translates pictures of any size.
+ *
+ *     translator *t;
+ *     TRY(translator_create(backend, "generator_a.safetensors", NULL, &t, err));
+ *     TRY(translate_image(t, &snack, &fractal, err));
+ *     translator_destroy(t);
+ */
+#ifndef TRANSLATE_TRANSLATOR_H
+#define TRANSLATE_TRANSLATOR_H
+
+#include <stdint.h>
+
+#include "image/image.h"
+#include "models/generator.h"
+#include "nn/backend.h"
+
+typedef struct translator translator;
+
+/* Loads the generator of a file: see translate/choice.h for the kinds of file and for `to`, which may be NULL. The
+ * network is recognised by the tensors. `backend` must outlive the translator. Messages begin with `path`. */
+status translator_create(nn_backend *backend, const char *path, const char *to, translator **out, error *err);
+void translator_destroy(translator *t); /* accepts NULL */
+
+/* The domains' names; NULL when the file does not tell. */
+const char *translator_from(const translator *t);
+const char *translator_to(const translator *t);
+const model_generator_options *translator_generator(const translator *t);
+/* 64-bit FNV-1a of the network's kind and weights: equal for equal results. */
+uint64_t translator_fingerprint(const translator *t);
+
+/* out: as large as in, for any size from 1x1; the caller frees it with image_free. Where the sides do not divide by
+ * the network's stride, the picture is continued to the right and below by reflection (again and again if need be)
+ * and the result is cropped; nothing is resized. Not from two threads at once. */
+status translate_image(translator *t, const image *in, image *out, error *err);
+
+#endif

@@ -1,0 +1,140 @@
+/* The program itself: its output and exit statuses. $CYCLEGAN, else build/cyclegan. */
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "../translate/fixture.h"
+
+static const char *program(void)
+{
+    const char *path = getenv("CYCLEGAN");
+    return path ? path : "build/cyclegan";
+}
+
+#define NEED_PROGRAM(t)                                                                                               \
+    do {                                                                                                              \
+        if (access(program(), X_OK) != 0) SKIP(t, "the program is not built");                                        \
+    } while (0)
+
+/* Runs the program with `line`; output: stdout and stderr together, unless `line` redirects one. */
+static int run(const char *line, char output[65536])
+{
+    char command[2048];
+    snprintf(command, sizeof command, "'%s' %s%s", program(), line, strchr(line, '>') ? "" : " 2>&1");
+    FILE *pipe = popen(command, "r");
+    if (!pipe) return -1;
+    size_t used = 0, n;
+    while ((n = fread(output + used, 1, 65535 - used, pipe)) > 0) used += n;
+    output[used] = '\0';
+    int result = pclose(pipe);
+    return WIFEXITED(result) ? WEXITSTATUS(result) : -1;
+}
+
+static void check_run(test *t, const char *line, int expected, const char *part)
+{
+    static char output[65536];
+    int found = run(line, output);
+    if (found != expected || !strstr(output, part))
+        test_failed(t, __FILE__, __LINE__, "cyclegan %s: status %d, expected %d with '%s'; it wrote: %s", line, found,
+                    expected, part, output);
+}
+
+static void helps(test *t)
+{
+    NEED_PROGRAM(t);
+    check_run(t, "--help", 0, "translate");
+    check_run(t, "-h", 0, "usage: cyclegan COMMAND");
+    check_run(t, "--help 2>/dev/null", 0, "train");
+    check_run(t, "--version", 0, "cyclegan ");
+    check_run(t, "translate --help 2>/dev/null", 0, "--overwrite");
+    check_run(t, "train --help 2>/dev/null", 0, "--resume");
+    check_run(t, "train --help 2>/dev/null", 0, "loss.lambda_cycle");
+    check_run(t, "train --help-markdown 2>/dev/null", 0, "loss.lambda_cycle");
+    check_run(t, "--help 2>&1 >/dev/full", 1, "cannot write");
+}
+
+static void refuses_wrong_usage(test *t)
+{
+    NEED_PROGRAM(t);
+    check_run(t, "", 2, "a command is missing");
+    check_run(t, "trian", 2, "unknown command 'trian'; did you mean 'train'?");
+    check_run(t, "zzzzzzzzzz", 2, "unknown command 'zzzzzzzzzz'");
+    check_run(t, "--hepl", 2, "did you mean '--help'?");
+    check_run(t, "train", 2, "CONFIG.yaml is missing");
+    check_run(t, "train x.yaml --deivce cpu", 2, "did you mean '--device'?");
+    check_run(t, "train x.yaml --device gpu", 2, "expected one of auto, cpu, cuda");
+    check_run(t, "train x.yaml --threads many", 2, "expected a whole number");
+    check_run(t, "translate x.png -o out", 2, "--model FILE is missing");
+    check_run(t, "translate x.png --model m", 2, "--out DIR is missing");
+    check_run(t, "translate x.png --model m -o out --quality 0", 2, "from 1 to 100");
+}
+
+static void fails(test *t)
+{
+    NEED_PROGRAM(t);
+    check_run(t, "train x.yaml --device cuda", 1, "no CUDA backend");
+    check_run(t, "translate x.png --model /nonexistent/model.safetensors -o out", 1,
+              "cyclegan: /nonexistent/model.safetensors: ");
+}
+
+static void translates(test *t)
+{
+    NEED_PROGRAM(t);
+    fixture f = fixture_begin();
+    const char *model = fixture_path(&f, "model.safetensors");
+    fixture_save(&f, model, &tiny, 1, "cyclegan_format", "1", "kind", "generator", "from", "snacks", "to", "fractals",
+                 "direction", "a_to_b", (char *)NULL);
+    fixture_picture(&f, fixture_path(&f, "in/1.png"), 13, 7, 1);
+    char line[512];
+    snprintf(line, sizeof line, "translate --model %s %s/in -o %s/out", model, f.folder, f.folder);
+    check_run(t, line, 0, "1 picture in ");
+    CHECK(t, file_exists(fixture_path(&f, "out/1.png")));
+    check_run(t, line, 0, "snacks to fractals");
+    snprintf(line, sizeof line, "translate --model %s %s/in -o %s/out --to snacks", model, f.folder, f.folder);
+    check_run(t, line, 2, "this generator makes fractals from snacks");
+    file_write_all(fixture_path(&f, "in/2.png"), "rubbish", 7, &f.err);
+    snprintf(line, sizeof line, "translate --quiet --model %s %s/in -o %s/out2 --threads 1", model, f.folder,
+             f.folder);
+    check_run(t, line, 1, "1 of 2 pictures failed");
+    fixture_end(&f);
+}
+
+static void wait_milliseconds(long n) { nanosleep(&(struct timespec){.tv_nsec = n * 1000000}, NULL); }
+
+/* Begins to translate a thousand names of one picture, sends the signal once one is made. */
+static int interrupted_by(int number, const char *model, const char *in, const char *out)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        execl(program(), "cyclegan", "translate", "--quiet", "--model", model, in, "-o", out, (char *)NULL);
+        _exit(127);
+    }
+    char first[512];
+    snprintf(first, sizeof first, "%s/0.png", out);
+    int result = 0;
+    for (int i = 0; i < 10000 && !file_exists(first) && waitpid(child, &result, WNOHANG) == 0; i++)
+        wait_milliseconds(1);
+    kill(child, number);
+    waitpid(child, &result, 0);
+    return WIFEXITED(result) ? WEXITSTATUS(result) : -1;
+}
+
+static void tells_signals(test *t)
+{
+    NEED_PROGRAM(t);
+    fixture f = fixture_begin();
+    fixture_save(&f, fixture_path(&f, "model.safetensors"), &tiny, 1, (char *)NULL);
+    fixture_picture(&f, fixture_path(&f, "in/0.png"), 200, 200, 1);
+    for (int i = 1; i < 1000; i++)
+        if (symlink("0.png", fixture_path(&f, "in/%d.png", i)) != 0) perror("symlink");
+    const char *model = fixture_path(&f, "model.safetensors"), *in = fixture_path(&f, "in");
+    CHECK(t, interrupted_by(SIGINT, model, in, fixture_path(&f, "out1")) == 130);
+    CHECK(t, interrupted_by(SIGTERM, model, in, fixture_path(&f, "out2")) == 143);
+    /* What was made before the signal is in the manifest. */
+    CHECK(t, file_exists(fixture_path(&f, "out1/.cyclegan-manifest.json")));
+    CHECK(t, !file_exists(fixture_path(&f, "out1/999.png")));
+    fixture_end(&f);
+}
+
+TEST_MAIN(TEST(helps), TEST(refuses_wrong_usage), TEST(fails), TEST(translates), TEST(tells_signals))

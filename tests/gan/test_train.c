@@ -1,0 +1,200 @@
+/* The training command on made pictures: what a run leaves, resuming bit for bit, refusals. */
+#include "gan/train.h"
+
+#include "../training/pictures.h"
+#include "nn/safetensors.h"
+
+typedef struct bench {
+    workplace place;
+    char config[160];
+    log_sink log;
+    FILE *messages;
+    error err;
+} bench;
+
+static bool set_up(bench *b, const char *extra)
+{
+    *b = (bench){0};
+    if (!workplace_create(&b->place)) return false;
+    if (!workplace_pictures(&b->place, "a", 3, 20, 24, -1)) return false;
+    if (!workplace_pictures(&b->place, "b", 4, 24, 20, -1)) return false;
+    char yaml[2048];
+    const char *r = b->place.root;
+    snprintf(b->config, sizeof b->config, "%s/c.yaml", r);
+    int length = snprintf(yaml, sizeof yaml,
+                          "name: tiny\n"
+                          "domains:\n  a: {name: snacks, train: %s/a}\n  b: {name: fractals, train: %s/b}\n"
+                          "data: {load_size: 20, crop_size: 16, workers: 2}\n"
+                          "model: {generator: resnet_6blocks, ngf: 4, discriminator: n_layers, discriminator_layers: 1, "
+                          "ndf: 4}\n"
+                          "train: {steps: 6, schedule: constant, pool_size: 2, ema: 0.9, clip_norm: 5}\n"
+                          "output: {folder: %s/runs, checkpoint_every: 3, sample_every: 3, sample_count: 2, log_every: 1}\n%s",
+                          r, r, r, extra);
+    b->messages = tmpfile();
+    b->log = log_create(b->messages, true);
+    return b->messages && file_write_all(b->config, yaml, (size_t)length, NULL) == STATUS_OK;
+}
+
+static void tear_down(bench *b)
+{
+    if (b->messages) fclose(b->messages);
+    workplace_remove(&b->place);
+}
+
+/* settings: NULL-terminated. */
+static status train(bench *b, const char *out, bool resume, const char *const *settings)
+{
+    char folder[128];
+    size_t count = 0;
+    while (settings && settings[count]) count++;
+    snprintf(folder, sizeof folder, "%s/%s", b->place.root, out);
+    gan_train_request request = {.config_path = b->config, .settings = settings, .setting_count = count,
+                                 .resume = resume, .out = folder, .threads = 2};
+    b->err = (error){0};
+    return gan_train(&request, &b->log, &b->err);
+}
+
+static void path_of(const bench *b, const char *name, char *out, size_t size)
+{
+    snprintf(out, size, "%s/%s", b->place.root, name);
+}
+
+/* All tensors of two files are equal, bit for bit. */
+static void compare_files(test *t, bench *b, const char *one, const char *two)
+{
+    char path[2][160];
+    safetensors_file *files[2] = {NULL, NULL};
+    path_of(b, one, path[0], sizeof path[0]);
+    path_of(b, two, path[1], sizeof path[1]);
+    for (int i = 0; i < 2; i++) REQUIRE_OK(t, safetensors_open(path[i], &files[i], &b->err), b->err);
+    CHECK(t, safetensors_count(files[0]) == safetensors_count(files[1]) && safetensors_count(files[0]) > 0);
+    for (size_t i = 0; i < safetensors_count(files[0]); i++) {
+        const safetensors_entry *e = safetensors_at(files[0], i), *f = safetensors_find(files[1], e->name);
+        REQUIRE(t, f && f->count == e->count);
+        float *x = malloc(2 * e->count * sizeof *x), *y = x + e->count;
+        REQUIRE_OK(t, safetensors_read_f32(files[0], e, x, &b->err), b->err);
+        REQUIRE_OK(t, safetensors_read_f32(files[1], f, y, &b->err), b->err);
+        if (memcmp(x, y, e->count * sizeof *x) != 0) test_failed(t, __FILE__, __LINE__, "%s differs", e->name);
+        free(x);
+    }
+    for (int i = 0; i < 2; i++) safetensors_close(files[i]);
+}
+
+static size_t lines_of(const bench *b, const char *name)
+{
+    char path[160], *bytes;
+    size_t size, lines = 0;
+    path_of(b, name, path, sizeof path);
+    if (file_read_all(path, 1 << 20, &bytes, &size, NULL) != STATUS_OK) return 0;
+    for (size_t i = 0; i < size; i++) lines += bytes[i] == '\n';
+    free(bytes);
+    return lines;
+}
+
+static void a_run_leaves_its_files(test *t)
+{
+    bench b;
+    REQUIRE(t, set_up(&b, ""));
+    REQUIRE_OK(t, train(&b, "run", false, NULL), b.err);
+    static const char *const names[] = {"run/config.yaml", "run/log.jsonl", "run/samples/step_00000003.png",
+                                        "run/samples/step_00000006.png", "run/checkpoints/latest.safetensors",
+                                        "run/checkpoints/generator_a.safetensors",
+                                        "run/checkpoints/generator_b.safetensors"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[160];
+        path_of(&b, names[i], path, sizeof path);
+        if (!file_exists(path)) test_failed(t, __FILE__, __LINE__, "%s is missing", names[i]);
+    }
+    CHECK(t, lines_of(&b, "run/log.jsonl") == 6);
+    char path[160];
+    path_of(&b, "run/config.yaml", path, sizeof path); /* the resolved config repeats the run */
+    snprintf(b.config, sizeof b.config, "%s", path);
+    REQUIRE_OK(t, train(&b, "again", false, NULL), b.err);
+    compare_files(t, &b, "run/checkpoints/latest.safetensors", "again/checkpoints/latest.safetensors");
+    tear_down(&b);
+}
+
+static void resume_continues_bit_for_bit(test *t)
+{
+    bench b;
+    REQUIRE(t, set_up(&b, ""));
+    REQUIRE_OK(t, train(&b, "whole", false, NULL), b.err);
+    static const char *const half[] = {"train.steps=3", NULL}, *const whole[] = {"train.steps=6", NULL};
+    REQUIRE_OK(t, train(&b, "parts", false, half), b.err);
+    char log[160];
+    path_of(&b, "parts/log.jsonl", log, sizeof log);
+    FILE *file = fopen(log, "a"); /* as if it had gone on after its checkpoint and then been killed within a line */
+    REQUIRE(t, file);
+    fputs("{\"step\": 4, \"epoch\": 0}\n{\"step\": 5, \"ep", file);
+    fclose(file);
+    REQUIRE_OK(t, train(&b, "parts", true, whole), b.err);
+    compare_files(t, &b, "whole/checkpoints/latest.safetensors", "parts/checkpoints/latest.safetensors");
+    compare_files(t, &b, "whole/checkpoints/generator_a.safetensors", "parts/checkpoints/generator_a.safetensors");
+    CHECK(t, lines_of(&b, "parts/log.jsonl") == 6);
+    tear_down(&b);
+}
+
+static void refusals_are_clear(test *t)
+{
+    bench b;
+    REQUIRE(t, set_up(&b, ""));
+    CHECK(t, train(&b, "run", true, NULL) == STATUS_FAILED);
+    CHECK_CONTAINS(t, b.err.message, "no checkpoint to resume from");
+    static const char *const short_run[] = {"train.steps=1", NULL};
+    REQUIRE_OK(t, train(&b, "run", false, short_run), b.err);
+    CHECK(t, train(&b, "run", false, NULL) == STATUS_FAILED);
+    CHECK_CONTAINS(t, b.err.message, "continue it with --resume");
+    static const char *const wider[] = {"model.ngf=8", NULL};
+    CHECK(t, train(&b, "run", true, wider) == STATUS_USAGE);
+    CHECK_CONTAINS(t, b.err.message, "model.ngf: 4 -> 8");
+    static const char *const crop[] = {"data.crop_size=18", NULL};
+    CHECK(t, train(&b, "other", false, crop) == STATUS_USAGE);
+    CHECK_CONTAINS(t, b.err.message, "data.crop_size must be a multiple of 4");
+    tear_down(&b);
+}
+
+static void a_stop_saves(test *t)
+{
+    bench b;
+    REQUIRE(t, set_up(&b, ""));
+    volatile sig_atomic_t stop = 1; /* asked to stop before the first step */
+    char folder[128];
+    path_of(&b, "run", folder, sizeof folder);
+    gan_train_request request = {.config_path = b.config, .out = folder, .stop = &stop};
+    CHECK(t, gan_train(&request, &b.log, &b.err) == STATUS_INTERRUPTED);
+    CHECK_CONTAINS(t, b.err.message, "stopped after step 0 of 6; continue with --resume");
+    REQUIRE_OK(t, train(&b, "whole", false, NULL), b.err);
+    tear_down(&b);
+}
+
+static void flat_pictures_stay_finite(test *t)
+{
+    bench b;
+    REQUIRE(t, set_up(&b, ""));
+    REQUIRE(t, workplace_pictures(&b.place, "a", 3, 20, 20, 0));
+    REQUIRE_OK(t, train(&b, "black", false, NULL), b.err);
+    tear_down(&b);
+}
+
+/* Every architecture and loss takes a step. */
+static void every_option_trains(test *t)
+{
+    bench b;
+    REQUIRE(t, set_up(&b, ""));
+    static const char *const options[][4] = {
+        {"train.steps=1", "model.upsample=transpose", "loss.mode=vanilla", NULL},
+        {"train.steps=1", "model.generator=resnet_9blocks", "model.discriminator=pixel", NULL},
+        {"train.steps=2", "train.batch_size=3", "loss.lambda_tv=0.1", NULL},
+        {"train.steps=1", "loss.lambda_identity=0", "train.pool_size=0", NULL},
+        {"train.steps=1", "train.ema=0", "loss.lambda_cycle_b=3", NULL},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        char out[16];
+        snprintf(out, sizeof out, "run%zu", i);
+        REQUIRE_OK(t, train(&b, out, false, options[i]), b.err);
+    }
+    tear_down(&b);
+}
+
+TEST_MAIN(TEST(a_run_leaves_its_files), TEST(resume_continues_bit_for_bit), TEST(refusals_are_clear),
+          TEST(a_stop_saves), TEST(flat_pictures_stay_finite), TEST(every_option_trains))

@@ -1,0 +1,258 @@
+/* The planner: memory reuse and fusion change nothing, programs share an arena, running allocates nothing, errors. */
+#include <malloc.h>
+
+#include "base/rng.h"
+#include "nn/program.h"
+#include "test.h"
+
+/* A small network with everything that the planner moves: pads, norms, activations, a skip, a weight used twice. */
+typedef struct net {
+    nn_graph *graph;
+    nn_parameters *set;
+    nn_value x, y, loss, flag;
+    nn_value rates;
+} net;
+
+static nn_value block(nn_graph *g, nn_parameters *set, const char *name, nn_value x, size_t channels)
+{
+    size_t in = nn_shape_at(g, x).dim[NN_C];
+    nn_value w = nn_parameter(g, set, name, nn_shape_of(channels, in, 3, 3));
+    nn_value padded = nn_pad(g, x, NN_PAD_REFLECT, 1);
+    return nn_relu(g, nn_instance_norm(g, nn_conv2d(g, padded, w, 1, 0), 1e-5f));
+}
+
+static void build(net *n, nn_parameters *set, bool train)
+{
+    nn_graph *g = nn_graph_create();
+    *n = (net){.graph = g, .set = set};
+    n->x = nn_input(g, "x", nn_shape_of(2, 12, 10, 3));
+    nn_value a = block(g, set, "w1", n->x, 16);
+    nn_value b = block(g, set, "w2", a, 16);
+    nn_value c = nn_add(g, a, block(g, set, "w2", b, 16));
+    nn_value bias = nn_parameter(g, set, "bias", nn_shape_vector(3));
+    nn_value last = nn_parameter(g, set, "w3", nn_shape_of(3, 16, 3, 3));
+    n->y = nn_tanh(g, nn_bias(g, nn_conv2d(g, c, last, 1, 1), bias));
+    nn_output(g, n->y);
+    if (!train) return;
+    n->loss = nn_mean_abs(g, n->y, n->x, 0);
+    nn_output(g, n->loss);
+    static const char *const names[] = {"w1", "w2", "bias", "w3"};
+    nn_value wrt[4], gradients[4];
+    for (size_t i = 0; i < 4; i++) {
+        const nn_tensor *tensor = &set->tensors[nn_parameters_find(set, names[i])];
+        wrt[i] = nn_parameter(g, set, names[i], tensor->shape);
+    }
+    nn_grad(g, n->loss, wrt, 4, gradients);
+    for (size_t i = 0; i < 4; i++)
+        nn_store(g, gradients[i], &set->blocks[NN_GRADIENT], set->tensors[nn_parameters_find(set, names[i])].offset);
+    nn_shape all = nn_shape_vector(set->total);
+    nn_value gradient = nn_memory(g, "gradient", all, &set->blocks[NN_GRADIENT], 0);
+    nn_value norm = nn_squared_norm(g, gradient);
+    n->flag = nn_all_finite(g, (nn_value[]){n->loss, norm}, 2);
+    nn_output(g, n->flag);
+    n->rates = nn_input(g, "rates", nn_shape_vector(2));
+    nn_adam_options adam = {0.5f, 0.999f, 1e-8f, 0};
+    nn_adam(g, nn_memory(g, "p", all, &set->blocks[NN_DATA], 0), gradient,
+            nn_memory(g, "m", all, &set->blocks[NN_ADAM_M], 0), nn_memory(g, "v", all, &set->blocks[NN_ADAM_V], 0),
+            n->rates, n->flag, norm, &adam);
+}
+
+static void fill(float *values, size_t count, uint32_t stream)
+{
+    for (size_t i = 0; i < count; i++) values[i] = 0.3f * rng_normal(3, RNG_TEST, stream, (uint32_t)i);
+}
+
+typedef struct result {
+    float *parameters, y[2 * 12 * 10 * 3], loss;
+    size_t total, bytes, length;
+} result;
+
+/* Trains the network for three steps. */
+static void train(test *t, const nn_program_options *options, int threads, result *out)
+{
+    error err = {0};
+    nn_backend *backend = NULL;
+    nn_program *p = NULL;
+    nn_arena arena = {0};
+    net n;
+    float x[2 * 12 * 10 * 3], rates[2] = {0.01f, 1};
+    REQUIRE_OK(t, nn_cpu_create(threads, &backend, &err), err);
+    nn_parameters *set = nn_parameters_create();
+    build(&n, set, true);
+    REQUIRE_OK(t, nn_parameters_allocate(set, backend, NN_TRAINED, &err), err);
+    float *host = calloc(set->total, sizeof *host);
+    fill(host, set->total, 1);
+    nn_block_write(&set->blocks[NN_DATA], 0, host, set->total);
+    REQUIRE_OK(t, nn_program_create(n.graph, backend, options, &p, &err), err);
+    REQUIRE_OK(t, nn_arena_bind(&arena, backend, &p, 1, &err), err);
+    for (uint32_t step = 0; step < 3; step++) {
+        fill(x, sizeof x / sizeof *x, 10 + step);
+        nn_program_write(p, n.x, x);
+        nn_program_write(p, n.rates, rates);
+        nn_program_run(p);
+        nn_program_read(p, n.y, out->y);
+        nn_program_read(p, n.loss, &out->loss);
+    }
+    nn_block_read(&set->blocks[NN_DATA], 0, host, set->total);
+    out->parameters = host;
+    out->total = set->total;
+    out->bytes = nn_program_bytes(p);
+    out->length = nn_program_length(p);
+    nn_program_destroy(p);
+    nn_arena_free(&arena);
+    nn_graph_destroy(n.graph);
+    nn_parameters_destroy(set);
+    nn_backend_destroy(backend);
+}
+
+static void reuse_is_bit_identical(test *t)
+{
+    result with = {0}, without = {0};
+    train(t, NULL, 2, &with);
+    train(t, &(nn_program_options){.no_reuse = true}, 2, &without);
+    REQUIRE(t, with.parameters && without.parameters);
+    CHECK(t, memcmp(with.parameters, without.parameters, with.total * sizeof(float)) == 0);
+    CHECK(t, memcmp(with.y, without.y, sizeof with.y) == 0);
+    CHECK(t, with.bytes < without.bytes / 2);
+    CHECK(t, isfinite(with.loss) && with.loss > 0);
+    free(with.parameters);
+    free(without.parameters);
+}
+
+static void fusion_keeps_results(test *t)
+{
+    result fused = {0}, plain = {0};
+    train(t, NULL, 2, &fused);
+    train(t, &(nn_program_options){.no_fusion = true}, 2, &plain);
+    REQUIRE(t, fused.parameters && plain.parameters);
+    CHECK(t, fused.length < plain.length);
+    CHECK(t, test_relative(fused.y, plain.y, sizeof fused.y / sizeof *fused.y) < 1e-4);
+    CHECK_NEAR(t, fused.loss, plain.loss, 1e-5);
+    free(fused.parameters);
+    free(plain.parameters);
+}
+
+static void repeats_bit_for_bit(test *t)
+{
+    result first = {0}, again = {0};
+    train(t, NULL, 2, &first);
+    train(t, NULL, 2, &again);
+    REQUIRE(t, first.parameters && again.parameters);
+    CHECK(t, memcmp(first.parameters, again.parameters, first.total * sizeof(float)) == 0);
+    free(first.parameters);
+    free(again.parameters);
+}
+
+static void programs_share_an_arena(test *t)
+{
+    error err = {0};
+    nn_backend *backend = NULL;
+    REQUIRE_OK(t, nn_cpu_create(1, &backend, &err), err);
+    nn_parameters *set = nn_parameters_create();
+    net training, inference;
+    build(&training, set, true);
+    build(&inference, set, false);
+    REQUIRE_OK(t, nn_parameters_allocate(set, backend, NN_TRAINED, &err), err);
+    nn_program *p[2] = {NULL};
+    nn_arena arena = {0};
+    REQUIRE_OK(t, nn_program_create(training.graph, backend, NULL, &p[0], &err), err);
+    REQUIRE_OK(t, nn_program_create(inference.graph, backend, NULL, &p[1], &err), err);
+    REQUIRE_OK(t, nn_arena_bind(&arena, backend, p, 2, &err), err);
+    CHECK(t, nn_program_bytes(p[1]) < nn_program_bytes(p[0]));
+    CHECK(t, arena.bytes == nn_program_bytes(p[0]));
+    for (int i = 0; i < 2; i++) nn_program_destroy(p[i]);
+    nn_arena_free(&arena);
+    nn_graph_destroy(training.graph);
+    nn_graph_destroy(inference.graph);
+    nn_parameters_destroy(set);
+    nn_backend_destroy(backend);
+}
+
+/* Kernels own no memory. oneDNN makes a table of a call's arguments on the heap and frees it again, a few hundred
+ * bytes; what must not happen is that memory in use grows, or that a tensor or scratch is allocated. */
+static void running_allocates_no_tensors(test *t)
+{
+    error err = {0};
+    nn_backend *backend = NULL;
+    REQUIRE_OK(t, nn_cpu_create(2, &backend, &err), err);
+    nn_parameters *set = nn_parameters_create();
+    net n;
+    build(&n, set, true);
+    REQUIRE_OK(t, nn_parameters_allocate(set, backend, NN_TRAINED, &err), err);
+    nn_program *p = NULL;
+    nn_arena arena = {0};
+    REQUIRE_OK(t, nn_program_create(n.graph, backend, NULL, &p, &err), err);
+    REQUIRE_OK(t, nn_arena_bind(&arena, backend, &p, 1, &err), err);
+    float x[2 * 12 * 10 * 3] = {0}, rates[2] = {0.01f, 1};
+    struct mallinfo2 before = {0};
+    for (int step = 0; step < 4; step++) {
+        if (step == 2) before = mallinfo2();
+        nn_program_write(p, n.x, x);
+        nn_program_write(p, n.rates, rates);
+        nn_program_run(p);
+    }
+    struct mallinfo2 after = mallinfo2();
+    CHECK(t, after.uordblks == before.uordblks);
+    CHECK(t, after.hblkhd == before.hblkhd);
+    nn_program_destroy(p);
+    nn_arena_free(&arena);
+    nn_graph_destroy(n.graph);
+    nn_parameters_destroy(set);
+    nn_backend_destroy(backend);
+}
+
+static void shape_errors_name_all(test *t)
+{
+    error err = {0};
+    nn_graph *g = nn_graph_create();
+    nn_parameters *set = nn_parameters_create();
+    nn_value x = nn_input(g, "x", nn_shape_of(1, 8, 8, 3));
+    nn_value w = nn_parameter(g, set, "w", nn_shape_of(4, 5, 3, 3));
+    nn_value y = nn_relu(g, nn_conv2d(g, x, w, 1, 1));
+    CHECK(t, y == NN_NONE);
+    CHECK(t, nn_graph_status(g, &err) == STATUS_FAILED);
+    CHECK_TEXT(t, err.message, "conv2d: weight 4x5x3x3 expects 5 channels, the input 1x8x8x3 has 3");
+    nn_graph_destroy(g);
+
+    g = nn_graph_create();
+    x = nn_input(g, "x", nn_shape_of(1, 8, 8, 3));
+    nn_add(g, x, nn_input(g, "z", nn_shape_of(1, 8, 4, 3)));
+    CHECK(t, nn_graph_status(g, &err) == STATUS_FAILED);
+    CHECK_TEXT(t, err.message, "add: the second operand must have the shape 1x8x8x3, has 1x8x4x3");
+    nn_graph_destroy(g);
+
+    g = nn_graph_create();
+    nn_instance_norm(g, nn_input(g, "x", nn_shape_of(1, 1, 1, 8)), 1e-5f);
+    CHECK(t, nn_graph_status(g, &err) == STATUS_FAILED);
+    CHECK_CONTAINS(t, err.message, "instance_norm: needs more than one pixel");
+    nn_graph_destroy(g);
+
+    g = nn_graph_create(); /* the same name with another shape */
+    nn_parameter(g, set, "w", nn_shape_of(4, 3, 3, 3));
+    CHECK(t, nn_graph_status(g, &err) == STATUS_FAILED);
+    CHECK_TEXT(t, err.message, "parameter w: has the shape 4x5x3x3, asked for as 4x3x3x3");
+    nn_graph_destroy(g);
+    nn_parameters_destroy(set);
+}
+
+static void gradients_are_pruned(test *t)
+{
+    nn_graph *g = nn_graph_create();
+    nn_parameters *set = nn_parameters_create();
+    nn_value x = nn_input(g, "x", nn_shape_of(1, 8, 8, 3));
+    nn_value frozen = nn_parameter(g, set, "frozen", nn_shape_of(3, 3, 3, 3));
+    nn_value other = nn_parameter(g, set, "other", nn_shape_of(3, 3, 3, 3));
+    nn_value loss = nn_mean_square(g, nn_conv2d(g, x, frozen, 1, 1), NN_NONE, 0);
+    nn_value wrt[2] = {x, other}, gradients[2];
+    nn_grad(g, loss, wrt, 2, gradients);
+    error err = {0};
+    CHECK(t, nn_graph_status(g, &err) == STATUS_OK);
+    CHECK(t, gradients[0] != NN_NONE && nn_shape_equal(nn_shape_at(g, gradients[0]), nn_shape_at(g, x)));
+    CHECK(t, gradients[1] == NN_NONE); /* the loss does not depend on it */
+    nn_graph_destroy(g);
+    nn_parameters_destroy(set);
+}
+
+TEST_MAIN(TEST(reuse_is_bit_identical), TEST(fusion_keeps_results), TEST(repeats_bit_for_bit),
+          TEST(programs_share_an_arena), TEST(running_allocates_no_tensors), TEST(shape_errors_name_all),
+          TEST(gradients_are_pruned))

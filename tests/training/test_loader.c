@@ -1,0 +1,149 @@
+#include "training/loader.h"
+
+#include "pictures.h"
+
+enum { A = 7, B = 4, SIDE = 16 };
+
+/* Domain a: 7 pictures of colours 0, 10, ... in the first channel; b: 4. */
+typedef struct fixture {
+    workplace place;
+    char a[96], b[96];
+    training_options options;
+    training_loader *loader;
+    error err;
+} fixture;
+
+static bool set_up(fixture *f, int64_t batch, int64_t cache_mb)
+{
+    *f = (fixture){0};
+    if (!workplace_create(&f->place)) return false;
+    if (!workplace_pictures(&f->place, "a", A, 20, 20, 100)) return false;
+    if (!workplace_pictures(&f->place, "b", B, 20, 20, 200)) return false;
+    snprintf(f->a, sizeof f->a, "%s/a", f->place.root);
+    snprintf(f->b, sizeof f->b, "%s/b", f->place.root);
+    f->options = (training_options){.domains = {{f->a, f->a, NULL}, {f->b, f->b, NULL}},
+                                    .load_size = 20, .crop_size = SIDE, .flip = true, .cache_mb = cache_mb,
+                                    .batch_size = batch, .seed = 5};
+    return training_loader_create(&f->options, &f->loader, &f->err) == STATUS_OK;
+}
+
+static void tear_down(fixture *f)
+{
+    training_loader_destroy(f->loader);
+    workplace_remove(&f->place);
+}
+
+/* Number of the picture that a batch's first pixel shows. */
+static int picture(const float *pixels) { return (int)lround((pixels[0] + 1) * 127.5) / 10; }
+
+static void an_epoch_shows_each_once(test *t)
+{
+    fixture f;
+    REQUIRE(t, set_up(&f, 1, 64));
+    CHECK(t, training_loader_steps_per_epoch(f.loader) == A);
+    CHECK(t, training_loader_slot_bytes(f.loader) == 2 * SIDE * SIDE * 3 * sizeof(float));
+    float *slot = malloc(training_loader_slot_bytes(f.loader));
+    int orders[2][A], drawn[B] = {0};
+    for (uint64_t step = 0; step < 2 * A; step++) {
+        REQUIRE_OK(t, training_loader_produce(f.loader, step, slot, &f.err), f.err);
+        orders[step / A][step % A] = picture(slot);
+        int b = picture(slot + SIDE * SIDE * 3);
+        REQUIRE(t, b >= 0 && b < B);
+        drawn[b]++;
+        CHECK_NEAR(t, slot[1], 100 / 127.5 - 1, 1e-6);
+        CHECK_NEAR(t, slot[SIDE * SIDE * 3 + 1], 200 / 127.5 - 1, 1e-6);
+    }
+    for (int epoch = 0; epoch < 2; epoch++) {
+        int seen[A] = {0};
+        for (int i = 0; i < A; i++) {
+            REQUIRE(t, orders[epoch][i] >= 0 && orders[epoch][i] < A);
+            seen[orders[epoch][i]]++;
+        }
+        for (int i = 0; i < A; i++) CHECK(t, seen[i] == 1);
+    }
+    CHECK(t, memcmp(orders[0], orders[1], sizeof orders[0]) != 0);
+    free(slot);
+    tear_down(&f);
+}
+
+/* A batch depends on its step alone: not on what was made before, nor on the cache. */
+static void a_step_is_a_function(test *t)
+{
+    fixture f, g;
+    REQUIRE(t, set_up(&f, 2, 64));
+    REQUIRE(t, set_up(&g, 2, 0));
+    size_t bytes = training_loader_slot_bytes(f.loader);
+    float *x = malloc(bytes), *y = malloc(bytes);
+    for (uint64_t step = 0; step < 20; step++) {
+        REQUIRE_OK(t, training_loader_produce(f.loader, step, x, &f.err), f.err);
+        REQUIRE_OK(t, training_loader_produce(g.loader, 19 - step, y, &g.err), g.err);
+        REQUIRE_OK(t, training_loader_produce(g.loader, step, y, &g.err), g.err);
+        CHECK(t, memcmp(x, y, bytes) == 0);
+    }
+    free(x);
+    free(y);
+    tear_down(&f);
+    tear_down(&g);
+}
+
+static void crops_and_flips_vary(test *t)
+{
+    fixture f;
+    REQUIRE(t, set_up(&f, 1, 64));
+    workplace_pictures(&f.place, "a", 1, 20, 20, -1); /* picture 0 becomes noise: each crop is another */
+    float *slot = malloc(training_loader_slot_bytes(f.loader)), first[64];
+    size_t different = 0, count = 0;
+    for (uint64_t step = 0; step < 100; step++) {
+        REQUIRE_OK(t, training_loader_produce(f.loader, step, slot, &f.err), f.err);
+        bool noise = slot[1] != slot[2];
+        if (!noise) continue;
+        different += count > 0 && !(first[count - 1] == slot[0]);
+        if (count < 64) first[count++] = slot[0];
+    }
+    CHECK(t, count > 10 && different > count / 2);
+    free(slot);
+    tear_down(&f);
+}
+
+static void fits(test *t)
+{
+    workplace place;
+    REQUIRE(t, workplace_create(&place));
+    REQUIRE(t, workplace_pictures(&place, "wide", 1, 60, 30, 50));
+    char folder[96];
+    snprintf(folder, sizeof folder, "%s/wide", place.root);
+    training_options o = {.domains = {{folder, folder, NULL}, {folder, folder, NULL}}, .load_size = 20, .crop_size = 20,
+                          .batch_size = 1};
+    error err = {0};
+    float slot[2 * 32 * 32 * 3];
+    training_loader *loader;
+    for (int fit = TRAINING_SQUASH; fit <= TRAINING_AS_IS; fit++) {
+        o.fit = fit;
+        REQUIRE_OK(t, training_loader_create(&o, &loader, &err), err);
+        REQUIRE_OK(t, training_loader_produce(loader, 0, slot, &err), err);
+        REQUIRE_OK(t, training_loader_sample(loader, 1, 0, 1, slot, &err), err);
+        CHECK_NEAR(t, slot[1], 50 / 127.5 - 1, 0.02);
+        training_loader_destroy(loader);
+    }
+    o.crop_size = 32; /* more than the picture's 30 rows */
+    REQUIRE_OK(t, training_loader_create(&o, &loader, &err), err);
+    CHECK(t, training_loader_produce(loader, 0, slot, &err) == STATUS_FAILED);
+    CHECK_CONTAINS(t, err.message, "60x30 is smaller than the crop of 32");
+    training_loader_destroy(loader);
+    workplace_remove(&place);
+}
+
+static void an_empty_folder_is_an_error(test *t)
+{
+    workplace place;
+    REQUIRE(t, workplace_create(&place));
+    training_options o = {.domains = {{place.root, place.root, NULL}, {place.root, place.root, NULL}}, .batch_size = 1};
+    error err = {0};
+    training_loader *loader;
+    CHECK(t, training_loader_create(&o, &loader, &err) == STATUS_FAILED);
+    CHECK_CONTAINS(t, err.message, "no pictures");
+    workplace_remove(&place);
+}
+
+TEST_MAIN(TEST(an_epoch_shows_each_once), TEST(a_step_is_a_function), TEST(crops_and_flips_vary), TEST(fits),
+          TEST(an_empty_folder_is_an_error))

@@ -1,0 +1,291 @@
+/* Folders of pictures: names, collisions, what exists already, the manifest, damaged pictures. */
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "fixture.h"
+#include "translate/folder.h"
+
+/* One call of translate_folder: what it wrote to its log is in `lines`. */
+typedef struct run {
+    fixture f;
+    translator *t;
+    char *lines;
+    translate_summary summary;
+    translate_request request;
+} run;
+
+static run run_begin(uint64_t seed)
+{
+    run r = {.f = fixture_begin()};
+    const char *path = fixture_path(&r.f, "model.safetensors");
+    fixture_save(&r.f, path, &tiny, seed, (char *)NULL);
+    if (translator_create(r.f.backend, path, NULL, &r.t, &r.f.err) != STATUS_OK)
+        fprintf(stderr, "%s\n", r.f.err.message);
+    return r;
+}
+
+static void run_end(run *r)
+{
+    translator_destroy(r->t);
+    free(r->lines);
+    fixture_end(&r->f);
+}
+
+/* `input` and `output` are below the test's folder; input_2 may be NULL. */
+static status translate(run *r, const char *input, const char *input_2, const char *output)
+{
+    char folders[3][256];
+    const char *inputs[] = {folders[0], folders[1]}, *names[] = {input, input_2 ? input_2 : "", output};
+    for (size_t i = 0; i < 3; i++) snprintf(folders[i], sizeof folders[i], "%s/%s", r->f.folder, names[i]);
+    r->request.inputs = inputs;
+    r->request.input_count = input_2 ? 2 : 1;
+    r->request.output = folders[2];
+    free(r->lines);
+    r->lines = NULL;
+    r->summary = (translate_summary){0};
+    r->f.err = (error){0};
+    FILE *stream = tmpfile();
+    log_sink log = log_create(stream, false);
+    status result = translate_folder(r->t, &r->request, &log, &r->summary, &r->f.err);
+    long size = ftell(stream);
+    rewind(stream);
+    r->lines = calloc(1, (size_t)size + 1);
+    if (fread(r->lines, 1, (size_t)size, stream) != (size_t)size) perror("the log");
+    fclose(stream);
+    return result;
+}
+
+static bool there(run *r, const char *name) { return file_exists(fixture_path(&r->f, "%s", name)); }
+
+static void check_counts(test *t, const run *r, size_t made, size_t present, size_t left, size_t failed)
+{
+    const translate_summary *s = &r->summary;
+    if (s->made != made || s->present != present || s->left != left || s->failed != failed)
+        test_failed(t, __FILE__, __LINE__, "made %zu, present %zu, left %zu, failed %zu; expected %zu %zu %zu %zu",
+                    s->made, s->present, s->left, s->failed, made, present, left, failed);
+}
+
+static void keeps_paths(test *t)
+{
+    run r = run_begin(1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/1.png"), 20, 12, 1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/deep/er/2.JPG"), 9, 31, 2);
+    fixture_picture(&r.f, fixture_path(&r.f, "alone.png"), 5, 5, 3);
+    REQUIRE_OK(t, translate(&r, "in", "alone.png", "made/out"), r.f.err);
+    check_counts(t, &r, 3, 0, 0, 0);
+    CHECK_CONTAINS(t, r.lines, "3 pictures in ");
+    CHECK(t, there(&r, "made/out/1.png") && there(&r, "made/out/alone.png"));
+    image in = {0}, expected = {0}, out = {0};
+    REQUIRE_OK(t, image_read(fixture_path(&r.f, "in/1.png"), NULL, &in, &r.f.err), r.f.err);
+    REQUIRE_OK(t, translate_image(r.t, &in, &expected, &r.f.err), r.f.err);
+    REQUIRE_OK(t, image_read(fixture_path(&r.f, "made/out/1.png"), NULL, &out, &r.f.err), r.f.err);
+    CHECK(t, out.width == 20 && out.height == 12 && memcmp(out.pixels, expected.pixels, 20 * 12 * 3) == 0);
+    image_free(&in);
+    image_free(&expected);
+    image_free(&out);
+    char *bytes = NULL;
+    size_t size;
+    REQUIRE_OK(t, file_read_all(fixture_path(&r.f, "made/out/deep/er/2.JPG"), 1 << 20, &bytes, &size, &r.f.err),
+               r.f.err);
+    CHECK(t, size > 2 && (unsigned char)bytes[0] == 0xff && (unsigned char)bytes[1] == 0xd8);
+    free(bytes);
+    run_end(&r);
+}
+
+static void changes_formats(test *t)
+{
+    run r = run_begin(1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/a.png"), 8, 8, 1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/a.jpg"), 8, 8, 2);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/b.jpeg"), 8, 8, 3);
+    r.request.format = TRANSLATE_PNG;
+    REQUIRE_OK(t, translate(&r, "in", NULL, "png"), r.f.err);
+    CHECK(t, there(&r, "png/a.png.png") && there(&r, "png/a.jpg.png") && there(&r, "png/b.png"));
+    CHECK(t, !there(&r, "png/a.png") && !there(&r, "png/b.jpeg"));
+    r.request.format = TRANSLATE_JPEG;
+    REQUIRE_OK(t, translate(&r, "in", NULL, "jpeg"), r.f.err);
+    CHECK(t, there(&r, "jpeg/a.png.jpg") && there(&r, "jpeg/a.jpg.jpg") && there(&r, "jpeg/b.jpeg"));
+    /* A full name that another input has already. */
+    fixture_picture(&r.f, fixture_path(&r.f, "in/a.png.png"), 8, 8, 1);
+    r.request.format = TRANSLATE_PNG;
+    CHECK(t, translate(&r, "in", NULL, "none") == STATUS_FAILED);
+    CHECK_CONTAINS(t, r.f.err.message, "would both become a.png.png");
+    CHECK(t, !there(&r, "none"));
+    run_end(&r);
+}
+
+static void refuses_collisions(test *t)
+{
+    run r = run_begin(1);
+    fixture_picture(&r.f, fixture_path(&r.f, "one/x/a.png"), 8, 8, 1);
+    fixture_picture(&r.f, fixture_path(&r.f, "two/x/a.png"), 8, 8, 2);
+    CHECK(t, translate(&r, "one", "two", "out") == STATUS_FAILED);
+    CHECK_CONTAINS(t, r.f.err.message, "one/x/a.png and ");
+    CHECK_CONTAINS(t, r.f.err.message, "two/x/a.png would both become x/a.png");
+    CHECK(t, !there(&r, "out"));
+    /* The same file twice is one picture. */
+    REQUIRE_OK(t, translate(&r, "one", "one", "out"), r.f.err);
+    check_counts(t, &r, 1, 0, 0, 0);
+    run_end(&r);
+}
+
+static void never_overwrites_inputs(test *t)
+{
+    run r = run_begin(1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/a.png"), 8, 8, 1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/b.png"), 8, 8, 2);
+    r.request.overwrite = true;
+    CHECK(t, translate(&r, "in", NULL, "in") == STATUS_FAILED);
+    CHECK_CONTAINS(t, r.f.err.message, "would overwrite the input");
+    /* By another name. */
+    mkdir(fixture_path(&r.f, "out"), 0777);
+    if (link(fixture_path(&r.f, "in/b.png"), fixture_path(&r.f, "out/a.png")) != 0) perror("link");
+    CHECK(t, translate(&r, "in", NULL, "out") == STATUS_FAILED);
+    CHECK_CONTAINS(t, r.f.err.message, "in/b.png");
+    CHECK(t, !there(&r, "in/.cyclegan-manifest.json") && !there(&r, "out/.cyclegan-manifest.json"));
+    run_end(&r);
+}
+
+static void passes_over_its_own_results(test *t)
+{
+    run r = run_begin(1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/a.png"), 8, 8, 1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/output.png"), 8, 8, 1); /* begins as the folder does */
+    REQUIRE_OK(t, translate(&r, "in", NULL, "in/out"), r.f.err);
+    check_counts(t, &r, 2, 0, 0, 0);
+    REQUIRE_OK(t, translate(&r, "in", NULL, "in/out"), r.f.err);
+    check_counts(t, &r, 0, 2, 0, 0);
+    CHECK_CONTAINS(t, r.lines, "not translating the 2 pictures in the output folder");
+    CHECK(t, !there(&r, "in/out/out"));
+    run_end(&r);
+}
+
+static void reports_bad_pictures(test *t)
+{
+    run r = run_begin(1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/1.png"), 8, 8, 1);
+    file_write_all(fixture_path(&r.f, "in/2.png"), "\x89PNG\r\n\x1a\nrubbish", 15, &r.f.err);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/3.png"), 8, 8, 1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/4/x.png"), 8, 8, 1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/5.png"), 8, 8, 1);
+    mkdir(fixture_path(&r.f, "out"), 0777);
+    file_write_all(fixture_path(&r.f, "out/4"), "a file", 6, &r.f.err); /* where a folder is needed */
+    CHECK(t, translate(&r, "in", NULL, "out") == STATUS_FAILED);
+    CHECK_CONTAINS(t, r.f.err.message, "2 of 5 pictures failed");
+    CHECK_CONTAINS(t, r.lines, "in/2.png");
+    CHECK_CONTAINS(t, r.lines, "out/4");
+    check_counts(t, &r, 3, 0, 0, 2);
+    CHECK(t, there(&r, "out/1.png") && !there(&r, "out/2.png") && there(&r, "out/3.png") && there(&r, "out/5.png"));
+    run_end(&r);
+}
+
+static void skips_what_it_made(test *t)
+{
+    run r = run_begin(1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/1.jpg"), 8, 8, 1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/50%% \xff.png"), 8, 8, 2); /* no UTF-8 */
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    check_counts(t, &r, 0, 2, 0, 0);
+    CHECK_CONTAINS(t, r.lines, "0 pictures in");
+    CHECK_CONTAINS(t, r.lines, "2 there already");
+    fixture_picture(&r.f, fixture_path(&r.f, "in/2.png"), 8, 8, 2);
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    check_counts(t, &r, 1, 2, 0, 0);
+    r.request.quality = 50; /* which matters to the JPEG alone */
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    check_counts(t, &r, 0, 2, 1, 0);
+    CHECK_CONTAINS(t, r.lines, "1.jpg: left alone: it was made by another model or with other options");
+    r.request.overwrite = true;
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    check_counts(t, &r, 3, 0, 0, 0);
+    r.request.overwrite = false;
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    check_counts(t, &r, 0, 3, 0, 0);
+    unlink(fixture_path(&r.f, "out/2.png"));
+    fixture_picture(&r.f, fixture_path(&r.f, "in/1.jpg"), 9, 9, 1);
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    check_counts(t, &r, 1, 1, 1, 0);
+    CHECK_CONTAINS(t, r.lines, "1.jpg: left alone: its input has changed");
+    run_end(&r);
+}
+
+static void tells_models_apart(test *t)
+{
+    run r = run_begin(1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/1.png"), 8, 8, 1);
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    translator_destroy(r.t);
+    const char *other = fixture_path(&r.f, "other.safetensors");
+    fixture_save(&r.f, other, &tiny, 2, (char *)NULL);
+    REQUIRE_OK(t, translator_create(r.f.backend, other, NULL, &r.t, &r.f.err), r.f.err);
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    check_counts(t, &r, 0, 0, 1, 0);
+    run_end(&r);
+}
+
+static void survives_a_damaged_manifest(test *t)
+{
+    static const char *const damaged[] = {"", "{\"cyclegan_manifest\": 1, \"pict", "[1, 2]", "{}",
+                                          "{\"cyclegan_manifest\": 9, \"pictures\": {}}",
+                                          "{\"cyclegan_manifest\": 1, \"pictures\": 3}"};
+    run r = run_begin(1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/1.png"), 8, 8, 1);
+    fixture_picture(&r.f, fixture_path(&r.f, "out/1.png"), 8, 8, 1);
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    CHECK_CONTAINS(t, r.lines, "not made by this program");
+    check_counts(t, &r, 0, 0, 1, 0);
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
+        const char *path = fixture_path(&r.f, "out/.cyclegan-manifest.json");
+        REQUIRE_OK(t, file_write_all(path, damaged[i], strlen(damaged[i]), &r.f.err), r.f.err);
+        REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+        check_counts(t, &r, 0, 0, 1, 0);
+        CHECK_CONTAINS(t, r.lines, "warning: ");
+        CHECK_CONTAINS(t, r.lines, "damaged");
+    }
+    /* Entries that are none are unknown pictures. */
+    const char odd[] = "{\"cyclegan_manifest\": 1, \"pictures\": {\"1.png\": [7]}}";
+    REQUIRE_OK(t, file_write_all(fixture_path(&r.f, "out/.cyclegan-manifest.json"), odd, sizeof odd - 1, &r.f.err),
+               r.f.err);
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    check_counts(t, &r, 0, 0, 1, 0);
+    r.request.overwrite = true;
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    r.request.overwrite = false;
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    check_counts(t, &r, 0, 1, 0, 0);
+    run_end(&r);
+}
+
+static void stops_when_asked(test *t)
+{
+    static volatile sig_atomic_t stop = 1;
+    run r = run_begin(1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/1.png"), 8, 8, 1);
+    r.request.stop = &stop;
+    CHECK(t, translate(&r, "in", NULL, "out") == STATUS_INTERRUPTED);
+    CHECK_CONTAINS(t, r.f.err.message, "0 of 1 pictures");
+    check_counts(t, &r, 0, 0, 0, 0);
+    run_end(&r);
+}
+
+static void refuses_odd_places(test *t)
+{
+    run r = run_begin(1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/1.png"), 8, 8, 1);
+    mkdir(fixture_path(&r.f, "empty"), 0777);
+    CHECK(t, translate(&r, "in", NULL, "cat.png") == STATUS_USAGE);
+    CHECK(t, translate(&r, "in", NULL, "model.safetensors") == STATUS_USAGE);
+    CHECK_CONTAINS(t, r.f.err.message, "must be a folder");
+    CHECK(t, translate(&r, "absent", NULL, "out") == STATUS_FAILED);
+    CHECK_CONTAINS(t, r.f.err.message, "absent");
+    CHECK(t, translate(&r, "empty", NULL, "out") == STATUS_FAILED);
+    CHECK_CONTAINS(t, r.f.err.message, "no pictures");
+    CHECK(t, !there(&r, "out") && !there(&r, "cat.png"));
+    run_end(&r);
+}
+
+TEST_MAIN(TEST(keeps_paths), TEST(changes_formats), TEST(refuses_collisions), TEST(never_overwrites_inputs),
+          TEST(passes_over_its_own_results), TEST(reports_bad_pictures), TEST(skips_what_it_made),
+          TEST(tells_models_apart), TEST(survives_a_damaged_manifest), TEST(stops_when_asked),
+          TEST(refuses_odd_places))
