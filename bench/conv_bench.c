@@ -3,8 +3,8 @@
  *   conv_bench [THREADS [onednn]]     threads 0, the default: all cores; onednn: never Winograd
  *
  * The fastest of several runs counts, reorders of activations inside a call included, those of weights left out. The
- * count of operations is the direct sum's, two for each product with a pixel inside or outside the picture. A transposed
- * convolution is the data gradient of `down`.
+ * count of operations is the direct sum's, two for each product with a pixel inside or outside the picture. A
+ * transposed convolution is the data gradient of `down`.
  */
 #include <stdio.h>
 #include <stdlib.h>

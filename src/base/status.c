@@ -24,9 +24,10 @@ status error_prefix(error *err, const char *format, ...)
     va_start(arguments, format);
     int used = vsnprintf(err->message, sizeof err->message, format, arguments);
     va_end(arguments);
-    if (used >= 0 && (size_t)used < sizeof err->message)
-        snprintf(err->message + used, sizeof err->message - (size_t)used, ": %.*s",
-                 (int)(sizeof err->message - (size_t)used - 3 > 0 ? sizeof err->message - (size_t)used - 3 : 0), old);
+    if (used >= 0 && (size_t)used < sizeof err->message) {
+        size_t room = sizeof err->message - (size_t)used;
+        snprintf(err->message + used, room, ": %.*s", (int)room, old);
+    }
     return err->code == STATUS_OK ? STATUS_FAILED : err->code;
 }
 

@@ -169,21 +169,17 @@ static bool equal(const config_entry *a, const config_entry *b)
     return false;
 }
 
-size_t config_difference(const config *old, const config *new_, text *out, size_t *forbidden)
+void config_difference(const config *old, const config *new_, text *allowed, text *forbidden)
 {
-    size_t count = 0;
-    *forbidden = 0;
     for (size_t i = 0; i < old->count; i++) {
         const config_entry *before = &old->entries[i];
         const config_entry *after = config_find(new_, before->field->key, strlen(before->field->key));
         if (!after || equal(before, after)) continue;
-        count++;
-        *forbidden += !(before->field->flags & CONFIG_MAY_CHANGE);
+        text *out = before->field->flags & CONFIG_MAY_CHANGE ? allowed : forbidden;
         text_format(out, "%s: ", before->field->key);
         config_value_text(before, out);
         text_add(out, " -> ");
         config_value_text(after, out);
         text_add(out, "\n");
     }
-    return count;
 }

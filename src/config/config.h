@@ -78,9 +78,9 @@ bool config_was_given(const config *c, const char *key);
 const char *config_where(const config *c, const char *key);
 /* The complete config as YAML that reads back to the same values. */
 void config_dump(const config *c, text *out);
-/* Lists the keys in which two configs over the same tables (other targets) differ; each line of `out` is
- * "key: old -> new". *forbidden counts those without CONFIG_MAY_CHANGE. Returns how many differ. */
-size_t config_difference(const config *old, const config *new_, text *out, size_t *forbidden);
+/* Lists the keys in which two configs over the same tables (other targets) differ, each as a line "key: old -> new":
+ * those with CONFIG_MAY_CHANGE in `allowed`, others in `forbidden`. */
+void config_difference(const config *old, const config *new_, text *allowed, text *forbidden);
 /* All fields with type, range, default and help: as text for --help, as a Markdown table for the README. */
 void config_help(const config_table *tables, size_t count, bool markdown, text *out);
 

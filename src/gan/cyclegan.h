@@ -1,7 +1,7 @@
 /* The CycleGAN (Zhu, Park, Isola, Efros 2017): two generators, two discriminators, two compiled step programs.
  *
  *     gan *model;
- *     TRY(gan_create(&options, &size, backend, seed, &model, err));
+ *     TRY(gan_create(&options, (gan_size){1, 256}, backend, seed, NULL, &model, err));
  *     TRY(gan_step(model, &input, losses, err));
  *     gan_destroy(model);
  *
@@ -36,7 +36,8 @@ typedef struct gan_size {
 
 typedef struct gan gan;
 
-/* Weights are drawn from the seed. nn options for tests may be NULL. */
+/* Weights are drawn from the seed. planning: how the programs are compiled, for tests; NULL: as usual. Free with
+ * gan_destroy. */
 status gan_create(const gan_options *options, gan_size size, nn_backend *backend, uint64_t seed,
                   const nn_program_options *planning, gan **out, error *err);
 void gan_destroy(gan *g); /* accepts NULL */
@@ -45,7 +46,7 @@ typedef struct gan_step_input {
     uint64_t number; /* of the step, from 0: Adam's bias correction follows from it */
     double learning_rate;
     const float *images[2];    /* a, b */
-    const float *decisions[2]; /* pool of b's translations (judged by D_A), of a's: batch codes, see nn_pool_swap */
+    const float *decisions[2]; /* batch codes (see nn_pool_swap) for the pool of translations into b, into a */
 } gan_step_input;
 /* losses: GAN_LOSSES. STATUS_NOT_FINITE, naming the loss, when one is NaN or infinite: the weights of the program that
  * saw it are unchanged. */

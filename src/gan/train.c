@@ -33,6 +33,13 @@ static status read_settings(settings *s, const gan_train_request *r, error *err)
     return gan_options_check(&s->gan, s->config, s->training.crop_size, err);
 }
 
+/* "line; line" */
+static void join_lines(const text *lines, text *out)
+{
+    for (const char *line = text_get(lines), *end; (end = strchr(line, '\n')); line = end + 1)
+        text_format(out, "%s%.*s", out->length ? "; " : "", (int)(end - line), line);
+}
+
 /* The config that the checkpoint was trained with may differ from the present one only where that is harmless. */
 static status compare_settings(const settings *now, const safetensors_file *file, log_sink *log, error *err)
 {
@@ -40,25 +47,24 @@ static status compare_settings(const settings *now, const safetensors_file *file
     if (!stored) return error_set(err, STATUS_FAILED, "metadata 'config' is missing: not a training state");
     settings before = {0};
     settings_tables(&before);
-    text differences = {0};
-    size_t forbidden = 0;
+    text allowed = {0}, forbidden = {0}, joined = {0};
     status result;
     TRY_OR(done, config_create(before.tables, 2, &before.config, err));
     TRY_OR(done, config_read_text(before.config, "config of the checkpoint", stored, strlen(stored), err));
     TRY_OR(done, gan_options_check(&before.gan, before.config, before.training.crop_size, err));
-    size_t count = config_difference(before.config, now->config, &differences, &forbidden);
-    if (forbidden) {
-        for (char *p = differences.data; p && *p; p++)
-            if (*p == '\n') *p = p[1] ? ';' : '\0';
+    config_difference(before.config, now->config, &allowed, &forbidden);
+    if (forbidden.length) {
+        join_lines(&forbidden, &joined);
         result = error_set(err, STATUS_USAGE, "--resume: the config differs from the run's in what cannot change: %s",
-                           text_get(&differences));
-    } else if (count) {
-        log_info(log, "changed since the checkpoint:");
-        for (char *line = differences.data, *end; line && (end = strchr(line, '\n')); line = end + 1)
-            log_info(log, "  %.*s", (int)(end - line), line);
+                           text_get(&joined));
+    } else if (allowed.length) {
+        join_lines(&allowed, &joined);
+        log_info(log, "changed since the checkpoint: %s", text_get(&joined));
     }
 done:
-    text_free(&differences);
+    text_free(&allowed);
+    text_free(&forbidden);
+    text_free(&joined);
     config_destroy(before.config);
     return result;
 }
@@ -138,7 +144,7 @@ static status with_loader(const gan_train_request *r, const settings *s, trainin
 
 static status train_in(const gan_train_request *r, const settings *s, const char *folder, log_sink *log, error *err)
 {
-    training_run run = {0};
+    training_run run = {.lock = -1};
     training_loader *loader = NULL;
     nn_backend *backend = NULL;
     status result;

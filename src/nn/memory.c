@@ -85,7 +85,8 @@ static int larger_first(const void *a, const void *b)
 {
     const storage *x = *(storage *const *)a, *y = *(storage *const *)b;
     if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
-    return x->first < y->first ? -1 : x->first > y->first; /* a total order: the plan is the same everywhere */
+    if (x->first != y->first) return x->first < y->first ? -1 : 1;
+    return x < y ? -1 : x > y; /* by number: a total order, so that the plan is the same everywhere */
 }
 
 static bool alive_together(const storage *a, const storage *b) { return a->first <= b->last && b->first <= a->last; }

@@ -41,7 +41,7 @@ typedef enum nn_op {
     /* Resampling. */
     NN_RESIZE_NEAREST,       /* x -> y, by an integer factor */
     NN_RESIZE_NEAREST_GRAD,  /* dy -> dx */
-    NN_RESIZE_BILINEAR,      /* x -> y of attribute height and width (align_corners false, no antialiasing) */
+    NN_RESIZE_BILINEAR,      /* x -> y of attr.shape (align_corners false, no antialiasing) */
     NN_RESIZE_BILINEAR_GRAD, /* dy -> dx */
     NN_MAX_POOL,             /* x -> y, window kernel, stride; ceil_mode */
     NN_MAX_POOL_GRAD,        /* x, dy -> dx: to the first maximum of each window in row order */
@@ -72,7 +72,6 @@ typedef enum nn_pad_mode { NN_PAD_ZERO = 0, NN_PAD_REFLECT, NN_PAD_EDGE } nn_pad
 /* One struct for all operations; each uses the fields that its line names. Sizes are in elements. */
 typedef struct nn_attributes {
     size_t stride, padding;                               /* convolutions (zeros, all four sides), pools */
-    size_t output_padding;                                /* conv2d_data_grad as transposed convolution */
     size_t kernel;                                        /* pools */
     bool ceil_mode;                                       /* max_pool */
     nn_pad_mode mode;                                     /* pad */

@@ -4,7 +4,7 @@
  *     nn_parameters *set = nn_parameters_create();
  *     ... nn_parameter(graph, set, "model.1.weight", shape) while graphs are built adds tensors ...
  *     TRY(nn_parameters_allocate(set, backend, NN_TRAINED, err));    zeros; no tensor can be added any more
- *     TRY(nn_parameters_write(set, NN_DATA, index, values, err));
+ *     nn_parameters_write(set, NN_DATA, index, values);
  */
 #ifndef NN_PARAMETERS_H
 #define NN_PARAMETERS_H

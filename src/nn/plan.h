@@ -42,7 +42,7 @@ status nn_draft_schedule(const nn_draft *d, nn_order kind, uint32_t *order, erro
 
 typedef struct nn_memory_plan {
     uint32_t *storage_of; /* for each value, or NN_NO_STORAGE (lives in a block) */
-    size_t *offset;       /* of each storage, in bytes; the first storages are values', the last ones workspaces */
+    size_t *offset;       /* of each storage, in bytes */
     uint32_t *workspace;  /* storage of each node's workspace, or NN_NO_STORAGE */
     size_t bytes;
 } nn_memory_plan;

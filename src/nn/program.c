@@ -1,10 +1,9 @@
-#define _POSIX_C_SOURCE 200809L
 #include "nn/program.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/log.h"
 #include "nn/plan.h"
 
 struct nn_program {
@@ -38,6 +37,23 @@ static status choose_order(nn_program *p, bool reuse, error *err)
     return result;
 }
 
+/* What lives in blocks must lie within them. */
+static status check_blocks(const nn_program *p, error *err)
+{
+    for (size_t v = 0; v < p->draft.value_count; v++) {
+        const nn_value_info *value = &p->draft.values[v];
+        const nn_block *block = value->block;
+        if (!block) continue;
+        if (!block->memory)
+            return error_set(err, STATUS_FAILED, "program: a block that the graph uses is not allocated");
+        nn_shape_text shape;
+        if (value->offset > block->count || nn_count(value->shape) > block->count - value->offset)
+            return error_set(err, STATUS_FAILED, "program: a value of %s at %zu of a block of %zu goes beyond its end",
+                             nn_shape_print(value->shape, &shape), value->offset, block->count);
+    }
+    return STATUS_OK;
+}
+
 static status compile(nn_program *p, const nn_graph *g, nn_backend *backend, const nn_program_options *options,
                       error *err)
 {
@@ -50,12 +66,7 @@ static status compile(nn_program *p, const nn_graph *g, nn_backend *backend, con
     p->calls = malloc((count + 1) * sizeof *p->calls);
     if (!p->order || !p->calls) return error_no_memory(err, "a program", count * sizeof *p->calls);
     TRY(choose_order(p, !options->no_reuse, err));
-    for (size_t v = 0; v < p->draft.value_count; v++) {
-        const nn_block *block = p->draft.values[v].block;
-        if (block && !block->memory)
-            return error_set(err, STATUS_FAILED, "program: a block that the graph uses is not allocated");
-    }
-    return STATUS_OK;
+    return check_blocks(p, err);
 }
 
 status nn_program_create(const nn_graph *graph, nn_backend *backend, const nn_program_options *options,
@@ -158,22 +169,15 @@ void nn_program_run(nn_program *p)
     for (size_t step = 0; step < p->draft.node_count; step++) p->calls[step].run(&p->calls[step]);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void nn_program_run_profiled(nn_program *p, nn_profile *profile)
 {
     nn_backend *backend = p->draft.backend;
     for (size_t step = 0; step < p->draft.node_count; step++) {
         const nn_call *call = &p->calls[step];
-        double begin = now();
+        double begin = log_clock();
         call->run(call);
         backend->interface->synchronise(backend);
-        profile->seconds[call->op] += now() - begin;
+        profile->seconds[call->op] += log_clock() - begin;
         profile->calls[call->op]++;
     }
 }

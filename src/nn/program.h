@@ -50,7 +50,7 @@ void nn_program_run(nn_program *p);
 /* An output, after a run and before another program of the same arena runs. */
 void nn_program_read(const nn_program *p, nn_value output, float *host);
 
-/* Seconds spent in each operation since the last call, for `--profile`: adds to seconds[op] when profiling. */
+/* For `--profile`. Runs add to it. */
 typedef struct nn_profile {
     double seconds[NN_OP_COUNT];
     uint64_t calls[NN_OP_COUNT];

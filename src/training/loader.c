@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "base/text.h"
 #include "image/folder.h"
 #include "image/image.h"
 
@@ -12,6 +13,7 @@
 typedef struct collection {
     image_list list;
     image *kept; /* {0} where not kept */
+    bool *bad;   /* cannot be used */
 } collection;
 
 /* A shuffled order, made once an epoch. */
@@ -25,7 +27,8 @@ struct training_loader {
     collection train[2], test[2];
     order orders[2];
     size_t cache_left; /* bytes */
-    pthread_mutex_t lock; /* of kept, cache_left, orders */
+    text complaints; /* lines, for the next report */
+    pthread_mutex_t lock; /* of kept, bad, cache_left, complaints, orders */
 };
 
 static status list_folder(collection *c, const char *folder, const char *domain, error *err)
@@ -35,7 +38,8 @@ static status list_folder(collection *c, const char *folder, const char *domain,
         return error_set(err, STATUS_FAILED, "domain %s: no pictures (.png, .jpg) in %s", domain, folder);
     if (c->list.count > UINT32_MAX) return error_set(err, STATUS_FAILED, "domain %s: too many pictures", domain);
     c->kept = calloc(c->list.count, sizeof *c->kept);
-    return c->kept ? STATUS_OK : error_no_memory(err, "the list of pictures", c->list.count * sizeof *c->kept);
+    c->bad = calloc(c->list.count, sizeof *c->bad);
+    return c->kept && c->bad ? STATUS_OK : error_no_memory(err, "the list of pictures", c->list.count * sizeof *c->kept);
 }
 
 status training_loader_create(const training_options *options, training_loader **out, error *err)
@@ -70,6 +74,7 @@ static void free_collection(collection *c)
 {
     for (size_t i = 0; c->kept && i < c->list.count; i++) image_free(&c->kept[i]);
     free(c->kept);
+    free(c->bad);
     image_list_free(&c->list);
 }
 
@@ -81,8 +86,20 @@ void training_loader_destroy(training_loader *l)
         free_collection(&l->test[d]);
         free(l->orders[d].index);
     }
+    text_free(&l->complaints);
     pthread_mutex_destroy(&l->lock);
     free(l);
+}
+
+void training_loader_report(training_loader *l, log_sink *log)
+{
+    pthread_mutex_lock(&l->lock);
+    text lines = l->complaints;
+    l->complaints = (text){0};
+    pthread_mutex_unlock(&l->lock);
+    for (char *line = lines.data, *end; line && (end = strchr(line, '\n')); line = end + 1)
+        log_warn(log, "%.*s; the picture is left out", (int)(end - line), line);
+    text_free(&lines);
 }
 
 size_t training_loader_count(const training_loader *l, int domain) { return l->train[domain].list.count; }
@@ -134,7 +151,10 @@ static status fetch(training_loader *l, collection *c, size_t index, image *owne
     TRY(image_read(c->list.items[index].path, NULL, owned, err));
     status result = fit(l->options, owned, c->list.items[index].path, err);
     *out = owned;
-    if (result != STATUS_OK) return result;
+    if (result != STATUS_OK) {
+        image_free(owned);
+        return result;
+    }
     size_t bytes = owned->width * owned->height * 3;
     pthread_mutex_lock(&l->lock);
     if (!c->kept[index].pixels && l->cache_left >= bytes) { /* another thread may have been faster */
@@ -145,6 +165,27 @@ static status fetch(training_loader *l, collection *c, size_t index, image *owne
     }
     pthread_mutex_unlock(&l->lock);
     return STATUS_OK;
+}
+
+/* The picture, or the next in the folder's order that can be used: which one depends on the files alone. */
+static status fetch_usable(training_loader *l, collection *c, size_t index, image *owned, const image **out,
+                           error *err)
+{
+    status result = STATUS_FAILED;
+    for (size_t tried = 0; tried < c->list.count; tried++, index = (index + 1) % c->list.count) {
+        pthread_mutex_lock(&l->lock);
+        bool bad = c->bad[index];
+        pthread_mutex_unlock(&l->lock);
+        if (bad) continue;
+        result = fetch(l, c, index, owned, out, err);
+        if (result != STATUS_FAILED) return result; /* without memory, another picture is no help */
+        pthread_mutex_lock(&l->lock);
+        if (!c->bad[index]) text_format(&l->complaints, "%s\n", err->message);
+        c->bad[index] = true;
+        pthread_mutex_unlock(&l->lock);
+    }
+    return error_set(err, result, "none of the %zu pictures beside %s can be used", c->list.count,
+                     c->list.items[0].path);
 }
 
 /* Which picture is number `item` of the training (step * batch + place). */
@@ -185,7 +226,7 @@ static status produce_one(training_loader *l, int domain, uint64_t step, uint32_
     const training_options *o = l->options;
     image owned = {0};
     const image *picture;
-    status result = fetch(l, &l->train[domain], picture_of(l, domain, step, place), &owned, &picture, err);
+    status result = fetch_usable(l, &l->train[domain], picture_of(l, domain, step, place), &owned, &picture, err);
     if (result == STATUS_OK) {
         rng_stream stream = domain ? RNG_AUGMENT_B : RNG_AUGMENT_A;
         size_t crop = (size_t)o->crop_size;
@@ -217,7 +258,7 @@ status training_loader_sample(training_loader *l, int domain, size_t index, size
     collection *c = l->test[domain].list.count ? &l->test[domain] : &l->train[domain];
     image owned = {0};
     const image *picture;
-    status result = fetch(l, c, index * c->list.count / of % c->list.count, &owned, &picture, err);
+    status result = fetch_usable(l, c, index * c->list.count / of % c->list.count, &owned, &picture, err);
     if (result == STATUS_OK) {
         size_t crop = (size_t)l->options->crop_size;
         take_crop(picture, (picture->width - crop) / 2, (picture->height - crop) / 2, crop, false, floats);

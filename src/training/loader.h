@@ -9,6 +9,7 @@
 #ifndef TRAINING_LOADER_H
 #define TRAINING_LOADER_H
 
+#include "base/log.h"
 #include "training/options.h"
 
 typedef struct training_loader training_loader;
@@ -25,8 +26,12 @@ uint64_t training_loader_steps_per_epoch(const training_loader *loader);
 /* A slot holds two batches of (batch, crop, crop, 3) floats in [-1, 1]: a, then b. */
 size_t training_loader_slot_bytes(const training_loader *loader);
 /* A prefetch_produce. In each epoch the larger domain is gone through once in a shuffled order, pictures of the other
- * are drawn at random (as the reference does). */
+ * are drawn at random (as the reference does). A picture that cannot be used is remembered for the report, and the one
+ * that follows in the folder's order takes its place; only when none is left is it an error. */
 status training_loader_produce(void *loader, uint64_t step, void *slot, error *err);
+
+/* Warns of the pictures that were found unusable since the last report. For one thread, the log's. */
+void training_loader_report(training_loader *loader, log_sink *log);
 
 /* Sample picture `index` of `of`, spread over a domain's test folder (else its training pictures), resized and cropped
  * in the middle. floats: (crop, crop, 3). */

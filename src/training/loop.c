@@ -47,7 +47,8 @@ static status save(const training_loop *loop, uint64_t step, double seconds, err
         add(&m, "to", domains[e->to].name);
         char *path = text_join_path(loop->run->checkpoints, e->file);
         if (!path) return error_no_memory(err, e->file, strlen(e->file));
-        status result = model_weights_save(path, &e->weights, m.items, m.count, SAFETENSORS_F32, err);
+        safetensors_type type = loop->options->storage == TRAINING_BF16 ? SAFETENSORS_BF16 : SAFETENSORS_F32;
+        status result = model_weights_save(path, &e->weights, m.items, m.count, type, err);
         free(path);
         if (result != STATUS_OK) return result;
     }
@@ -100,12 +101,13 @@ static status after_step(training_loop *loop, position *at, const float *losses,
                                   rate, loop->method->loss_count, loop->method->loss_names, losses};
         TRY(training_run_log(loop->run, &line, err));
     }
-    if (o->sample_every && (step % (uint64_t)o->sample_every == 0 || step == at->end))
-        TRY(training_samples_write(loop->loader, o, loop->method, loop->run->samples, step, err));
+    /* Before the samples: a test picture that cannot be read must not cost the steps since the last checkpoint. */
     if (step % (uint64_t)o->checkpoint_every == 0 || step == at->end || stopped(loop)) {
         TRY(save(loop, step, seconds_trained(loop, at), err));
         at->saved = step;
     }
+    if (o->sample_every && (step % (uint64_t)o->sample_every == 0 || step == at->end))
+        TRY(training_samples_write(loop->loader, o, loop->method, loop->run->samples, step, err));
     return STATUS_OK;
 }
 
@@ -116,7 +118,9 @@ static status run_steps(training_loop *loop, prefetch *batches, position *at, pr
     size_t floats = training_loader_slot_bytes(loop->loader) / sizeof(float);
     while (at->step < at->end && !stopped(loop)) {
         const void *slot;
-        TRY(prefetch_take(batches, &slot, err));
+        status taken = prefetch_take(batches, &slot, err);
+        training_loader_report(loop->loader, loop->log);
+        if (taken != STATUS_OK) return taken;
         const float *images = slot;
         training_step step = {at->step, training_schedule_rate(&loop->schedule, at->step),
                               {images, images + floats / 2}};

@@ -23,8 +23,8 @@ typedef struct training_loop {
     double seconds;                    /* trained before */
 } training_loop;
 
-/* Trains from `first` to the schedule's end. A checkpoint is written every checkpoint_every steps, at the end, and when
- * *stop becomes non-zero (then STATUS_INTERRUPTED). */
+/* Trains from `first` to the schedule's end. A checkpoint is written at the start of a new run, every checkpoint_every
+ * steps, at the end, and when *stop becomes non-zero (then STATUS_INTERRUPTED). */
 status training_loop_run(training_loop *loop, error *err);
 
 #endif

@@ -1,6 +1,9 @@
 #include "training/options.h"
 
+#include <string.h>
+
 static const char *const fits[] = {"squash", "cover", "none", NULL};
+static const char *const storages[] = {"f32", "bf16", NULL};
 static const char *const schedules[] = {"linear", "constant", "cosine", NULL};
 
 #define AT(field) offsetof(training_options, field)
@@ -47,6 +50,8 @@ const config_field training_fields[] = {
      .help = "steps between sample sheets (0: none)"},
     {"output.sample_count", CONFIG_INT, AT(sample_count), "4", 1, 64, .flags = CONFIG_MAY_CHANGE,
      .help = "pictures of each domain on a sample sheet"},
+    {"output.storage", CONFIG_CHOICE, AT(storage), "f32", .choices = storages, .flags = CONFIG_MAY_CHANGE,
+     .help = "numbers of the exported generators: bf16 halves their files and rounds weights to 8 bits"},
     {"output.log_every", CONFIG_INT, AT(log_every), "10", 1, 1e9, .flags = CONFIG_MAY_CHANGE,
      .help = "steps between lines of log.jsonl"},
 };
@@ -61,6 +66,8 @@ status training_options_check(const training_options *o, const config *c, error 
 {
     if (o->fit != TRAINING_AS_IS && o->crop_size > o->load_size)
         return wrong(err, c, "data.crop_size", "must be at most data.load_size");
+    if (strchr(o->name, '/') || strcmp(o->name, ".") == 0 || strcmp(o->name, "..") == 0 || !o->name[0])
+        return wrong(err, c, "name", "must be the name of a folder, without '/'");
     if (o->steps == 0 && o->epochs + o->decay_epochs == 0)
         return wrong(err, c, "train.epochs", "and train.decay_epochs are both 0: there is nothing to train");
     if (o->decay_steps > o->steps) return wrong(err, c, "train.decay_steps", "must be at most train.steps");

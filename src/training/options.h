@@ -13,6 +13,8 @@ typedef struct training_domain {
 typedef enum training_fit { TRAINING_SQUASH, TRAINING_COVER, TRAINING_AS_IS } training_fit;
 typedef enum training_schedule_kind { TRAINING_LINEAR, TRAINING_CONSTANT, TRAINING_COSINE } training_schedule_kind;
 
+typedef enum training_storage { TRAINING_F32, TRAINING_BF16 } training_storage;
+
 typedef struct training_options {
     char *name;
     training_domain domains[2]; /* a, b */
@@ -29,13 +31,15 @@ typedef struct training_options {
     /* output */
     char *folder;
     int64_t checkpoint_every, sample_every, sample_count, log_every;
+    int storage; /* training_storage */
 } training_options;
 
 /* The table's rows; its target is a training_options. */
 extern const config_field training_fields[];
 extern const size_t training_field_count;
 
-/* What one row cannot check: crop within load size, something to train, decay within steps. */
+/* What one row cannot check: crop within load size, something to train, decay within steps, a
+ * name that is one. */
 status training_options_check(const training_options *options, const config *c, error *err);
 
 #endif

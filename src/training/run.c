@@ -1,16 +1,29 @@
+#define _DEFAULT_SOURCE /* flock */
 #include "training/run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
 
+/* Two processes in one run would overwrite each other's checkpoints and log. The lock ends with the process. */
+static status lock_folder(training_run *run, error *err)
+{
+    run->lock = open(run->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (run->lock < 0) return error_set(err, STATUS_FAILED, "%s: cannot open: %s", run->folder, strerror(errno));
+    if (flock(run->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return STATUS_OK; /* some file systems cannot */
+    return error_set(err, STATUS_FAILED, "%s: another process is training this run", run->folder);
+}
+
 status training_run_open(training_run *run, const char *folder, bool resume, error *err)
 {
-    *run = (training_run){0};
+    *run = (training_run){.lock = -1};
     run->folder = text_copy(folder);
     run->config = text_join_path(folder, "config.yaml");
     run->log = text_join_path(folder, "log.jsonl");
@@ -19,25 +32,27 @@ status training_run_open(training_run *run, const char *folder, bool resume, err
     run->latest = text_join_path(folder, "checkpoints/latest.safetensors");
     if (!run->folder || !run->config || !run->log || !run->samples || !run->checkpoints || !run->latest)
         return error_no_memory(err, "the run's paths", 6 * strlen(folder));
-    if (!resume && (file_exists(run->config) || file_exists(run->latest)))
+    if (!resume && file_exists(run->latest))
         return error_set(err, STATUS_FAILED, "%s: there is a run already; continue it with --resume, or choose another "
                          "name or --out", folder);
     if (resume && !file_exists(run->latest))
         return error_set(err, STATUS_FAILED, "%s: no checkpoint to resume from", run->latest);
     TRY(file_make_folders(run->samples, err));
-    return file_make_folders(run->checkpoints, err);
+    TRY(file_make_folders(run->checkpoints, err));
+    return lock_folder(run, err);
 }
 
 void training_run_close(training_run *run)
 {
     if (run->log_file) fclose(run->log_file);
+    if (run->lock >= 0) close(run->lock);
     free(run->folder);
     free(run->config);
     free(run->log);
     free(run->samples);
     free(run->checkpoints);
     free(run->latest);
-    *run = (training_run){0};
+    *run = (training_run){.lock = -1};
 }
 
 /* Whether a line of the log belongs to a step up to `step`. */
@@ -85,6 +100,6 @@ status training_run_log(training_run *run, const training_log_line *line, error 
     for (size_t i = 0; i < line->loss_count; i++)
         fprintf(f, "%s\"%s\": %.9g", i ? ", " : "", line->loss_names[i], (double)line->losses[i]);
     fprintf(f, "}}\n");
-    if (fflush(f) == 0) return STATUS_OK;
+    if (fflush(f) == 0 && !ferror(f)) return STATUS_OK;
     return error_set(err, STATUS_FAILED, "%s: cannot write: %s", run->log, strerror(errno));
 }

@@ -11,9 +11,11 @@
 typedef struct training_run {
     char *folder, *config, *log, *samples, *checkpoints, *latest; /* paths */
     FILE *log_file;
+    int lock; /* descriptor of the folder, locked while the run is open; -1 */
 } training_run;
 
-/* Makes the folders. An existing run is refused unless `resume`, which in turn needs one that has a checkpoint. */
+/* Makes the folders. A run that has a checkpoint is refused unless `resume`, which in turn needs one. So is a run that
+ * another process is training. After a failure close the run too. */
 status training_run_open(training_run *run, const char *folder, bool resume, error *err);
 void training_run_close(training_run *run);
 

@@ -91,12 +91,38 @@ static void translates(test *t)
     check_run(t, line, 0, "1 picture in ");
     CHECK(t, file_exists(fixture_path(&f, "out/1.png")));
     check_run(t, line, 0, "snacks to fractals");
+    snprintf(line, sizeof line, "translate --model %s %s/in -o %s/out --sheet %s/sheet.jpg", model, f.folder, f.folder,
+             f.folder);
+    check_run(t, line, 0, "contact sheet: ");
+    CHECK(t, file_exists(fixture_path(&f, "sheet.jpg")));
     snprintf(line, sizeof line, "translate --model %s %s/in -o %s/out --to snacks", model, f.folder, f.folder);
     check_run(t, line, 2, "this generator makes fractals from snacks");
     file_write_all(fixture_path(&f, "in/2.png"), "rubbish", 7, &f.err);
     snprintf(line, sizeof line, "translate --quiet --model %s %s/in -o %s/out2 --threads 1", model, f.folder,
              f.folder);
     check_run(t, line, 1, "1 of 2 pictures failed");
+    fixture_end(&f);
+}
+
+static void renders_fractals(test *t)
+{
+    NEED_PROGRAM(t);
+    fixture f = fixture_begin();
+    char line[512];
+    snprintf(line, sizeof line, "fractals -o %s/deep/set -n 2 --size 16 --seed 7", f.folder);
+    check_run(t, line, 0, "2 pictures in ");
+    for (int i = 1; i <= 2; i++) {
+        image picture = {0};
+        REQUIRE_OK(t, image_read(fixture_path(&f, "deep/set/fractal_00%d.jpg", i), NULL, &picture, &f.err), f.err);
+        CHECK(t, picture.width == 16 && picture.height == 16);
+        image_free(&picture);
+    }
+    CHECK(t, !file_exists(fixture_path(&f, "deep/set/fractal_003.jpg")));
+    check_run(t, "fractals -n 3", 2, "--out DIR is missing");
+    check_run(t, "fractals -o out --size 15", 2, "from 16 to 4096");
+    check_run(t, "fractals -o out -n 0", 2, "from 1 to 100000");
+    check_run(t, "fractals -o /dev/null/set -n 1", 1, "/dev/null");
+    check_run(t, "fractals --help 2>/dev/null", 0, "--seed N");
     fixture_end(&f);
 }
 
@@ -137,4 +163,4 @@ static void tells_signals(test *t)
     fixture_end(&f);
 }
 
-TEST_MAIN(TEST(helps), TEST(refuses_wrong_usage), TEST(fails), TEST(translates), TEST(tells_signals))
+TEST_MAIN(TEST(helps), TEST(refuses_wrong_usage), TEST(fails), TEST(translates), TEST(renders_fractals), TEST(tells_signals))

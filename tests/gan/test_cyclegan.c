@@ -1,4 +1,5 @@
-/* A CycleGAN's steps by themselves: a NaN stops them and leaves the weights, planning changes nothing, U-Nets. */
+/* A CycleGAN's steps by themselves: a NaN stops them and leaves the weights, planning changes nothing, U-Nets, and
+ * the options that the fixtures from PyTorch leave out: a weight for each direction, total variation, clipping, averages. */
 #include "gan/cyclegan.h"
 
 #include "base/rng.h"
@@ -20,19 +21,19 @@ static void noise(float *out, size_t count, uint32_t stream)
 
 static status run_step(gan *model, uint64_t number, float *a, float *b, float *losses, error *err)
 {
-    const float images_batch = (float)(number + 1);
-    gan_step_input input = {.number = number, .learning_rate = 2e-4, .images = {a, b},
-                            .decisions = {&images_batch, &images_batch}};
+    const float code = (float)(number + 1); /* for the image pool: stored at this place and passed on */
+    gan_step_input input = {.number = number, .learning_rate = 2e-4, .images = {a, b}, .decisions = {&code, &code}};
     return gan_step(model, &input, losses, err);
 }
 
-static float *weights_of(gan *model)
+static float *block_of(const nn_parameters *set, nn_slot slot)
 {
-    nn_parameters *set = gan_generators(model);
     float *all = malloc(set->total * sizeof *all);
-    nn_block_read(&set->blocks[NN_DATA], 0, all, set->total);
+    nn_block_read(&set->blocks[slot], 0, all, set->total);
     return all;
 }
+
+static float *weights_of(gan *model) { return block_of(gan_generators(model), NN_DATA); }
 
 static void a_nan_stops_and_spares_the_weights(test *t)
 {
@@ -53,6 +54,33 @@ static void a_nan_stops_and_spares_the_weights(test *t)
     CHECK(t, memcmp(before, after, gan_generators(model)->total * sizeof *before) == 0);
     free(before);
     free(after);
+    gan_destroy(model);
+    nn_backend_destroy(backend);
+}
+
+/* A picture that the pool does not have is a NaN, which only the discriminators see. */
+static void a_nan_spares_the_discriminators(test *t)
+{
+    error err = {0};
+    nn_backend *backend;
+    gan *model;
+    float a[FLOATS], b[FLOATS], losses[GAN_LOSSES];
+    REQUIRE_OK(t, nn_cpu_create(2, &backend, &err), err);
+    REQUIRE_OK(t, gan_create(&tiny, (gan_size){1, SIDE}, backend, 1, NULL, &model, &err), err);
+    noise(a, FLOATS, 1);
+    noise(b, FLOATS, 2);
+    const nn_parameters *set = gan_discriminators(model);
+    float *before[3], *after[3];
+    static const nn_slot slots[3] = {NN_DATA, NN_ADAM_M, NN_ADAM_V};
+    for (int i = 0; i < 3; i++) before[i] = block_of(set, slots[i]);
+    CHECK(t, run_step(model, 99, a, b, losses, &err) == STATUS_NOT_FINITE);
+    CHECK_CONTAINS(t, err.message, "loss d_a is");
+    for (int i = 0; i < 3; i++) {
+        after[i] = block_of(set, slots[i]);
+        CHECK(t, memcmp(before[i], after[i], set->total * sizeof(float)) == 0);
+        free(before[i]);
+        free(after[i]);
+    }
     gan_destroy(model);
     nn_backend_destroy(backend);
 }
@@ -107,4 +135,134 @@ static void unets_train(test *t)
     free(weights);
 }
 
-TEST_MAIN(TEST(a_nan_stops_and_spares_the_weights), TEST(memory_reuse_is_bit_identical), TEST(unets_train))
+/* A model after its first step on noise, and that step's losses. */
+typedef struct stepped {
+    nn_backend *backend;
+    gan *model;
+    float a[FLOATS], b[FLOATS], losses[GAN_LOSSES];
+    error err;
+} stepped;
+
+static status take_step(stepped *s, const gan_options *options)
+{
+    *s = (stepped){0};
+    noise(s->a, FLOATS, 1);
+    noise(s->b, FLOATS, 2);
+    TRY(nn_cpu_create(2, &s->backend, &s->err));
+    TRY(gan_create(options, (gan_size){1, SIDE}, s->backend, 1, NULL, &s->model, &s->err));
+    return run_step(s->model, 0, s->a, s->b, s->losses, &s->err);
+}
+
+static void stepped_free(stepped *s)
+{
+    gan_destroy(s->model);
+    nn_backend_destroy(s->backend);
+}
+
+/* The reference: G_A's identity loss is on b, and weighted like b's cycle. */
+static void each_direction_has_its_weight(test *t)
+{
+    stepped plain, other;
+    gan_options o = tiny;
+    o.lambda_cycle_b = 2.5;
+    o.lambda_identity = 0.25;
+    REQUIRE_OK(t, take_step(&plain, &tiny), plain.err);
+    REQUIRE_OK(t, take_step(&other, &o), other.err);
+    static const double ratio[GAN_LOSSES] = {[GAN_LOSS_GAN_A] = 1, [GAN_LOSS_GAN_B] = 1, [GAN_LOSS_CYCLE_A] = 1,
+                                             [GAN_LOSS_CYCLE_B] = 0.25, [GAN_LOSS_IDENTITY_A] = 0.125,
+                                             [GAN_LOSS_IDENTITY_B] = 0.5};
+    for (int i = 0; i <= GAN_LOSS_IDENTITY_B; i++)
+        if (!(fabs((double)other.losses[i] / (double)plain.losses[i] - ratio[i]) < 1e-5))
+            test_failed(t, __FILE__, __LINE__, "%s: %g, %g before", gan_loss_names[i], (double)other.losses[i],
+                        (double)plain.losses[i]);
+    stepped_free(&plain);
+    stepped_free(&other);
+}
+
+/* Mean over all elements of sqrt(dx^2 + dy^2 + 1e-6); the last row and column have no neighbours and count as 0. */
+static double variation(const float *x)
+{
+    double sum = 0;
+    for (size_t i = 0; i + 1 < SIDE; i++)
+        for (size_t j = 0; j + 1 < SIDE; j++)
+            for (size_t c = 0; c < 3; c++) {
+                double here = x[(i * SIDE + j) * 3 + c];
+                double dx = x[(i * SIDE + j + 1) * 3 + c] - here, dy = x[((i + 1) * SIDE + j) * 3 + c] - here;
+                sum += sqrt(dx * dx + dy * dy + 1e-6);
+            }
+    return sum / FLOATS;
+}
+
+static void total_variation_is_the_translations(test *t)
+{
+    stepped s;
+    gan *before; /* the same model before its step */
+    gan_options o = tiny;
+    float translated[2][FLOATS], back[FLOATS];
+    o.lambda_tv = 3;
+    REQUIRE_OK(t, take_step(&s, &o), s.err);
+    REQUIRE_OK(t, gan_create(&o, (gan_size){1, SIDE}, s.backend, 1, NULL, &before, &s.err), s.err);
+    REQUIRE_OK(t, gan_sample(before, 0, s.a, translated[0], back, &s.err), s.err);
+    REQUIRE_OK(t, gan_sample(before, 1, s.b, translated[1], back, &s.err), s.err);
+    for (int i = 0; i < 2; i++)
+        CHECK_NEAR(t, s.losses[GAN_LOSS_TV_A + i], 3 * variation(translated[i]), 1e-4 * variation(translated[i]));
+    gan_destroy(before);
+    stepped_free(&s);
+}
+
+/* Adam's first mean is half of the gradient, whose norm over both generators is clipped. */
+static void gradients_are_clipped(test *t)
+{
+    double norm[2];
+    for (int i = 0; i < 2; i++) {
+        stepped s;
+        gan_options o = tiny;
+        o.clip_norm = i ? 0.125 : 0;
+        REQUIRE_OK(t, take_step(&s, &o), s.err);
+        size_t total = gan_generators(s.model)->total;
+        float *mean = block_of(gan_generators(s.model), NN_ADAM_M);
+        norm[i] = 0;
+        for (size_t k = 0; k < total; k++) norm[i] += (double)mean[k] * (double)mean[k];
+        norm[i] = 2 * sqrt(norm[i]);
+        free(mean);
+        stepped_free(&s);
+    }
+    CHECK(t, norm[0] > 0.25);
+    CHECK_NEAR(t, norm[1], 0.125, 1e-5);
+}
+
+/* average += (1 - min(ema, (1 + t) / (10 + t))) * (weights - average) in step t, from 1. */
+static void averages_follow(test *t)
+{
+    error err = {0};
+    nn_backend *backend;
+    gan *model;
+    gan_options o = tiny;
+    float a[FLOATS], b[FLOATS], losses[GAN_LOSSES];
+    o.ema = 0.2; /* above 2/11, below 3/12 */
+    noise(a, FLOATS, 1);
+    noise(b, FLOATS, 2);
+    REQUIRE_OK(t, nn_cpu_create(2, &backend, &err), err);
+    REQUIRE_OK(t, gan_create(&o, (gan_size){1, SIDE}, backend, 1, NULL, &model, &err), err);
+    size_t total = gan_generators(model)->total;
+    float *expected = weights_of(model); /* the average begins as the weights do */
+    static const double rates[2] = {9.0 / 11, 0.8};
+    for (uint64_t step = 0; step < 2; step++) {
+        REQUIRE_OK(t, run_step(model, step, a, b, losses, &err), err);
+        float *weights = weights_of(model), *average = block_of(gan_generators(model), NN_AVERAGE);
+        CHECK(t, memcmp(weights, expected, total * sizeof *weights) != 0);
+        for (size_t i = 0; i < total; i++)
+            expected[i] += (float)(rates[step] * ((double)weights[i] - (double)expected[i]));
+        /* The weights move by the learning rate, 2e-4: a wrong rate is off by more than a thousandth of that. */
+        for (size_t i = 0; i < total; i++) CHECK_NEAR(t, average[i], expected[i], 2e-8);
+        free(weights);
+        free(average);
+    }
+    free(expected);
+    gan_destroy(model);
+    nn_backend_destroy(backend);
+}
+
+TEST_MAIN(TEST(a_nan_stops_and_spares_the_weights), TEST(a_nan_spares_the_discriminators),
+          TEST(memory_reuse_is_bit_identical), TEST(unets_train), TEST(each_direction_has_its_weight),
+          TEST(total_variation_is_the_translations), TEST(gradients_are_clipped), TEST(averages_follow))

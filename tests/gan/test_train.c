@@ -3,6 +3,7 @@
 
 #include "../training/pictures.h"
 #include "nn/safetensors.h"
+#include "training/run.h"
 
 typedef struct bench {
     workplace place;
@@ -144,12 +145,37 @@ static void refusals_are_clear(test *t)
     REQUIRE_OK(t, train(&b, "run", false, short_run), b.err);
     CHECK(t, train(&b, "run", false, NULL) == STATUS_FAILED);
     CHECK_CONTAINS(t, b.err.message, "continue it with --resume");
-    static const char *const wider[] = {"model.ngf=8", NULL};
+    static const char *const wider[] = {"train.steps=9", "model.ngf=8", "train.seed=2", NULL};
     CHECK(t, train(&b, "run", true, wider) == STATUS_USAGE);
-    CHECK_CONTAINS(t, b.err.message, "model.ngf: 4 -> 8");
+    CHECK_CONTAINS(t, b.err.message, "what cannot change: train.seed: 1 -> 2; model.ngf: 4 -> 8"); /* the steps can */
     static const char *const crop[] = {"data.crop_size=18", NULL};
     CHECK(t, train(&b, "other", false, crop) == STATUS_USAGE);
     CHECK_CONTAINS(t, b.err.message, "data.crop_size must be a multiple of 4");
+    tear_down(&b);
+}
+
+/* A run belongs to one process at a time. */
+static void a_run_is_locked(test *t)
+{
+    bench b;
+    char folder[128];
+    training_run run;
+    REQUIRE(t, set_up(&b, ""));
+    path_of(&b, "run", folder, sizeof folder);
+    REQUIRE_OK(t, training_run_open(&run, folder, false, &b.err), b.err);
+    CHECK(t, train(&b, "run", false, NULL) == STATUS_FAILED);
+    CHECK_CONTAINS(t, b.err.message, "another process is training this run");
+    training_run_close(&run);
+    static const char *const wrong_name[] = {"name=../x", NULL}, *const half[] = {"output.storage=bf16", NULL};
+    REQUIRE_OK(t, train(&b, "run", false, half), b.err);
+    char path[160];
+    safetensors_file *file;
+    path_of(&b, "run/checkpoints/generator_b.safetensors", path, sizeof path);
+    REQUIRE_OK(t, safetensors_open(path, &file, &b.err), b.err);
+    CHECK(t, safetensors_at(file, 0)->type == SAFETENSORS_BF16);
+    safetensors_close(file);
+    CHECK(t, train(&b, "other", false, wrong_name) == STATUS_USAGE);
+    CHECK_CONTAINS(t, b.err.message, "without '/'");
     tear_down(&b);
 }
 
@@ -197,4 +223,4 @@ static void every_option_trains(test *t)
 }
 
 TEST_MAIN(TEST(a_run_leaves_its_files), TEST(resume_continues_bit_for_bit), TEST(refusals_are_clear),
-          TEST(a_stop_saves), TEST(flat_pictures_stay_finite), TEST(every_option_trains))
+          TEST(a_run_is_locked), TEST(a_stop_saves), TEST(flat_pictures_stay_finite), TEST(every_option_trains))

@@ -171,7 +171,7 @@ static void channel_tails(test *t)
     CHECK_ALL(t, cases);
 }
 
-/* Several blocks of tiles, in every direction; a block of a weight gradient has over 500 tiles at these channels. */
+/* Several blocks of tiles in every direction, the last one shorter. */
 static void many_tiles(test *t)
 {
     static const convolution cases[] = {{2, 79, 54, 16, 16, 1, true}, {1, 22, 31, 128, 128, 0, false},

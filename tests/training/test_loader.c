@@ -1,5 +1,6 @@
 #include "training/loader.h"
 
+#include "image/prefetch.h"
 #include "pictures.h"
 
 enum { A = 7, B = 4, SIDE = 16 };
@@ -86,6 +87,32 @@ static void a_step_is_a_function(test *t)
     tear_down(&g);
 }
 
+/* Threads meet at the cache and at the change of epochs. */
+static void threads_make_the_same_batches(test *t)
+{
+    enum { STEPS = 60 };
+    fixture f, g;
+    REQUIRE(t, set_up(&f, 2, 64));
+    REQUIRE(t, set_up(&g, 2, 64));
+    size_t bytes = training_loader_slot_bytes(f.loader);
+    float *expected = malloc(bytes);
+    prefetch *p;
+    REQUIRE_OK(t, prefetch_create(&(prefetch_options){.produce = training_loader_produce, .context = f.loader,
+                                                      .slot_bytes = bytes, .depth = 8, .threads = 4, .end = STEPS},
+                                  &p, &f.err), f.err);
+    for (uint64_t step = 0; step < STEPS; step++) {
+        const void *made;
+        REQUIRE_OK(t, prefetch_take(p, &made, &f.err), f.err);
+        REQUIRE_OK(t, training_loader_produce(g.loader, step, expected, &g.err), g.err);
+        CHECK(t, memcmp(made, expected, bytes) == 0);
+        prefetch_release(p);
+    }
+    prefetch_destroy(p);
+    free(expected);
+    tear_down(&f);
+    tear_down(&g);
+}
+
 static void crops_and_flips_vary(test *t)
 {
     fixture f;
@@ -128,9 +155,38 @@ static void fits(test *t)
     o.crop_size = 32; /* more than the picture's 30 rows */
     REQUIRE_OK(t, training_loader_create(&o, &loader, &err), err);
     CHECK(t, training_loader_produce(loader, 0, slot, &err) == STATUS_FAILED);
-    CHECK_CONTAINS(t, err.message, "60x30 is smaller than the crop of 32");
+    CHECK_CONTAINS(t, err.message, "none of the 1 pictures beside");
+    FILE *messages = tmpfile();
+    log_sink log = log_create(messages, true);
+    training_loader_report(loader, &log);
+    training_loader_report(loader, &log); /* once */
+    char lines[512] = "";
+    rewind(messages);
+    size_t length = fread(lines, 1, sizeof lines - 1, messages);
+    fclose(messages);
+    CHECK_CONTAINS(t, lines, "60x30 is smaller than the crop of 32");
+    CHECK(t, length > 0 && strchr(lines, '\n') == lines + length - 1);
     training_loader_destroy(loader);
     workplace_remove(&place);
+}
+
+/* The picture after a damaged one takes its place, whatever was loaded before. */
+static void damaged_pictures_are_left_out(test *t)
+{
+    fixture f;
+    REQUIRE(t, set_up(&f, 1, 64));
+    char path[160];
+    snprintf(path, sizeof path, "%s/2.png", f.a);
+    REQUIRE_OK(t, file_write_all(path, "no picture", 10, &f.err), f.err);
+    float *slot = malloc(training_loader_slot_bytes(f.loader));
+    int seen[A] = {0};
+    for (uint64_t step = 0; step < A; step++) {
+        REQUIRE_OK(t, training_loader_produce(f.loader, step, slot, &f.err), f.err);
+        seen[picture(slot)]++;
+    }
+    for (int i = 0; i < A; i++) CHECK(t, seen[i] == (i == 2 ? 0 : i == 3 ? 2 : 1));
+    free(slot);
+    tear_down(&f);
 }
 
 static void an_empty_folder_is_an_error(test *t)
@@ -145,5 +201,7 @@ static void an_empty_folder_is_an_error(test *t)
     workplace_remove(&place);
 }
 
-TEST_MAIN(TEST(an_epoch_shows_each_once), TEST(a_step_is_a_function), TEST(crops_and_flips_vary), TEST(fits),
+TEST_MAIN(TEST(an_epoch_shows_each_once), TEST(a_step_is_a_function),
+          TEST(threads_make_the_same_batches), TEST(crops_and_flips_vary), TEST(fits), TEST(damaged_pictures_are_left_out),
+         
           TEST(an_empty_folder_is_an_error))

@@ -7,7 +7,7 @@ bool cpu_conv2d_is_winograd(const nn_call *call)
 {
     bool weight_grad = call->op == NN_CONV2D_WEIGHT_GRAD;
     nn_shape w = weight_grad ? call->output_shape[0] : call->input_shape[1];
-    nn_shape tiled = weight_grad ? call->input_shape[1] : call->output_shape[0]; /* dx is one convolution's result too */
+    nn_shape tiled = weight_grad ? call->input_shape[1] : call->output_shape[0]; /* dx, too, is a result */
     size_t images = tiled.dim[NN_N], rows = tiled.dim[NN_H], columns = tiled.dim[NN_W];
     size_t tiles = images * ((rows + TILE - 1) / TILE) * ((columns + TILE - 1) / TILE);
     bool fits = w.dim[NN_KH] == 3 && w.dim[NN_KW] == 3 && call->attr.stride == 1 && call->attr.padding <= 2;

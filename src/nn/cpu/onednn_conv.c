@@ -1,10 +1,10 @@
 /* Convolutions by oneDNN, and the choice between its ways of computing them.
  *
- * Operands are NHWC outside. Inside, oneDNN's kernels are fastest on channels in blocks. Of one AVX2 core's 100 GFLOP/s,
- * 3x3 layers of 32 to 256 channels reach 30 to 90 on NHWC, the large pictures least, and 80 to 90 on blocked copies in
- * the workspace, with the reorders that make and unmake them; weight gradients 10 to 60 and 50 to 75. With three
- * channels on a side blocks are mostly padding and plain NHWC wins. Where few channels come out of many, the library
- * gives 5 to 30 either way, and kernels/conv_thin.c takes the call (30 to 80).
+ * Operands are NHWC outside. Inside, oneDNN's kernels are fastest on channels in blocks. Of one AVX2 core's 100
+ * GFLOP/s, 3x3 layers of 32 to 256 channels reach 30 to 90 on NHWC, the large pictures least, and 80 to 90 on blocked
+ * copies in the workspace, with the reorders that make and unmake them; weight gradients 10 to 60 and 50 to 75. With
+ * three channels on a side blocks are mostly padding and plain NHWC wins. Where few channels come out of many, the
+ * library gives 5 to 30 either way, and kernels/conv_thin.c takes the call (30 to 80).
  */
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,9 @@
  *
  *   y[n,i,j,o] = sum_{c,a,b} x[n, i*s + a - p, j*s + b - p, c] * w[o,c,a,b]      x: (n,h,w,c)  w: (o,c,kh,kw)
  *
- * conv2d_data_grad is its adjoint in x: it takes dy and w and gives attr.shape. With `output_padding` it is the
- * transposed convolution of PyTorch, whose weight order (in, out, kh, kw) is w's with in = o and out = c.
+ * conv2d_data_grad is its adjoint in x: it takes dy and w and gives attr.shape, of which a stride leaves several open:
+ * PyTorch's output padding chooses among them. So it is the transposed convolution of PyTorch, whose weight order
+ * (in, out, kh, kw) is w's with in = o and out = c.
  * conv2d_weight_grad is the adjoint in w. Each is bilinear in its two operands, so the gradients of the first two are
  * among the three.
  */
@@ -94,7 +95,7 @@ nn_value nn_conv2d_transpose(nn_graph *g, nn_value x, nn_value w, size_t stride,
 {
     nn_shape in = nn_shape_at(g, x), weight = nn_shape_at(g, w);
     if (nn_count(in) == 0 || nn_count(weight) == 0) return NN_NONE;
-    nn_attributes attr = {.stride = stride, .padding = padding, .output_padding = output_padding};
+    nn_attributes attr = {.stride = stride, .padding = padding};
     size_t h = (in.dim[NN_H] - 1) * stride + weight.dim[NN_KH] + output_padding;
     size_t v = (in.dim[NN_W] - 1) * stride + weight.dim[NN_KW] + output_padding;
     if (h <= 2 * padding || v <= 2 * padding || output_padding >= stride)

@@ -13,7 +13,8 @@ enum {
     INPUTS = 32,         /* channels in of a task on weights */
     TASK_TILES = 8,      /* tiles of x and dy that a weight gradient's task transforms */
     TASK_PANELS = 4,     /* panels of channels in of a weight gradient's task */
-    GRADIENT_FLOATS = 5 << 19 /* of transformed x and dy that a weight gradient keeps: 10 MB, */
+    NEAR_FLOATS = 5 << 16, /* of transformed x and dy: 1.25 MB, what the caches next to two cores hold */
+    MOST_FLOATS = 5 << 19 /* the most that a weight gradient keeps of them: 10 MB */
 };
 
 static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -121,9 +122,9 @@ static void run_conv2d_data_grad(const nn_call *call)
                                       .in = w.dim[NN_OUT], .flip = true});
 }
 
-/* Scratch of a weight gradient, in floats: the sums du (points, x_panels, dy_panels, WIDTH, WIDTH), and of `block` tiles
- * x and dy transformed (points, panels, block, WIDTH). Blocks follow each other, so that the order of every sum
- * depends on the shape alone. */
+/* Scratch of a weight gradient, in floats: the sums du (points, x_panels, dy_panels, WIDTH, WIDTH), and of `block`
+ * tiles x and dy transformed (points, panels, block, WIDTH). Blocks follow each other, so that the order of every
+ * sum depends on the shape alone. */
 typedef struct gradient_plan {
     size_t x_panels, dy_panels;
     size_t block;
@@ -131,11 +132,19 @@ typedef struct gradient_plan {
     size_t groups;                   /* of TASK_PANELS panels of x */
 } gradient_plan;
 
+/* A block stays in the near caches, unless the sums, which every block reads and writes, would then outweigh it. */
+static size_t gradient_block(const winograd_shape *s, size_t panels)
+{
+    size_t tile = POINTS * WIDTH * panels, block = s->ic * s->oc / (s->ic + s->oc);
+    if (block * tile < NEAR_FLOATS) block = NEAR_FLOATS / tile;
+    if (block * tile > MOST_FLOATS) block = MOST_FLOATS / tile;
+    return divide_up(s->tiles, divide_up(s->tiles, block > 0 ? block : 1));
+}
+
 static gradient_plan gradient_plan_of(const winograd_shape *s)
 {
     gradient_plan p = {.x_panels = divide_up(s->ic, WIDTH), .dy_panels = divide_up(s->oc, WIDTH)};
-    size_t panels = p.x_panels + p.dy_panels, most = GRADIENT_FLOATS / (POINTS * WIDTH * panels);
-    p.block = divide_up(s->tiles, divide_up(s->tiles, most > 0 ? most : 1));
+    p.block = gradient_block(s, p.x_panels + p.dy_panels);
     p.du_step = p.x_panels * p.dy_panels * WIDTH * WIDTH + SHIFT;
     p.x_step = p.x_panels * p.block * WIDTH + SHIFT;
     p.dy_step = p.dy_panels * p.block * WIDTH + SHIFT;

@@ -30,7 +30,7 @@ enum {
     WINOGRAD_POINTS = 36,
     WINOGRAD_WIDTH = 2 * WINOGRAD_LANES, /* columns of a panel: what a row of the innermost product writes */
     WINOGRAD_ROWS = 3 * WINOGRAD_UNIT,   /* rows of the innermost product; it also comes with 1 and 2 units */
-    WINOGRAD_SHIFT = 16                  /* floats, a cache line: keeps 36 power-of-two matrices off the same cache sets */
+    WINOGRAD_SHIFT = 16 /* floats, a cache line: keeps the points' matrices off each other's cache sets */
 };
 
 /* The tiles of a convolution x -> y; they are numbered over images, rows and columns. */

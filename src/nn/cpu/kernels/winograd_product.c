@@ -15,7 +15,8 @@ typedef float vector_in_memory __attribute__((vector_size(LANES * sizeof(float))
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* One innermost product: c[r * c_step + j] = or += sum over k < count of a[r * row_step + k * k_step] * b[k * WIDTH + j]. */
+/* One innermost product: c[r * c_step + j] = or += the sum over k < count of
+ * a[r * row_step + k * k_step] * b[k * WIDTH + j]. */
 typedef struct product {
     const float *a;
     size_t row_step, k_step;

@@ -161,7 +161,8 @@ INLINE void load_window(const window *at, const int side, bool whole, size_t c, 
         }
 }
 
-/* Asks for the cache lines at channel c of the columns that the next tile's window has and this one has not. */
+/* Asks for the cache lines at channel c of the columns that the next tile's window has and this one has not; where
+ * the row or the tensor ends, in vain. */
 INLINE void prefetch_next(const window *at, const int side, size_t c)
 {
 #pragma GCC unroll 6

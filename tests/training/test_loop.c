@@ -1,0 +1,240 @@
+/* The loop around a step, with a method that only counts: what is written when, stopping, failures. */
+#include "training/loop.h"
+
+#include <unistd.h>
+
+#include "pictures.h"
+
+enum { SIDE = 8 };
+
+/* Its one weight is the number of steps taken. */
+typedef struct counter {
+    nn_backend *backend;
+    nn_parameters *set;
+    uint64_t stop_at, nan_at; /* after, in step; 0: never */
+    volatile sig_atomic_t stop;
+    bool samples_fail;
+    size_t samples;
+    double last_rate;
+} counter;
+
+typedef struct fixture {
+    workplace place;
+    char a[96], b[96], folder[96];
+    counter c;
+    training_options options;
+    training_loader *loader;
+    training_run run;
+    model_weights weights;
+    training_export export;
+    training_method method;
+    training_loop loop;
+    FILE *messages;
+    log_sink log;
+    error err;
+} fixture;
+
+static status count_step(void *context, const training_step *step, float *losses, error *err)
+{
+    counter *c = context;
+    losses[0] = 0.5f;
+    losses[1] = (float)step->number;
+    c->last_rate = step->learning_rate;
+    if (c->nan_at == step->number + 1) return error_set(err, STATUS_NOT_FINITE, "loss gan_a is nan");
+    const float done = (float)(step->number + 1);
+    nn_parameters_write(c->set, NN_DATA, 0, &done);
+    if (c->stop_at == step->number + 1) c->stop = 1;
+    return STATUS_OK;
+}
+
+static status count_sample(void *context, int domain, const float *picture, float *translated, float *reconstructed,
+                           error *err)
+{
+    counter *c = context;
+    (void)domain;
+    if (c->samples_fail) return error_set(err, STATUS_FAILED, "no sample");
+    memcpy(translated, picture, SIDE * SIDE * 3 * sizeof *picture);
+    memcpy(reconstructed, picture, SIDE * SIDE * 3 * sizeof *picture);
+    c->samples++;
+    return STATUS_OK;
+}
+
+static void fill_loop(fixture *f)
+{
+    static const char *const names[] = {"gan_a", "gan_b"};
+    f->weights = (model_weights){f->c.set, NN_DATA, "", "G_A."};
+    f->export = (training_export){"generator_a.safetensors", "a_to_b", 0, 1, {f->c.set, NN_DATA, "", ""}};
+    f->method = (training_method){.context = &f->c, .loss_count = 2, .loss_names = names, .step = count_step,
+                                  .sample = count_sample, .state = {&f->weights, 1, NULL, 0}, .exports = &f->export,
+                                  .export_count = 1};
+    f->loop = (training_loop){.options = &f->options, .schedule = {&f->options, 4}, .loader = f->loader,
+                              .method = &f->method, .run = &f->run, .log = &f->log, .config = "name: x\n",
+                              .stop = &f->c.stop};
+}
+
+static bool set_up(fixture *f)
+{
+    size_t index;
+    *f = (fixture){0};
+    if (!workplace_create(&f->place) || !workplace_pictures(&f->place, "a", 3, 10, 10, 50) ||
+        !workplace_pictures(&f->place, "b", 4, 10, 10, 90))
+        return false;
+    snprintf(f->a, sizeof f->a, "%s/a", f->place.root);
+    snprintf(f->b, sizeof f->b, "%s/b", f->place.root);
+    snprintf(f->folder, sizeof f->folder, "%s/run", f->place.root);
+    f->options = (training_options){.domains = {{"snacks", f->a, NULL}, {"fractals", f->b, NULL}}, .load_size = 10,
+                                    .crop_size = SIDE, .workers = 2, .batch_size = 1, .seed = 1, .steps = 10,
+                                    .learning_rate = 1, .schedule = TRAINING_CONSTANT, .checkpoint_every = 4,
+                                    .sample_every = 5, .sample_count = 2, .log_every = 3};
+    f->messages = tmpfile();
+    f->c.set = nn_parameters_create();
+    if (!f->messages || !f->c.set) return false;
+    f->log = log_create(f->messages, true);
+    if (nn_cpu_create(1, &f->c.backend, &f->err) != STATUS_OK ||
+        nn_parameters_add(f->c.set, "steps", nn_shape_of(1, 1, 1, 1), &index, &f->err) != STATUS_OK ||
+        nn_parameters_allocate(f->c.set, f->c.backend, 0, &f->err) != STATUS_OK ||
+        training_loader_create(&f->options, &f->loader, &f->err) != STATUS_OK ||
+        training_run_open(&f->run, f->folder, false, &f->err) != STATUS_OK)
+        return false;
+    fill_loop(f);
+    return true;
+}
+
+static void tear_down(fixture *f)
+{
+    training_run_close(&f->run);
+    training_loader_destroy(f->loader);
+    nn_parameters_destroy(f->c.set);
+    nn_backend_destroy(f->c.backend);
+    if (f->messages) fclose(f->messages);
+    workplace_remove(&f->place);
+}
+
+/* Steps in the checkpoint by its metadata, which must be those of its weight and of the generator beside it; -1 without
+ * one. */
+static double checkpoint_step(test *t, const fixture *f)
+{
+    static const char *const names[] = {"latest.safetensors", "generator_a.safetensors"},
+                            *const tensors[] = {"G_A.steps", "steps"};
+    double step[2] = {-1, -1};
+    for (int i = 0; i < 2; i++) {
+        char path[160];
+        safetensors_file *file;
+        float weight;
+        snprintf(path, sizeof path, "%s/checkpoints/%s", f->folder, names[i]);
+        if (safetensors_open(path, &file, NULL) != STATUS_OK) return -1;
+        CHECK(t, training_checkpoint_number(file, "step", &step[i], NULL) == STATUS_OK);
+        CHECK(t, safetensors_read_f32(file, safetensors_find(file, tensors[i]), &weight, NULL) == STATUS_OK);
+        CHECK(t, weight == (float)step[i]);
+        safetensors_close(file);
+    }
+    CHECK(t, step[0] == step[1]);
+    return step[0];
+}
+
+static bool has_sheet(const fixture *f, int step)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/samples/step_%08d.png", f->folder, step);
+    return file_exists(path);
+}
+
+static void check_log(test *t, const fixture *f, const char *expected_steps)
+{
+    char *bytes, steps[64] = "";
+    size_t size;
+    REQUIRE(t, file_read_all(f->run.log, 1 << 20, &bytes, &size, NULL) == STATUS_OK);
+    for (const char *line = bytes; (line = strstr(line, "{\"step\": ")); line++)
+        snprintf(steps + strlen(steps), sizeof steps - strlen(steps), "%d ", atoi(line + 9));
+    CHECK_TEXT(t, steps, expected_steps);
+    CHECK_CONTAINS(t, bytes, "\"loss\": {\"gan_a\": 0.5, \"gan_b\": ");
+    free(bytes);
+}
+
+static void writes_what_is_due(test *t)
+{
+    fixture f;
+    REQUIRE(t, set_up(&f));
+    REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
+    CHECK(t, checkpoint_step(t, &f) == 10);
+    CHECK(t, has_sheet(&f, 5) && has_sheet(&f, 10) && !has_sheet(&f, 4));
+    CHECK(t, f.c.samples == 2 * 2 * 2);
+    check_log(t, &f, "3 6 9 10 ");
+    f.loop.first = 10; /* nothing is left to do */
+    REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
+    tear_down(&f);
+}
+
+static void stops_after_the_step_and_goes_on(test *t)
+{
+    fixture f;
+    REQUIRE(t, set_up(&f));
+    f.c.stop_at = 6;
+    CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_INTERRUPTED);
+    CHECK_TEXT(t, f.err.message, "stopped after step 6 of 10; continue with --resume");
+    CHECK(t, checkpoint_step(t, &f) == 6);
+    check_log(t, &f, "3 6 ");
+    f.c.stop_at = f.c.stop = 0;
+    f.loop.first = 6;
+    fclose(f.run.log_file);
+    f.run.log_file = NULL;
+    REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
+    CHECK(t, checkpoint_step(t, &f) == 10);
+    check_log(t, &f, "3 6 9 10 ");
+    tear_down(&f);
+}
+
+static void a_new_run_can_be_resumed_at_once(test *t)
+{
+    fixture f;
+    REQUIRE(t, set_up(&f));
+    f.c.nan_at = 1;
+    CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_NOT_FINITE);
+    CHECK(t, checkpoint_step(t, &f) == 0);
+    tear_down(&f);
+}
+
+static void a_nan_leaves_the_last_checkpoint(test *t)
+{
+    fixture f;
+    REQUIRE(t, set_up(&f));
+    f.c.nan_at = 7;
+    CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_NOT_FINITE);
+    CHECK_TEXT(t, f.err.message, "step 7: loss gan_a is nan");
+    CHECK(t, checkpoint_step(t, &f) == 4);
+    tear_down(&f);
+}
+
+static void a_sample_that_fails_comes_after_the_checkpoint(test *t)
+{
+    fixture f;
+    REQUIRE(t, set_up(&f));
+    f.options.sample_every = 8;
+    f.c.samples_fail = true;
+    CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_FAILED);
+    CHECK_CONTAINS(t, f.err.message, "no sample");
+    CHECK(t, checkpoint_step(t, &f) == 8);
+    tear_down(&f);
+}
+
+static void pictures_that_vanish_are_left_out_until_none_is_left(test *t)
+{
+    fixture f;
+    REQUIRE(t, set_up(&f));
+    char path[160];
+    snprintf(path, sizeof path, "%s/2.png", f.a);
+    REQUIRE(t, unlink(path) == 0);
+    REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
+    tear_down(&f);
+
+    REQUIRE(t, set_up(&f));
+    snprintf(path, sizeof path, "rm '%s'/*.png", f.a);
+    REQUIRE(t, system(path) == 0);
+    CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_FAILED);
+    CHECK_CONTAINS(t, f.err.message, "pictures beside");
+    tear_down(&f);
+}
+
+TEST_MAIN(TEST(writes_what_is_due), TEST(stops_after_the_step_and_goes_on), TEST(a_new_run_can_be_resumed_at_once),
+          TEST(a_nan_leaves_the_last_checkpoint), TEST(a_sample_that_fails_comes_after_the_checkpoint),
+          TEST(pictures_that_vanish_are_left_out_until_none_is_left))
