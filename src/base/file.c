@@ -193,6 +193,7 @@ status file_read_all(const char *path, size_t limit, char **out, size_t *size, e
 
 status file_make_folders(const char *path, error *err)
 {
+    if (!path[0]) return error_set(err, STATUS_USAGE, "expected the name of a folder, found ''");
     char *copy = text_copy(path);
     if (!copy) return error_no_memory(err, path, strlen(path));
     status result = STATUS_OK;

@@ -55,6 +55,7 @@ static status train(const cli_context *context, const argument_list *given, erro
                                  .profile = arguments_has(given, "profile"),
                                  .stop = context->stop};
     TRY(arguments_integer(given, "threads", 0, MAX_THREADS, 0, &request.threads, err));
+    if (request.out && !request.out[0]) return error_set(err, STATUS_USAGE, "train: --out: expected a folder, found ''");
     const char *device = arguments_value(given, "device");
     if (device && strcmp(device, "cuda") == 0)
         return error_set(err, STATUS_FAILED, "train: --device cuda: this build has no CUDA backend");

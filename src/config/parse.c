@@ -74,6 +74,7 @@ static status malformed(reader *r)
     if (p->error == YAML_READER_ERROR) { /* knows its byte, not its line */
         size_t line, column;
         place_of(r, p->problem_offset, &line, &column);
+        if (p->problem_value < 0) return fail_at(r, line, column, "malformed YAML: %s", p->problem);
         return fail_at(r, line, column, "malformed YAML: %s (byte 0x%02x)", p->problem, (unsigned)p->problem_value);
     }
     size_t line = p->problem_mark.line, column = p->problem_mark.column;

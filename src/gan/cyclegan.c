@@ -2,7 +2,10 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "base/text.h"
 #include "gan/internal.h"
 #include "models/initialise.h"
 
@@ -20,10 +23,25 @@ static status build(gan *g, nn_graph *const graphs[4], error *err)
     return STATUS_OK;
 }
 
+/* Memory that does not exist may be promised all the same, and touching it would end this program, or others. */
+static status check_memory(const gan *g, double need, error *err)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    double there = (double)pages * (double)page;
+    if (strcmp(g->backend->interface->name, "cpu") != 0 || pages <= 0 || page <= 0 || need <= there) return STATUS_OK;
+    char need_text[32], there_text[32];
+    return error_set(err, STATUS_NO_MEMORY, "this training needs %s of memory, the machine has %s; lower "
+                     "data.crop_size, train.batch_size, model.ngf or train.pool_size",
+                     text_bytes(need, need_text, sizeof need_text), text_bytes(there, there_text, sizeof there_text));
+}
+
 static status allocate(gan *g, error *err)
 {
     unsigned averaged = g->options.ema > 0 ? NN_AVERAGED : 0;
     size_t batch = nn_count(gan_batch_shape(g));
+    double trained = (double)g->generators->total * (averaged ? 5 : 4) + (double)g->discriminators->total * 4;
+    double pools = 2 * (double)(batch / g->size.batch) * (double)(gan_pool_places(g) + g->size.batch);
+    TRY(check_memory(g, (trained + pools) * sizeof(float), err));
     TRY(nn_parameters_allocate(g->generators, g->backend, NN_TRAINED | averaged, err));
     TRY(nn_parameters_allocate(g->discriminators, g->backend, NN_TRAINED, err));
     for (int i = 0; i < 2; i++) {
@@ -38,6 +56,9 @@ static status compile(gan *g, nn_graph *const graphs[4], const nn_program_option
 {
     nn_program **programs[4] = {&g->g_program, &g->d_program, &g->sampler.program[0], &g->sampler.program[1]};
     for (int i = 0; i < 4; i++) TRY(nn_program_create(graphs[i], g->backend, planning, programs[i], err));
+    double arena = 0;
+    for (int i = 0; i < 4; i++) arena = fmax(arena, (double)nn_program_bytes(*programs[i]));
+    TRY(check_memory(g, (double)gan_parameter_bytes(g) + arena, err));
     nn_program *all[4] = {g->g_program, g->d_program, g->sampler.program[0], g->sampler.program[1]};
     return nn_arena_bind(&g->arena, g->backend, all, 4, err);
 }

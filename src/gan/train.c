@@ -43,7 +43,9 @@ static void join_lines(const text *lines, text *out)
 /* The config that the checkpoint was trained with may differ from the present one only where that is harmless. */
 static status compare_settings(const settings *now, const safetensors_file *file, log_sink *log, error *err)
 {
-    const char *stored = safetensors_metadata_get(file, "config");
+    const char *stored = safetensors_metadata_get(file, "config"), *kind = safetensors_metadata_get(file, "kind");
+    if (kind && strcmp(kind, "training_state") != 0)
+        return error_set(err, STATUS_FAILED, "metadata 'kind': expected training_state, found %.80s", kind);
     if (!stored) return error_set(err, STATUS_FAILED, "metadata 'config' is missing: not a training state");
     settings before = {0};
     settings_tables(&before);
@@ -116,8 +118,7 @@ static status train_model(const gan_train_request *r, const settings *s, gan *mo
     if (r->resume) TRY(resume(model, s, loop, err));
     text dump = {0};
     config_dump(s->config, &dump);
-    status result = dump.failed ? error_no_memory(err, "the config", dump.length)
-                                : file_write_all(loop->run->config, text_get(&dump), dump.length, err);
+    status result = dump.failed ? error_no_memory(err, "the config", dump.length) : STATUS_OK;
     loop->config = text_get(&dump);
     describe(s, model, loop);
     if (r->profile) gan_set_profile(model, &profile);

@@ -1,5 +1,6 @@
 #include "models/weights.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -267,7 +268,8 @@ static status import_check_types(const import *m, error *err)
     return STATUS_OK;
 }
 
-static status import_read(const import *m, error *err)
+/* With `keep` false, only looks for values that no training leaves: they would make all pictures black. */
+static status import_read(const import *m, bool keep, error *err)
 {
     float *values = largest_buffer(m->weights, err);
     if (!values) return STATUS_NO_MEMORY;
@@ -275,7 +277,11 @@ static status import_read(const import *m, error *err)
     for (size_t i = 0; result == STATUS_OK && i < m->weights->set->count; i++) {
         if (!chosen(m->weights, i)) continue;
         result = safetensors_read_f32(m->file, m->sources[i], values, err);
-        if (result == STATUS_OK) nn_parameters_write(m->weights->set, m->weights->slot, i, values);
+        if (result == STATUS_OK && keep) nn_parameters_write(m->weights->set, m->weights->slot, i, values);
+        for (size_t k = 0; result == STATUS_OK && !keep && k < m->sources[i]->count; k++)
+            if (!isfinite(values[k]))
+                result = error_set(err, STATUS_FAILED, "%s: expected finite values, found %g", key_of(m->weights, i),
+                                   (double)values[k]);
     }
     free(values);
     return result;
@@ -296,7 +302,8 @@ status model_weights_load(const safetensors_file *file, const model_weights *wei
     TRY_OR(error, import_match(&m, true, err));
     TRY_OR(error, import_check(&m, err));
     TRY_OR(error, import_check_types(&m, err));
-    result = import_read(&m, err);
+    TRY_OR(error, import_read(&m, false, err));
+    result = import_read(&m, true, err);
 error:
     import_free(&m);
     return result;

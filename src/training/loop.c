@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "image/prefetch.h"
 #include "training/samples.h"
@@ -135,9 +136,18 @@ static status run_steps(training_loop *loop, prefetch *batches, position *at, pr
     return STATUS_OK;
 }
 
+/* A run that is killed before its first checkpoint could neither go on nor begin again: it has one at once, and the
+ * config, by which the folder is known as a run, after it. */
+static status begin(const training_loop *loop, error *err)
+{
+    if (loop->first == 0) TRY(save(loop, 0, loop->seconds, err));
+    return file_write_all(loop->run->config, loop->config, strlen(loop->config), err);
+}
+
 status training_loop_run(training_loop *loop, error *err)
 {
     position at = {loop->first, training_schedule_steps(&loop->schedule), loop->first, log_clock()};
+    TRY(begin(loop, err));
     if (at.step >= at.end) {
         log_info(loop->log, "the run has its %llu steps already", (unsigned long long)at.end);
         return STATUS_OK;
@@ -148,10 +158,8 @@ status training_loop_run(training_loop *loop, error *err)
                               .threads = (size_t)loop->options->workers, .first = at.step, .end = at.end};
     prefetch *batches;
     TRY(prefetch_create(&ahead, &batches, err));
-    /* A run that is killed before its first checkpoint could neither go on nor begin again: it has one at once. */
-    status result = at.step ? STATUS_OK : save(loop, 0, loop->seconds, err);
     progress bar = progress_start(loop->log, "train", at.step, at.end);
-    if (result == STATUS_OK) result = run_steps(loop, batches, &at, &bar, err);
+    status result = run_steps(loop, batches, &at, &bar, err);
     progress_finish(&bar);
     prefetch_destroy(batches);
     if (result != STATUS_OK || !stopped(loop)) return result;

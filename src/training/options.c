@@ -68,6 +68,10 @@ status training_options_check(const training_options *o, const config *c, error 
         return wrong(err, c, "data.crop_size", "must be at most data.load_size");
     if (strchr(o->name, '/') || strcmp(o->name, ".") == 0 || strcmp(o->name, "..") == 0 || !o->name[0])
         return wrong(err, c, "name", "must be the name of a folder, without '/'");
+    const char *a = o->domains[0].name, *b = o->domains[1].name;
+    if (!a || !a[0]) return wrong(err, c, "domains.a.name", "must not be empty");
+    if (!b || !b[0]) return wrong(err, c, "domains.b.name", "must not be empty");
+    if (strcmp(a, b) == 0) return wrong(err, c, "domains.b.name", "must differ from domains.a.name");
     if (o->steps == 0 && o->epochs + o->decay_epochs == 0)
         return wrong(err, c, "train.epochs", "and train.decay_epochs are both 0: there is nothing to train");
     if (o->decay_steps > o->steps) return wrong(err, c, "train.decay_steps", "must be at most train.steps");

@@ -35,6 +35,9 @@ status training_run_open(training_run *run, const char *folder, bool resume, err
     if (!resume && file_exists(run->latest))
         return error_set(err, STATUS_FAILED, "%s: there is a run already; continue it with --resume, or choose another "
                          "name or --out", folder);
+    if (!resume && file_exists(run->config))
+        return error_set(err, STATUS_FAILED, "%s: there is such a file already, without a run: choose another name or "
+                         "--out", run->config);
     if (resume && !file_exists(run->latest))
         return error_set(err, STATUS_FAILED, "%s: no checkpoint to resume from", run->latest);
     TRY(file_make_folders(run->samples, err));

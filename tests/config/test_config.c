@@ -201,6 +201,8 @@ static void hostile_text(test *t)
     refused(t, "train:\n\tepochs: 3\n", "x.yaml:2:1: malformed YAML: a tab stands here; indent with spaces");
     refused(t, "name: \xc3\xa9\ntrain: {\n\xc3\xa9 \x01", "x.yaml:3:3: malformed YAML: control characters are not "
                                                          "allowed (byte 0x01)");
+    refused(t, "name: x\nnote: \xc3\n", "x.yaml:2:8: malformed YAML: invalid trailing UTF-8 octet (byte 0x0a)");
+    refused(t, "name: x\nnote: \xc3", "x.yaml:2:7: malformed YAML: incomplete UTF-8 octet sequence");
     refused(t, "name: x\nnote: \xff\n", "x.yaml:2:7: malformed YAML: invalid leading UTF-8 octet (byte 0xff)");
     refused_bytes(t, "name: a\0b\n", 10, "x.yaml:1:8: malformed YAML: control characters are not allowed (byte 0x00)");
     refused(t, "name: 'x\n", "x.yaml:2:1: malformed YAML: found unexpected end of stream while scanning a quoted scalar");

@@ -151,6 +151,55 @@ static void refusals_are_clear(test *t)
     static const char *const crop[] = {"data.crop_size=18", NULL};
     CHECK(t, train(&b, "other", false, crop) == STATUS_USAGE);
     CHECK_CONTAINS(t, b.err.message, "data.crop_size must be a multiple of 4");
+    static const char *const nameless[] = {"domains.a.name=", NULL}, *const same[] = {"domains.b.name=snacks", NULL};
+    CHECK(t, train(&b, "other", false, nameless) == STATUS_USAGE);
+    CHECK_CONTAINS(t, b.err.message, "domains.a.name must not be empty");
+    CHECK(t, train(&b, "other", false, same) == STATUS_USAGE);
+    CHECK_CONTAINS(t, b.err.message, "domains.b.name must differ from domains.a.name");
+    static const char *const huge[] = {"train.pool_size=100000", "data.crop_size=8192", "data.load_size=8192", NULL};
+    CHECK(t, train(&b, "other", false, huge) == STATUS_NO_MEMORY);
+    CHECK_CONTAINS(t, b.err.message, " of memory, the machine has ");
+    tear_down(&b);
+}
+
+static void put(const bench *b, const char *name, const char *content)
+{
+    char path[160];
+    path_of(b, name, path, sizeof path);
+    (void)file_write_all(path, content, strlen(content), NULL);
+}
+
+static void files_of_others_survive(test *t)
+{
+    bench b;
+    char path[160], *bytes;
+    size_t size;
+    REQUIRE(t, set_up(&b, ""));
+    path_of(&b, "mine", path, sizeof path);
+    REQUIRE_OK(t, file_make_folders(path, &b.err), b.err);
+    put(&b, "mine/config.yaml", "# mine\n");
+    CHECK(t, train(&b, "mine", false, NULL) == STATUS_FAILED);
+    CHECK_CONTAINS(t, b.err.message, "mine/config.yaml: there is such a file already");
+    path_of(&b, "mine/config.yaml", path, sizeof path);
+    REQUIRE_OK(t, file_read_all(path, 100, &bytes, &size, &b.err), b.err);
+    CHECK_TEXT(t, bytes, "# mine\n");
+    free(bytes);
+    tear_down(&b);
+}
+
+/* A generator is no state to go on from. */
+static void a_generator_cannot_be_resumed(test *t)
+{
+    bench b;
+    char from[160], to[160];
+    REQUIRE(t, set_up(&b, ""));
+    static const char *const short_run[] = {"train.steps=1", NULL};
+    REQUIRE_OK(t, train(&b, "run", false, short_run), b.err);
+    path_of(&b, "run/checkpoints/generator_a.safetensors", from, sizeof from);
+    path_of(&b, "run/checkpoints/latest.safetensors", to, sizeof to);
+    REQUIRE(t, rename(from, to) == 0);
+    CHECK(t, train(&b, "run", true, NULL) == STATUS_FAILED);
+    CHECK_CONTAINS(t, b.err.message, "expected training_state, found generator");
     tear_down(&b);
 }
 
@@ -223,4 +272,5 @@ static void every_option_trains(test *t)
 }
 
 TEST_MAIN(TEST(a_run_leaves_its_files), TEST(resume_continues_bit_for_bit), TEST(refusals_are_clear),
+          TEST(files_of_others_survive), TEST(a_generator_cannot_be_resumed),
           TEST(a_run_is_locked), TEST(a_stop_saves), TEST(flat_pictures_stay_finite), TEST(every_option_trains))

@@ -302,6 +302,27 @@ static void refuses_integers(test *t)
     end(&f);
 }
 
+static void refuses_what_is_not_finite(test *t)
+{
+    static const char header[] = "{\"net.0.weight\":{\"dtype\":\"F32\",\"shape\":[1,1,1,2],\"data_offsets\":[0,8]}}   ";
+    unsigned char bytes[8 + sizeof header - 1 + 8] = {sizeof header - 1};
+    const float values[2] = {1, INFINITY};
+    memcpy(bytes + 8, header, sizeof header - 1);
+    memcpy(bytes + 8 + sizeof header - 1, values, sizeof values);
+    fixture f = start();
+    size_t index;
+    float kept[2] = {2, 2}, after[2];
+    REQUIRE_OK(t, nn_parameters_add(f.set, "net.0.weight", nn_shape_of(1, 1, 1, 2), &index, &f.err), f.err);
+    REQUIRE_OK(t, nn_parameters_allocate(f.set, f.backend, 0, &f.err), f.err);
+    nn_parameters_write(f.set, NN_DATA, index, kept);
+    REQUIRE_OK(t, safetensors_open_memory("memory", bytes, sizeof bytes, &f.file, &f.err), f.err);
+    CHECK(t, model_weights_load(f.file, &(model_weights){f.set, NN_DATA, "", ""}, &f.err) == STATUS_FAILED);
+    CHECK_TEXT(t, f.err.message, "net.0.weight: expected finite values, found inf");
+    nn_parameters_read(f.set, NN_DATA, index, after);
+    CHECK(t, memcmp(after, kept, sizeof kept) == 0);
+    end(&f);
+}
+
 static bool same_generator(const model_generator_options *a, const model_generator_options *b)
 {
     return a->kind == b->kind && model_generator_blocks(a) == model_generator_blocks(b) && a->ngf == b->ngf &&
@@ -449,5 +470,6 @@ static void first_values(test *t)
 }
 
 TEST_MAIN(TEST(round_trip), TEST(parts_of_a_file), TEST(other_spellings), TEST(refusals), TEST(refuses_integers),
+          TEST(refuses_what_is_not_finite),
           TEST(infers_every_kind), TEST(infers_any_blocks), TEST(infers_channels), TEST(refuses_what_is_no_generator),
           TEST(first_values))
