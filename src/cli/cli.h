@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "cli/arguments.h"
 
 typedef struct cli_context {
     log_sink *log;                     /* to stderr; a command sets `quiet` */
@@ -19,5 +20,10 @@ typedef status (*cli_command)(const cli_context *context, int count, char *const
 
 status cli_train(const cli_context *context, int count, char *const *words, error *err);
 status cli_translate(const cli_context *context, int count, char *const *words, error *err);
+status cli_fractals(const cli_context *context, int count, char *const *words, error *err);
+status cli_sheet(const cli_context *context, int count, char *const *words, error *err);
+
+/* A table's --help on the standard output. */
+status cli_print_help(const argument_table *table, error *err);
 
 #endif

@@ -1,4 +1,5 @@
 /* The program: chooses the command, hears signals, gives the exit status. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@ typedef struct command {
 static const command commands[] = {
     {"train", cli_train, "train a CycleGAN from a config file"},
     {"translate", cli_translate, "translate pictures with a trained generator"},
+    {"fractals", cli_fractals, "render a set of fractals"},
+    {"sheet", cli_sheet, "make a contact sheet of folders"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -34,11 +37,20 @@ static void listen_to_signals(void)
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigemptyset(&stop.sa_mask);
     sigemptyset(&ignore.sa_mask);
-    const int numbers[] = {SIGINT, SIGTERM};
+    const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) /* as nohup and & leave it */
             sigaction(numbers[i], &stop, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL); /* a file over the limit is then a write that fails */
+}
+
+/* Where the standard streams are closed, the next file to be opened would take their number, and messages would be
+ * written into it. Opened for reading, so that writing to them fails as before. */
+static void occupy_standard_streams(void)
+{
+    for (int i = 0; i < 3; i++)
+        if (fcntl(i, F_GETFD) < 0) (void)!open("/dev/null", O_RDONLY);
 }
 
 static void print_help(FILE *stream)
@@ -49,7 +61,7 @@ static void print_help(FILE *stream)
     fputs("\n"
           "  -h, --help  print this text; 'cyclegan COMMAND --help' tells about a command\n"
           "  --version   print the version\n\n"
-          "Exit status: 0 done, 1 failed, 2 wrong usage or config, 130 or 143 interrupted.\n", stream);
+          "Exit status: 0 done, 1 failed, 2 wrong usage or config, 129, 130 or 143 interrupted.\n", stream);
 }
 
 static status unknown_command(const char *word, error *err)
@@ -110,13 +122,14 @@ static void shorten_spinning(char **argv)
 int main(int argc, char **argv)
 {
     shorten_spinning(argv);
+    occupy_standard_streams();
     listen_to_signals();
     log_sink log = log_create(stderr, false);
     cli_context context = {.log = &log, .stop = &stop_signal};
     error err = {0};
     status result = dispatch(&context, argc, argv, &err);
     /* A full disk or a closed pipe shows only now. */
-    if (fflush(stdout) != 0 && result == STATUS_OK)
+    if ((fflush(stdout) != 0 || ferror(stdout)) && result == STATUS_OK)
         result = error_set(&err, STATUS_FAILED, "cannot write to the standard output");
     if (result != STATUS_OK && err.message[0]) log_error(&log, "%s", err.message);
     return exit_status(result);

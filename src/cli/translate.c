@@ -17,6 +17,7 @@ static const argument_option options[] = {
     {.name = "to", .value = "a|b|NAME", .help = "the domain to translate to; a training state needs it"},
     {.name = "format", .value = "png|jpeg", .choices = formats, .help = "of the results (that of each input)"},
     {.name = "quality", .value = "N", .help = "of JPEG, 1 to 100 (95)"},
+    {.name = "sheet", .value = "FILE", .help = "also write a contact sheet: up to 40 inputs above their results"},
     {.name = "overwrite", .help = "replace pictures that exist"},
     {.name = "threads", .value = "N", .help = "threads of the CPU; 0: all cores (0)"},
     {.name = "quiet", .help = "say nothing but warnings and errors"},
@@ -33,16 +34,6 @@ static const argument_table table = {
     .minimum = 1,
     .maximum = SIZE_MAX,
 };
-
-static status print_help(error *err)
-{
-    text out = {0};
-    arguments_help(&table, &out);
-    bool failed = out.failed;
-    if (!failed) fputs(text_get(&out), stdout);
-    text_free(&out);
-    return failed ? error_no_memory(err, "the help", 0) : STATUS_OK;
-}
 
 static status translate_with(const cli_context *context, const translate_request *request, nn_backend *backend,
                              const char *model, const char *to, error *err)
@@ -62,6 +53,7 @@ static status translate(const cli_context *context, const argument_list *given, 
     translate_request request = {.inputs = given->positional,
                                  .input_count = given->positional_count,
                                  .output = arguments_value(given, "out"),
+                                 .sheet = arguments_value(given, "sheet"),
                                  .overwrite = arguments_has(given, "overwrite"),
                                  .stop = context->stop};
     TRY(arguments_integer(given, "threads", 0, MAX_THREADS, 0, &threads, err));
@@ -81,7 +73,7 @@ status cli_translate(const cli_context *context, int count, char *const *words, 
 {
     argument_list given;
     TRY(arguments_parse(&table, count, words, &given, err));
-    status result = arguments_has(&given, "help") ? print_help(err) : translate(context, &given, err);
+    status result = arguments_has(&given, "help") ? cli_print_help(&table, err) : translate(context, &given, err);
     arguments_free(&given);
     return result;
 }

@@ -30,23 +30,39 @@ static status fill_column(training_loader *loader, const training_options *o, co
     return STATUS_OK;
 }
 
+/* "snacks", "-> fractals", "-> snacks", then from the other domain. titles: from malloc; false without memory. */
+static bool make_titles(const training_options *o, char *titles[2 * ROWS_A_DOMAIN])
+{
+    bool made = true;
+    for (size_t row = 0; row < 2 * ROWS_A_DOMAIN; row++) {
+        size_t step = row % ROWS_A_DOMAIN;
+        titles[row] = text_printf("%s%s", step ? "-> " : "", o->domains[(row / ROWS_A_DOMAIN + step) % 2].name);
+        made = made && titles[row];
+    }
+    return made;
+}
+
 status training_samples_write(training_loader *loader, const training_options *o, const training_method *method,
                               const char *folder, uint64_t step, error *err)
 {
     size_t side = (size_t)o->crop_size;
+    char *titles[2 * ROWS_A_DOMAIN];
+    bool titled = make_titles(o, titles);
     report_sheet_options options = {.columns = (size_t)o->sample_count, .rows = 2 * ROWS_A_DOMAIN, .cell_width = side,
-                                    .cell_height = side, .gap = GAP};
+                                    .cell_height = side, .gap = GAP, .row_titles = (const char *const *)titles};
     report_sheet *sheet = NULL;
     float *buffer = malloc(3 * side * side * 3 * sizeof *buffer);
     char *path = text_printf("%s/step_%08llu.png", folder, (unsigned long long)step);
     status result = STATUS_OK;
-    if (!buffer || !path) result = error_no_memory(err, "a sample sheet", 3 * side * side * 3 * sizeof *buffer);
+    if (!buffer || !path || !titled)
+        result = error_no_memory(err, "a sample sheet", 3 * side * side * 3 * sizeof *buffer);
     if (result == STATUS_OK) result = report_sheet_create(&options, &sheet, err);
     for (int domain = 0; domain < 2; domain++)
         for (size_t column = 0; column < options.columns && result == STATUS_OK; column++)
             result = fill_column(loader, o, method, sheet, domain, column, buffer, err);
     if (result == STATUS_OK) result = report_sheet_write(sheet, path, err);
     report_sheet_destroy(sheet);
+    for (size_t row = 0; row < 2 * ROWS_A_DOMAIN; row++) free(titles[row]);
     free(buffer);
     free(path);
     return result;

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "image/prefetch.h"
 #include "translate/manifest.h"
+#include "translate/sheet.h"
 #include "translate/writer.h"
 
 enum { DECODED = 2, DEFAULT_QUALITY = 95 };
@@ -112,6 +113,7 @@ static status plan(folder_run *r, error *err)
         return error_set(err, STATUS_USAGE, "%s: the output must be a folder", folder);
     TRY(list_inputs(r, err));
     TRY(output_list_create(&r->inputs, folder, r->request->format, &r->outputs, err));
+    if (r->request->sheet) TRY(translate_sheet_check(r->request->sheet, &r->outputs, err));
     TRY(manifest_open(folder, r->log, &r->known, err));
     r->todo = malloc((r->outputs.count + 1) * sizeof *r->todo);
     if (!r->todo) return error_no_memory(err, "the list of pictures", r->outputs.count * sizeof *r->todo);
@@ -213,6 +215,29 @@ error:
     return result;
 }
 
+/* Of the pictures that the manifest knows to be this model's. */
+static status write_sheet(folder_run *r, error *err)
+{
+    const char *path = r->request->sheet;
+    const translate_output **shown = malloc((r->outputs.count + 1) * sizeof *shown);
+    if (!shown) return error_no_memory(err, path, r->outputs.count * sizeof *shown);
+    size_t count = 0;
+    for (size_t i = 0; i < r->outputs.count; i++) {
+        const translate_output *o = &r->outputs.items[i];
+        made_by_text buffer;
+        manifest_entry entry = entry_of(r, o, &buffer);
+        if (manifest_compare(r->known, o->relative, &entry) == MANIFEST_SAME) shown[count++] = o;
+    }
+    status result = STATUS_OK;
+    if (count) result = translate_sheet_write(path, shown, count, translator_from(r->t), translator_to(r->t), err);
+    free(shown);
+    if (!count)
+        log_warn(r->log, "%s: not written: no pictures for a contact sheet", path);
+    else if (result == STATUS_OK)
+        log_info(r->log, "contact sheet: %s", path);
+    return result;
+}
+
 static void clean(folder_run *r)
 {
     picture_writer_destroy(r->writer);
@@ -243,6 +268,7 @@ status translate_folder(translator *t, const translate_request *request, log_sin
     status result = plan(&r, err);
     size_t count = r.outputs.count;
     if (result == STATUS_OK && r.todo_count) result = translate_all(&r, err);
+    if (result == STATUS_OK && request->sheet && !stopped(&r)) result = write_sheet(&r, err);
     clean(&r);
     if (summary) *summary = r.summary;
     if (result != STATUS_OK) return result;

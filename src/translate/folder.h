@@ -23,6 +23,7 @@ typedef struct translate_request {
     translate_format format;
     int quality;    /* JPEG, 1 to 100; 0: 95 */
     bool overwrite; /* replace pictures that exist; never inputs */
+    const char *sheet; /* file for a contact sheet (translate/sheet.h) of what was made or is there; may be NULL */
     const volatile sig_atomic_t *stop; /* becomes non-zero when it should end; may be NULL */
 } translate_request;
 

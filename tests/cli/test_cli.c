@@ -52,6 +52,8 @@ static void helps(test *t)
     check_run(t, "train --help 2>/dev/null", 0, "loss.lambda_cycle");
     check_run(t, "train --help-markdown 2>/dev/null", 0, "loss.lambda_cycle");
     check_run(t, "--help 2>&1 >/dev/full", 1, "cannot write");
+    check_run(t, "train --help 2>&1 >/dev/full", 1, "cannot write"); /* more than a buffer */
+    check_run(t, "--help 2>&1 >&-", 1, "cannot write");
 }
 
 static void refuses_wrong_usage(test *t)
@@ -68,6 +70,7 @@ static void refuses_wrong_usage(test *t)
     check_run(t, "translate x.png -o out", 2, "--model FILE is missing");
     check_run(t, "translate x.png --model m", 2, "--out DIR is missing");
     check_run(t, "translate x.png --model m -o out --quality 0", 2, "from 1 to 100");
+    check_run(t, "train x.yaml --out=", 2, "expected a folder, found ''");
 }
 
 static void fails(test *t)
@@ -95,6 +98,8 @@ static void translates(test *t)
              f.folder);
     check_run(t, line, 0, "contact sheet: ");
     CHECK(t, file_exists(fixture_path(&f, "sheet.jpg")));
+    snprintf(line, sizeof line, "translate --model %s %s/in -o ''", model, f.folder);
+    check_run(t, line, 2, "expected the name of a folder, found ''");
     snprintf(line, sizeof line, "translate --model %s %s/in -o %s/out --to snacks", model, f.folder, f.folder);
     check_run(t, line, 2, "this generator makes fractals from snacks");
     file_write_all(fixture_path(&f, "in/2.png"), "rubbish", 7, &f.err);
@@ -157,10 +162,50 @@ static void tells_signals(test *t)
     const char *model = fixture_path(&f, "model.safetensors"), *in = fixture_path(&f, "in");
     CHECK(t, interrupted_by(SIGINT, model, in, fixture_path(&f, "out1")) == 130);
     CHECK(t, interrupted_by(SIGTERM, model, in, fixture_path(&f, "out2")) == 143);
+    CHECK(t, interrupted_by(SIGHUP, model, in, fixture_path(&f, "out3")) == 129);
     /* What was made before the signal is in the manifest. */
     CHECK(t, file_exists(fixture_path(&f, "out1/.cyclegan-manifest.json")));
     CHECK(t, !file_exists(fixture_path(&f, "out1/999.png")));
     fixture_end(&f);
 }
 
-TEST_MAIN(TEST(helps), TEST(refuses_wrong_usage), TEST(fails), TEST(translates), TEST(renders_fractals), TEST(tells_signals))
+/* With stderr closed, the log would be file number 2, and get the messages too. */
+static void keeps_messages_out_of_files(test *t)
+{
+    NEED_PROGRAM(t);
+    fixture f = fixture_begin();
+    char line[1024], *bytes;
+    size_t size;
+    fixture_picture(&f, fixture_path(&f, "in/1.png"), 16, 16, 1);
+    int length = snprintf(line, sizeof line,
+                          "name: x\ndomains: {a: {train: %s/in}, b: {train: %s/in}}\n"
+                          "data: {load_size: 16, crop_size: 16}\n"
+                          "model: {generator: resnet_6blocks, ngf: 1, discriminator: pixel, ndf: 1}\n"
+                          "train: {steps: 1}\noutput: {sample_every: 0}\n", f.folder, f.folder);
+    REQUIRE_OK(t, file_write_all(fixture_path(&f, "c.yaml"), line, (size_t)length, &f.err), f.err);
+    snprintf(line, sizeof line, "train %s/c.yaml --out %s/run 2>&-", f.folder, f.folder);
+    check_run(t, line, 0, "");
+    REQUIRE_OK(t, file_read_all(fixture_path(&f, "run/log.jsonl"), 4096, &bytes, &size, &f.err), f.err);
+    CHECK(t, size && bytes[0] == '{' && strchr(bytes, '\n') == bytes + size - 1); /* a single line */
+    free(bytes);
+    fixture_end(&f);
+}
+
+/* A limit on the size of files is an error like a full disk, not the end of the program. */
+static void survives_a_limit_on_files(test *t)
+{
+    NEED_PROGRAM(t);
+    fixture f = fixture_begin();
+    fixture_save(&f, fixture_path(&f, "model.safetensors"), &tiny, 1, (char *)NULL);
+    fixture_picture(&f, fixture_path(&f, "in/1.png"), 64, 64, 1);
+    char command[1024];
+    snprintf(command, sizeof command, "(ulimit -f 1; exec '%s' translate --model %s/model.safetensors %s/in -o %s/out) "
+             ">/dev/null 2>&1", program(), f.folder, f.folder, f.folder);
+    int result = system(command);
+    CHECK(t, WIFEXITED(result) && WEXITSTATUS(result) == 1);
+    CHECK(t, !file_exists(fixture_path(&f, "out/1.png")));
+    fixture_end(&f);
+}
+
+TEST_MAIN(TEST(helps), TEST(refuses_wrong_usage), TEST(fails), TEST(translates), TEST(renders_fractals), TEST(tells_signals),
+          TEST(keeps_messages_out_of_files), TEST(survives_a_limit_on_files))

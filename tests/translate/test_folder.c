@@ -285,7 +285,60 @@ static void refuses_odd_places(test *t)
     run_end(&r);
 }
 
+/* Whether the cell at (column, row) of a sheet holds a picture: its middle is not the background. */
+static bool cell_filled(const image *sheet, size_t left, size_t column, size_t row)
+{
+    const uint8_t *p = sheet->pixels + ((row * 148 + 4 + 72) * sheet->width + left + column * 148 + 4 + 72) * 3;
+    return p[0] != 236 || p[1] != 236 || p[2] != 236;
+}
+
+static void writes_a_sheet(test *t)
+{
+    enum { PICTURES = 43, TITLES = (6 * 6 - 1) * 2 + 24 }; /* the margin of "output" */
+    run r = run_begin(1);
+    for (uint64_t i = 0; i < PICTURES; i++)
+        fixture_picture(&r.f, fixture_path(&r.f, "in/%d.png", (int)i), 8, 8, i + 1);
+    r.request.sheet = strdup(fixture_path(&r.f, "sheets/sheet.png"));
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    CHECK_CONTAINS(t, r.lines, "contact sheet: ");
+    image sheet = {0};
+    REQUIRE_OK(t, image_read(r.request.sheet, NULL, &sheet, &r.f.err), r.f.err);
+    CHECK(t, sheet.width == TITLES + 4 + 10 * 148 && sheet.height == 4 + 8 * 148); /* 40 of the 43 */
+    for (size_t i = 0; i < 80; i++) CHECK(t, cell_filled(&sheet, TITLES, i % 10, i / 10));
+    image_free(&sheet);
+    /* Of what is there already too, but not of what failed. */
+    for (int i = 3; i < PICTURES; i++) unlink(fixture_path(&r.f, "in/%d.png", i));
+    file_write_all(fixture_path(&r.f, "in/bad.png"), "rubbish", 7, &r.f.err);
+    CHECK(t, translate(&r, "in", NULL, "out") == STATUS_FAILED);
+    CHECK_CONTAINS(t, r.f.err.message, "1 of 4 pictures failed");
+    REQUIRE_OK(t, image_read(r.request.sheet, NULL, &sheet, &r.f.err), r.f.err);
+    CHECK(t, sheet.width == TITLES + 4 + 3 * 148 && sheet.height == 4 + 2 * 148);
+    image_free(&sheet);
+    free((char *)r.request.sheet);
+    run_end(&r);
+}
+
+static void refuses_odd_sheets(test *t)
+{
+    static const struct {
+        const char *sheet, *message;
+    } cases[] = {{"sheet.gif", "is .png, .jpg or .jpeg"}, {"in/1.png", "would overwrite the input"},
+                 {"out/1.png", "would overwrite the result of"}};
+    run r = run_begin(1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/1.png"), 8, 8, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *path = strdup(fixture_path(&r.f, "%s", cases[i].sheet));
+        r.request.sheet = path;
+        CHECK(t, translate(&r, "in", NULL, "out") == STATUS_USAGE);
+        CHECK_CONTAINS(t, r.f.err.message, cases[i].message);
+        CHECK(t, !there(&r, "out/1.png"));
+        free(path);
+    }
+    r.request.sheet = NULL;
+    run_end(&r);
+}
+
 TEST_MAIN(TEST(keeps_paths), TEST(changes_formats), TEST(refuses_collisions), TEST(never_overwrites_inputs),
           TEST(passes_over_its_own_results), TEST(reports_bad_pictures), TEST(skips_what_it_made),
           TEST(tells_models_apart), TEST(survives_a_damaged_manifest), TEST(stops_when_asked),
-          TEST(refuses_odd_places))
+          TEST(refuses_odd_places), TEST(writes_a_sheet), TEST(refuses_odd_sheets))
