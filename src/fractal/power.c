@@ -29,7 +29,7 @@ static double stripe(fractal_point z, int stripes)
     return 0.5 + 0.5 * sum.y;
 }
 
-/* Steps until |z|^2 passes the bailout, or -1; z is moved there. Brent's search for a cycle ends points inside early. */
+/* Steps until |z|^2 passes the bailout (z is moved there), or -1. Brent's search for cycles ends points inside. */
 static int count_steps(const fractal_scene *s, fractal_point c, fractal_point *start)
 {
     fractal_point z = *start, mark = z;

@@ -162,6 +162,10 @@ status training_loop_run(training_loop *loop, error *err)
     status result = run_steps(loop, batches, &at, &bar, err);
     progress_finish(&bar);
     prefetch_destroy(batches);
+    if (result != STATUS_OK && result != STATUS_NOT_FINITE && at.saved != at.step) {
+        error ignored = {0}; /* the pictures or the log failed, not the weights: keep what was trained, if that works */
+        (void)save(loop, at.step, seconds_trained(loop, &at), &ignored);
+    }
     if (result != STATUS_OK || !stopped(loop)) return result;
     if (at.saved != at.step) TRY(save(loop, at.step, seconds_trained(loop, &at), err)); /* stopped between steps */
     return error_set(err, STATUS_INTERRUPTED, "stopped after step %llu of %llu; continue with --resume",

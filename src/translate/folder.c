@@ -194,7 +194,7 @@ static bool stopped(const folder_run *r) { return r->request->stop && *r->reques
 static status translate_all(folder_run *r, error *err)
 {
     prefetch *decoder = NULL;
-    status result;
+    status result = STATUS_OK;
     char name[100];
     TRY(file_make_folders(r->request->output, err));
     TRY(picture_writer_create(&r->writer, err));
@@ -203,16 +203,17 @@ static status translate_all(folder_run *r, error *err)
                                             .threads = 1, .end = r->todo_count}, &decoder, err));
     r->saved = log_clock();
     progress bar = progress_start(r->log, "translate", 0, r->todo_count);
-    for (size_t i = 0; i < r->todo_count && !stopped(r); i++) {
-        TRY_OR(error, translate_one(r, decoder, i, err));
+    for (size_t i = 0; i < r->todo_count && !stopped(r) && result == STATUS_OK; i++) {
+        result = translate_one(r, decoder, i, err);
         progress_update(&bar, i + 1, text_printable(text_base_name(r->todo[i]->relative), name, sizeof name));
     }
-    TRY_OR(error, finish_writing(r, err));
-    if (!stopped(r)) progress_finish(&bar);
-    result = manifest_save(r->known, err);
-error:
     prefetch_destroy(decoder);
-    return result;
+    /* What is written is recorded after a failure too; the first failure is the one to tell. */
+    error later = {0};
+    status written = finish_writing(r, &later), saved = manifest_save(r->known, written == STATUS_OK ? &later : NULL);
+    if (!stopped(r)) progress_finish(&bar);
+    if (result != STATUS_OK || (written == STATUS_OK && saved == STATUS_OK)) return result;
+    return error_set(err, later.code, "%s", later.message);
 }
 
 /* Of the pictures that the manifest knows to be this model's. */
