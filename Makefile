@@ -1,5 +1,6 @@
 # make            build/cyclegan
 # make test       installs the Debian packages that are missing, builds, runs the tests
+# make demo       the same packages; translates, trains a little, leaves a contact sheet
 # make lint       compiler warnings as errors, cppcheck, the include table
 # make bench      times training and translation, beside PyTorch where there is one
 # make install    PREFIX=/usr/local
@@ -62,6 +63,10 @@ test: packages
 
 tests: $(TESTS)
 
+demo: packages
+	@$(MAKE) --no-print-directory all
+	@tools/demo.sh
+
 $(BUILD)/bench/%: bench/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDLIBS)
@@ -79,5 +84,5 @@ clean:
 	rm -rf build
 
 
-.PHONY: all packages test tests bench lint install clean
+.PHONY: all packages test tests demo bench lint install clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
