@@ -138,6 +138,7 @@ static int interrupted_by(int number, const char *model, const char *in, const c
 {
     pid_t child = fork();
     if (child == 0) {
+        signal(number, SIG_DFL); /* in the background of a shell, SIGINT comes ignored, and the program leaves it so */
         execl(program(), "cyclegan", "translate", "--quiet", "--model", model, in, "-o", out, (char *)NULL);
         _exit(127);
     }
