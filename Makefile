@@ -16,7 +16,8 @@ LDLIBS := -ldnnl -lyaml -ljansson -lpng -ljpeg -lm -lpthread
 
 # Kernels under src/nn/cpu/kernels are built once for each instruction set; the backend chooses when it starts.
 # -ffp-contract=fast gives multiply-adds, -fno-math-errno vector square roots; never -ffast-math: NaN checks would stop.
-KERNEL_CFLAGS := -O3 -ffp-contract=fast -fno-math-errno
+# Under sanitizers -O1: their checks make gcc take minutes over the vectorised loops.
+KERNEL_CFLAGS := $(if $(SANITIZE),-O1,-O3) -ffp-contract=fast -fno-math-errno
 ISAS := base $(if $(filter x86_64,$(shell uname -m)),v3 v4)
 ISA_base :=
 ISA_v3 := -march=x86-64-v3
