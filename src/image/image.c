@@ -19,7 +19,26 @@ status image_create(image *out, size_t width, size_t height, error *err)
 void image_free(image *picture)
 {
     free(picture->pixels);
+    free(picture->alpha);
+    free(picture->profile);
     *picture = (image){0};
+}
+
+static status copy_bytes(const uint8_t *from, size_t size, uint8_t **to, error *err)
+{
+    if (!from) return STATUS_OK;
+    *to = malloc(size);
+    if (!*to) return error_no_memory(err, "a picture", size);
+    memcpy(*to, from, size);
+    return STATUS_OK;
+}
+
+status image_copy_extras(const image *from, image *to, error *err)
+{
+    TRY(copy_bytes(from->alpha, from->width * from->height, &to->alpha, err));
+    TRY(copy_bytes(from->profile, from->profile_bytes, &to->profile, err));
+    if (to->profile) to->profile_bytes = from->profile_bytes;
+    return STATUS_OK;
 }
 
 status image_crop(const image *in, size_t left, size_t top, size_t width, size_t height, image *out, error *err)

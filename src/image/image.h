@@ -16,16 +16,24 @@
 
 #include "base/status.h"
 
-/* pixels: (height, width, 3) bytes, rows without padding. {0} is empty. */
+/* pixels: (height, width, 3) bytes, rows without padding. {0} is empty. What a file has beside its colours is carried
+ * along by image_copy_extras: alpha, and the ICC profile, which is not applied. */
 typedef struct image {
     size_t width, height;
     uint8_t *pixels;
+    uint8_t *alpha;       /* (height, width), 255 is opaque; NULL: opaque everywhere */
+    uint8_t *profile;     /* ICC profile; NULL: none, which means sRGB */
+    size_t profile_bytes;
+    int orientation;      /* what EXIF said, 1 to 8, and was applied; 0: it said nothing */
 } image;
 
 /* In every function that fills an `out`: what it held is overwritten, not freed; it is no input of the same call; it
  * is empty after a failure; the caller frees it with image_free. */
 status image_create(image *out, size_t width, size_t height, error *err); /* not cleared */
 void image_free(image *picture);                                          /* leaves it empty */
+
+/* Gives `to`, which has none, copies of the alpha and the profile of `from`, which is as large. */
+status image_copy_extras(const image *from, image *to, error *err);
 
 typedef struct image_limits {
     size_t max_pixels; /* width * height that may be decoded; 0: the default of 256 million */
@@ -44,6 +52,9 @@ typedef struct image_write_options {
 } image_write_options;
 /* PNG or JPEG by extension (.png .jpg .jpeg), atomically; the same bytes for the same pixels. options may be NULL. */
 status image_write(const char *path, const image *picture, const image_write_options *options, error *err);
+typedef enum image_format { IMAGE_UNKNOWN, IMAGE_PNG, IMAGE_JPEG, IMAGE_WEBP } image_format;
+/* By the extension, whatever its case; IMAGE_UNKNOWN for others. */
+image_format image_format_of(const char *path);
 /* Whether image_write knows the extension / image_read is worth trying on the name. */
 bool image_extension_known(const char *path);
 

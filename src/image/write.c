@@ -7,19 +7,16 @@
 
 enum { DEFAULT_QUALITY = 95 };
 
-static bool is_png(const char *path)
+image_format image_format_of(const char *path)
 {
-    return text_ends_with_ignoring_case(path, ".png");
-}
-
-static bool is_jpeg(const char *path)
-{
-    return text_ends_with_ignoring_case(path, ".jpg") || text_ends_with_ignoring_case(path, ".jpeg");
+    if (text_ends_with_ignoring_case(path, ".png")) return IMAGE_PNG;
+    bool jpeg = text_ends_with_ignoring_case(path, ".jpg") || text_ends_with_ignoring_case(path, ".jpeg");
+    return jpeg ? IMAGE_JPEG : IMAGE_UNKNOWN;
 }
 
 bool image_extension_known(const char *path)
 {
-    return is_png(path) || is_jpeg(path);
+    return image_format_of(path) != IMAGE_UNKNOWN;
 }
 
 status image_write(const char *path, const image *picture, const image_write_options *options, error *err)
@@ -33,7 +30,7 @@ status image_write(const char *path, const image *picture, const image_write_opt
     if (!picture->pixels) return error_set(err, STATUS_FAILED, "%s: the picture to write is empty", path);
     uint8_t *bytes;
     size_t size;
-    if (is_png(path))
+    if (image_format_of(path) == IMAGE_PNG)
         TRY(image_png_encode(path, picture, &bytes, &size, err));
     else
         TRY(image_jpeg_encode(path, picture, quality, &bytes, &size, err));
