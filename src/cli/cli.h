@@ -13,6 +13,8 @@
 typedef struct cli_context {
     log_sink *log;                     /* to stderr; a command sets `quiet` */
     const volatile sig_atomic_t *stop; /* the signal that asks to end, or 0 */
+    volatile sig_atomic_t *listening;  /* 1; a command may make it 0 while it has nothing to save: then a signal ends
+                                          the program at once, whatever it waits for */
 } cli_context;
 
 /* words: what follows the command's name. */

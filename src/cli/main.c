@@ -28,7 +28,18 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 /* The signal that asked to end, or 0. */
 static volatile sig_atomic_t stop_signal;
 
-static void on_signal(int number) { stop_signal = number; }
+/* Whether the command looks at stop_signal; while it does not, a signal ends the program at once. */
+static volatile sig_atomic_t listening = 1;
+
+static void on_signal(int number)
+{
+    static const char message[] = "cyclegan: interrupted before the first step; there is nothing to save\n";
+    if (!listening) {
+        (void)!write(STDERR_FILENO, message, sizeof message - 1);
+        _exit(128 + number);
+    }
+    stop_signal = number;
+}
 
 static void listen_to_signals(void)
 {
@@ -125,7 +136,7 @@ int main(int argc, char **argv)
     occupy_standard_streams();
     listen_to_signals();
     log_sink log = log_create(stderr, false);
-    cli_context context = {.log = &log, .stop = &stop_signal};
+    cli_context context = {.log = &log, .stop = &stop_signal, .listening = &listening};
     error err = {0};
     status result = dispatch(&context, argc, argv, &err);
     /* A full disk or a closed pipe shows only now. */

@@ -53,7 +53,8 @@ static status train(const cli_context *context, const argument_list *given, erro
                                  .resume = arguments_has(given, "resume"),
                                  .out = arguments_value(given, "out"),
                                  .profile = arguments_has(given, "profile"),
-                                 .stop = context->stop};
+                                 .stop = context->stop,
+                                 .listening = context->listening};
     TRY(arguments_integer(given, "threads", 0, MAX_THREADS, 0, &request.threads, err));
     if (request.out && !request.out[0]) return error_set(err, STATUS_USAGE, "train: --out: expected a folder, found ''");
     const char *device = arguments_value(given, "device");
@@ -63,6 +64,7 @@ static status train(const cli_context *context, const argument_list *given, erro
     TRY(arguments_values(given, "set", &settings, &request.setting_count, err));
     request.settings = settings;
     context->log->quiet = arguments_has(given, "quiet");
+    *context->listening = 0;
     status result = gan_train(&request, context->log, err);
     free(settings);
     return result;

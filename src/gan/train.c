@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "gan/cyclegan.h"
 #include "training/loop.h"
+#include "training/restore.h"
 
 /* A config with the structs that it fills. */
 typedef struct settings {
@@ -40,6 +41,33 @@ static void join_lines(const text *lines, text *out)
         text_format(out, "%s%.*s", out->length ? "; " : "", (int)(end - line), line);
 }
 
+/* What a checkpoint is compared with and loaded into. */
+typedef struct resumption {
+    const settings *now;
+    gan *model;
+    training_loop *loop;
+} resumption;
+
+/* STATUS_USAGE where what may not change did. */
+static status report_difference(const settings *before, const settings *now, log_sink *log, error *err)
+{
+    text allowed = {0}, forbidden = {0}, may = {0}, may_not = {0};
+    status result = STATUS_OK;
+    config_difference(before->config, now->config, &allowed, &forbidden);
+    join_lines(&allowed, &may);
+    join_lines(&forbidden, &may_not);
+    if (may_not.length)
+        result = error_set(err, STATUS_USAGE, "--resume: the config differs from the run's in what cannot change: %s%s%s",
+                           text_get(&may_not), may.length ? "; what differs besides may change: " : "", text_get(&may));
+    else if (may.length)
+        log_info(log, "changed since the checkpoint: %s", text_get(&may));
+    text_free(&allowed);
+    text_free(&forbidden);
+    text_free(&may);
+    text_free(&may_not);
+    return result;
+}
+
 /* The config that the checkpoint was trained with may differ from the present one only where that is harmless. */
 static status compare_settings(const settings *now, const safetensors_file *file, log_sink *log, error *err)
 {
@@ -49,40 +77,37 @@ static status compare_settings(const settings *now, const safetensors_file *file
     if (!stored) return error_set(err, STATUS_FAILED, "metadata 'config' is missing: not a training state");
     settings before = {0};
     settings_tables(&before);
-    text allowed = {0}, forbidden = {0}, joined = {0};
     status result;
     TRY_OR(done, config_create(before.tables, 2, &before.config, err));
-    TRY_OR(done, config_read_text(before.config, "config of the checkpoint", stored, strlen(stored), err));
-    TRY_OR(done, gan_options_check(&before.gan, before.config, before.training.crop_size, err));
-    config_difference(before.config, now->config, &allowed, &forbidden);
-    if (forbidden.length) {
-        join_lines(&forbidden, &joined);
-        result = error_set(err, STATUS_USAGE, "--resume: the config differs from the run's in what cannot change: %s",
-                           text_get(&joined));
-    } else if (allowed.length) {
-        join_lines(&allowed, &joined);
-        log_info(log, "changed since the checkpoint: %s", text_get(&joined));
-    }
+    result = config_read_text(before.config, "config of the checkpoint", stored, strlen(stored), err);
+    if (result == STATUS_OK) result = gan_options_check(&before.gan, before.config, before.training.crop_size, err);
+    if (result == STATUS_USAGE) result = STATUS_FAILED; /* the file's fault, not the user's */
+    if (result == STATUS_OK) result = report_difference(&before, now, log, err);
 done:
-    text_free(&allowed);
-    text_free(&forbidden);
-    text_free(&joined);
     config_destroy(before.config);
     return result;
 }
 
+static status load_state(void *context, const safetensors_file *file, error *err)
+{
+    const resumption *r = context;
+    training_loop *loop = r->loop;
+    double step;
+    TRY(compare_settings(r->now, file, loop->log, err));
+    TRY(training_checkpoint_number(file, "step", &step, err));
+    TRY(training_checkpoint_number(file, "seconds", &loop->seconds, err));
+    TRY(training_checkpoint_load(file, &gan_method(r->model)->state, err));
+    loop->first = (uint64_t)step;
+    for (int d = 0; d < 2; d++)
+        training_loader_compare(loop->loader, d, safetensors_metadata_get(file, d ? "pictures_b" : "pictures_a"),
+                                loop->log);
+    return STATUS_OK;
+}
+
 static status resume(gan *model, const settings *s, training_loop *loop, error *err)
 {
-    safetensors_file *file;
-    double step;
-    TRY(safetensors_open(loop->run->latest, &file, err));
-    status result = compare_settings(s, file, loop->log, err);
-    if (result == STATUS_OK) result = training_checkpoint_number(file, "step", &step, err);
-    if (result == STATUS_OK) result = training_checkpoint_number(file, "seconds", &loop->seconds, err);
-    if (result == STATUS_OK) result = training_checkpoint_load(file, &gan_method(model)->state, err);
-    safetensors_close(file);
-    if (result != STATUS_OK) return error_prefix(err, "%s", loop->run->latest);
-    loop->first = (uint64_t)step;
+    resumption r = {s, model, loop};
+    TRY(training_restore(loop->run, load_state, &r, loop->log, err));
     log_info(loop->log, "continuing after step %llu", (unsigned long long)loop->first);
     return STATUS_OK;
 }
@@ -122,6 +147,7 @@ static status train_model(const gan_train_request *r, const settings *s, gan *mo
     loop->config = text_get(&dump);
     describe(s, model, loop);
     if (r->profile) gan_set_profile(model, &profile);
+    if (r->listening) *r->listening = 1;
     if (result == STATUS_OK) result = training_loop_run(loop, err);
     if (r->profile) print_profile(&profile, loop->log);
     text_free(&dump);

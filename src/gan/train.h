@@ -23,6 +23,7 @@ typedef struct gan_train_request {
     int threads;     /* 0: all cores */
     bool profile;    /* print where the time went */
     const volatile sig_atomic_t *stop; /* becomes non-zero when the run should save and end; may be NULL */
+    volatile sig_atomic_t *listening;  /* set to 1 when *stop begins to be looked at; may be NULL */
 } gan_train_request;
 
 /* Trains to the end. STATUS_USAGE for a wrong config, STATUS_INTERRUPTED after *stop (everything is saved),

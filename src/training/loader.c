@@ -1,6 +1,7 @@
 #include "training/loader.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +110,31 @@ uint64_t training_loader_steps_per_epoch(const training_loader *l)
     size_t a = l->train[0].list.count, b = l->train[1].list.count, larger = a > b ? a : b;
     uint64_t steps = larger / (uint64_t)l->options->batch_size;
     return steps ? steps : 1;
+}
+
+const char *training_loader_fingerprint(const training_loader *l, int domain, char *buffer, size_t size)
+{
+    const image_list *list = &l->train[domain].list;
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < list->count; i++) {
+        const char *name = list->items[i].relative;
+        for (size_t k = 0; k <= strlen(name); k++) hash = (hash ^ (unsigned char)name[k]) * 0x100000001b3u;
+    }
+    snprintf(buffer, size, "%zu %016llx", list->count, (unsigned long long)hash);
+    return buffer;
+}
+
+void training_loader_compare(const training_loader *l, int domain, const char *before, log_sink *log)
+{
+    char now[64], changed[64];
+    if (!before || strcmp(training_loader_fingerprint(l, domain, now, sizeof now), before) == 0) return;
+    unsigned long long count = strtoull(before, NULL, 10);
+    if (count == l->train[domain].list.count)
+        snprintf(changed, sizeof changed, "as many, but with other names");
+    else
+        snprintf(changed, sizeof changed, "were %llu", count);
+    log_warn(log, "domain %s: %zu pictures, %s: the order of pictures from here on differs from an uninterrupted run",
+             l->options->domains[domain].name, l->train[domain].list.count, changed);
 }
 
 static size_t batch_floats(const training_loader *l)

@@ -23,6 +23,13 @@ size_t training_loader_count(const training_loader *loader, int domain);
 /* max(|a|, |b|) / batch, at least 1. */
 uint64_t training_loader_steps_per_epoch(const training_loader *loader);
 
+/* Count and names of a domain's training pictures in their order: "61 af63dc4c8601ec8c" (64-bit FNV-1a of the names
+ * relative to the folder, each with its NUL). The order of a run follows from them. Returns `buffer`. */
+const char *training_loader_fingerprint(const training_loader *loader, int domain, char *buffer, size_t size);
+/* Warns, in one line a domain, where the pictures are not those of the fingerprint that a checkpoint has. `before` may
+ * be NULL. */
+void training_loader_compare(const training_loader *loader, int domain, const char *before, log_sink *log);
+
 /* A slot holds two batches of (batch, crop, crop, 3) floats in [-1, 1]: a, then b. */
 size_t training_loader_slot_bytes(const training_loader *loader);
 /* A prefetch_produce. In each epoch the larger domain is gone through once in a shuffled order, pictures of the other

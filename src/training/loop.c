@@ -7,57 +7,9 @@
 #include "base/text.h"
 #include "image/prefetch.h"
 #include "training/samples.h"
+#include "training/save.h"
 
 enum { BATCHES_AHEAD = 4 };
-
-/* The metadata that every file of the run carries; the arrays behind it belong to the caller. */
-typedef struct metadata {
-    safetensors_metadata items[12];
-    size_t count;
-    char step[32], seconds[32];
-} metadata;
-
-static void add(metadata *m, const char *key, const char *value)
-{
-    m->items[m->count++] = (safetensors_metadata){(char *)(uintptr_t)key, (char *)(uintptr_t)value};
-}
-
-static void common_metadata(const training_loop *loop, uint64_t step, double seconds, const char *kind, metadata *m)
-{
-    m->count = 0;
-    snprintf(m->step, sizeof m->step, "%llu", (unsigned long long)step);
-    snprintf(m->seconds, sizeof m->seconds, "%.3f", seconds);
-    add(m, "cyclegan_format", "1");
-    add(m, "kind", kind);
-    add(m, "step", m->step);
-    add(m, "seconds", m->seconds);
-    add(m, "config", loop->config);
-}
-
-/* The generators alone, then the state: a resumed run never finds a state newer than the generators beside it. */
-static status save(const training_loop *loop, uint64_t step, double seconds, error *err)
-{
-    metadata m;
-    const training_method *method = loop->method;
-    const training_domain *domains = loop->options->domains;
-    for (size_t i = 0; i < method->export_count; i++) {
-        const training_export *e = &method->exports[i];
-        common_metadata(loop, step, seconds, "generator", &m);
-        add(&m, "direction", e->direction);
-        add(&m, "from", domains[e->from].name);
-        add(&m, "to", domains[e->to].name);
-        char *path = text_join_path(loop->run->checkpoints, e->file);
-        if (!path) return error_no_memory(err, e->file, strlen(e->file));
-        safetensors_type type = loop->options->storage == TRAINING_BF16 ? SAFETENSORS_BF16 : SAFETENSORS_F32;
-        status result = model_weights_save(path, &e->weights, m.items, m.count, type, err);
-        free(path);
-        if (result != STATUS_OK) return result;
-    }
-    common_metadata(loop, step, seconds, "training_state", &m);
-    add(&m, "domain_a", domains[0].name);
-    add(&m, "domain_b", domains[1].name);
-    return training_checkpoint_save(loop->run->latest, &method->state, m.items, m.count, err);
-}
 
 /* "gan 0.61 cycle 2.13 identity 1.02 d 0.41": losses of both directions added up. */
 static void summarise(const training_method *method, const float *losses, char *out, size_t size)
@@ -85,11 +37,29 @@ static bool stopped(const training_loop *loop) { return loop->stop && *loop->sto
 typedef struct position {
     uint64_t step, end, saved; /* `saved`: step of the last checkpoint */
     double began;
+    bool save_failed;
 } position;
 
 static double seconds_trained(const training_loop *loop, const position *at)
 {
     return loop->seconds + log_clock() - at->began;
+}
+
+static status save(const training_loop *loop, position *at, error *err)
+{
+    status result = training_save(loop, at->step, seconds_trained(loop, at), err);
+    at->save_failed = result != STATUS_OK;
+    if (result != STATUS_OK)
+        return error_prefix(err, "no checkpoint of step %llu, --resume goes on from that of step %llu",
+                            (unsigned long long)at->step, (unsigned long long)at->saved);
+    at->saved = at->step;
+    return STATUS_OK;
+}
+
+static bool sample_is_due(const training_loop *loop, const position *at)
+{
+    uint64_t every = (uint64_t)loop->options->sample_every;
+    return every && (at->step % every == 0 || at->step == at->end);
 }
 
 /* What is due after step at->step - 1. */
@@ -103,11 +73,8 @@ static status after_step(training_loop *loop, position *at, const float *losses,
         TRY(training_run_log(loop->run, &line, err));
     }
     /* Before the samples: a test picture that cannot be read must not cost the steps since the last checkpoint. */
-    if (step % (uint64_t)o->checkpoint_every == 0 || step == at->end || stopped(loop)) {
-        TRY(save(loop, step, seconds_trained(loop, at), err));
-        at->saved = step;
-    }
-    if (o->sample_every && (step % (uint64_t)o->sample_every == 0 || step == at->end))
+    if (step % (uint64_t)o->checkpoint_every == 0 || step == at->end || stopped(loop)) TRY(save(loop, at, err));
+    if (sample_is_due(loop, at))
         TRY(training_samples_write(loop->loader, o, loop->method, loop->run->samples, step, err));
     return STATUS_OK;
 }
@@ -137,21 +104,40 @@ static status run_steps(training_loop *loop, prefetch *batches, position *at, pr
 }
 
 /* A run that is killed before its first checkpoint could neither go on nor begin again: it has one at once, and the
- * config, by which the folder is known as a run, after it. */
-static status begin(const training_loop *loop, error *err)
+ * config, by which the folder is known as a run, after it. One that goes on first makes up for what a kill, or the
+ * loss of a later checkpoint, left different from an uninterrupted run: generators of another step, a missing sheet. */
+static status begin(const training_loop *loop, const position *at, error *err)
 {
-    if (loop->first == 0) TRY(save(loop, 0, loop->seconds, err));
-    return file_write_all(loop->run->config, loop->config, strlen(loop->config), err);
+    if (loop->first == 0)
+        TRY(training_save(loop, 0, loop->seconds, err));
+    else
+        TRY(training_save_stale_exports(loop, loop->first, loop->seconds, err));
+    TRY(file_write_all(loop->run->config, loop->config, strlen(loop->config), err));
+    if (loop->first == 0 || !sample_is_due(loop, at)) return STATUS_OK;
+    char *sheet = training_samples_path(loop->run->samples, loop->first);
+    if (!sheet) return error_no_memory(err, "a path", strlen(loop->run->samples));
+    bool there = file_exists(sheet);
+    free(sheet);
+    if (there) return STATUS_OK;
+    return training_samples_write(loop->loader, loop->options, loop->method, loop->run->samples, loop->first, err);
+}
+
+static bool has_its_steps(const training_loop *loop, const position *at)
+{
+    unsigned long long done = at->step, asked = at->end;
+    if (done < asked) return false;
+    if (done == asked)
+        log_info(loop->log, "the run has its %llu steps already", asked);
+    else
+        log_warn(loop->log, "the run has done %llu steps and the config asks for %llu: it is left as it is", done, asked);
+    return true;
 }
 
 status training_loop_run(training_loop *loop, error *err)
 {
-    position at = {loop->first, training_schedule_steps(&loop->schedule), loop->first, log_clock()};
-    TRY(begin(loop, err));
-    if (at.step >= at.end) {
-        log_info(loop->log, "the run has its %llu steps already", (unsigned long long)at.end);
-        return STATUS_OK;
-    }
+    position at = {loop->first, training_schedule_steps(&loop->schedule), loop->first, log_clock(), false};
+    if (has_its_steps(loop, &at)) return STATUS_OK;
+    TRY(begin(loop, &at, err));
     TRY(training_run_open_log(loop->run, loop->first, err));
     prefetch_options ahead = {.produce = training_loader_produce, .context = loop->loader,
                               .slot_bytes = training_loader_slot_bytes(loop->loader), .depth = BATCHES_AHEAD,
@@ -162,12 +148,12 @@ status training_loop_run(training_loop *loop, error *err)
     status result = run_steps(loop, batches, &at, &bar, err);
     progress_finish(&bar);
     prefetch_destroy(batches);
-    if (result != STATUS_OK && result != STATUS_NOT_FINITE && at.saved != at.step) {
+    if (result != STATUS_OK && result != STATUS_NOT_FINITE && at.saved != at.step && !at.save_failed) {
         error ignored = {0}; /* the pictures or the log failed, not the weights: keep what was trained, if that works */
-        (void)save(loop, at.step, seconds_trained(loop, &at), &ignored);
+        (void)save(loop, &at, &ignored);
     }
     if (result != STATUS_OK || !stopped(loop)) return result;
-    if (at.saved != at.step) TRY(save(loop, at.step, seconds_trained(loop, &at), err)); /* stopped between steps */
+    if (at.saved != at.step) TRY(save(loop, &at, err)); /* stopped between steps */
     return error_set(err, STATUS_INTERRUPTED, "stopped after step %llu of %llu; continue with --resume",
                      (unsigned long long)at.step, (unsigned long long)at.end);
 }

@@ -1,6 +1,7 @@
 #define _DEFAULT_SOURCE /* flock */
 #include "training/run.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -21,41 +22,93 @@ static status lock_folder(training_run *run, error *err)
     return error_set(err, STATUS_FAILED, "%s: another process is training this run", run->folder);
 }
 
-status training_run_open(training_run *run, const char *folder, bool resume, error *err)
+static bool make_paths(training_run *run, const char *folder)
 {
-    *run = (training_run){.lock = -1};
     run->folder = text_copy(folder);
     run->config = text_join_path(folder, "config.yaml");
     run->log = text_join_path(folder, "log.jsonl");
     run->samples = text_join_path(folder, "samples");
     run->checkpoints = text_join_path(folder, "checkpoints");
+    run->next = text_join_path(folder, "checkpoints/next.safetensors");
     run->latest = text_join_path(folder, "checkpoints/latest.safetensors");
-    if (!run->folder || !run->config || !run->log || !run->samples || !run->checkpoints || !run->latest)
-        return error_no_memory(err, "the run's paths", 6 * strlen(folder));
-    if (!resume && file_exists(run->latest))
+    run->previous = text_join_path(folder, "checkpoints/previous.safetensors");
+    run->damaged = text_join_path(folder, "checkpoints/damaged.safetensors");
+    return run->folder && run->config && run->log && run->samples && run->checkpoints && run->next && run->latest &&
+           run->previous && run->damaged;
+}
+
+static status check_names(const training_run *run, bool resume, error *err)
+{
+    bool state = file_exists(run->latest) || file_exists(run->previous) || file_exists(run->next);
+    if (resume && !state) return error_set(err, STATUS_FAILED, "%s: no checkpoint to resume from", run->latest);
+    if (resume) return STATUS_OK;
+    if (state)
         return error_set(err, STATUS_FAILED, "%s: there is a run already; continue it with --resume, or choose another "
-                         "name or --out", folder);
-    if (!resume && file_exists(run->config))
+                         "name or --out", run->folder);
+    if (file_exists(run->config))
         return error_set(err, STATUS_FAILED, "%s: there is such a file already, without a run: choose another name or "
                          "--out", run->config);
-    if (resume && !file_exists(run->latest))
-        return error_set(err, STATUS_FAILED, "%s: no checkpoint to resume from", run->latest);
+    return STATUS_OK;
+}
+
+/* ".NAME.XXXXXX.part", as base/file.c names a file until it is whole. */
+static bool is_temporary(const char *name)
+{
+    static const char characters[] = "abcdefghijklmnopqrstuvwxyz0123456789", end[] = ".part";
+    enum { RANDOM = 6, END = sizeof end - 1 };
+    size_t length = strlen(name);
+    if (name[0] != '.' || length < 2 + 1 + RANDOM + END || strcmp(name + length - END, end) != 0) return false;
+    const char *random = name + length - END - RANDOM;
+    return random[-1] == '.' && strspn(random, characters) == RANDOM;
+}
+
+/* Removes what killed processes left in a folder of the run; what cannot be removed does no harm. */
+static void remove_temporary(const char *folder)
+{
+    DIR *entries = opendir(folder);
+    struct dirent *entry;
+    while (entries && (entry = readdir(entries)) != NULL)
+        if (is_temporary(entry->d_name)) (void)unlinkat(dirfd(entries), entry->d_name, 0);
+    if (entries) closedir(entries);
+}
+
+status training_run_open(training_run *run, const char *folder, bool resume, error *err)
+{
+    *run = (training_run){.lock = -1};
+    if (!make_paths(run, folder)) return error_no_memory(err, "the run's paths", 9 * strlen(folder));
+    TRY(check_names(run, resume, err));
     TRY(file_make_folders(run->samples, err));
     TRY(file_make_folders(run->checkpoints, err));
-    return lock_folder(run, err);
+    TRY(lock_folder(run, err));
+    remove_temporary(run->checkpoints); /* a run may have been killed before its first state, too */
+    remove_temporary(run->samples);
+    if (!resume) return STATUS_OK;
+    remove_temporary(run->folder);
+    return file_exists(run->next) ? training_run_publish(run, err) : STATUS_OK;
 }
 
 void training_run_close(training_run *run)
 {
     if (run->log_file) fclose(run->log_file);
     if (run->lock >= 0) close(run->lock);
-    free(run->folder);
-    free(run->config);
-    free(run->log);
-    free(run->samples);
-    free(run->checkpoints);
-    free(run->latest);
+    char *paths[] = {run->folder, run->config, run->log,      run->samples, run->checkpoints,
+                     run->next,   run->latest, run->previous, run->damaged};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) free(paths[i]);
     *run = (training_run){.lock = -1};
+}
+
+status training_run_publish(const training_run *run, error *err)
+{
+    if (rename(run->latest, run->previous) != 0 && errno != ENOENT)
+        return error_set(err, STATUS_FAILED, "%s: cannot rename to %s: %s", run->latest, run->previous, strerror(errno));
+    if (rename(run->next, run->latest) != 0)
+        return error_set(err, STATUS_FAILED, "%s: cannot rename to %s: %s", run->next, run->latest, strerror(errno));
+    int folder = open(run->checkpoints, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder >= 0) {
+        (void)fsync(folder); /* some file systems refuse; the files are safe */
+        close(folder);
+    }
+    return STATUS_OK;
 }
 
 /* Whether a line of the log belongs to a step up to `step`. */
@@ -104,5 +157,11 @@ status training_run_log(training_run *run, const training_log_line *line, error 
         fprintf(f, "%s\"%s\": %.9g", i ? ", " : "", line->loss_names[i], (double)line->losses[i]);
     fprintf(f, "}}\n");
     if (fflush(f) == 0 && !ferror(f)) return STATUS_OK;
+    return error_set(err, STATUS_FAILED, "%s: cannot write: %s", run->log, strerror(errno));
+}
+
+status training_run_sync_log(training_run *run, error *err)
+{
+    if (!run->log_file || fsync(fileno(run->log_file)) == 0 || errno == EINVAL) return STATUS_OK;
     return error_set(err, STATUS_FAILED, "%s: cannot write: %s", run->log, strerror(errno));
 }

@@ -42,6 +42,11 @@ static bool make_titles(const training_options *o, char *titles[2 * ROWS_A_DOMAI
     return made;
 }
 
+char *training_samples_path(const char *folder, uint64_t step)
+{
+    return text_printf("%s/step_%08llu.png", folder, (unsigned long long)step);
+}
+
 status training_samples_write(training_loader *loader, const training_options *o, const training_method *method,
                               const char *folder, uint64_t step, error *err)
 {
@@ -52,7 +57,7 @@ status training_samples_write(training_loader *loader, const training_options *o
                                     .cell_height = side, .gap = GAP, .row_titles = (const char *const *)titles};
     report_sheet *sheet = NULL;
     float *buffer = malloc(3 * side * side * 3 * sizeof *buffer);
-    char *path = text_printf("%s/step_%08llu.png", folder, (unsigned long long)step);
+    char *path = training_samples_path(folder, step);
     status result = STATUS_OK;
     if (!buffer || !path || !titled)
         result = error_no_memory(err, "a sample sheet", 3 * side * side * 3 * sizeof *buffer);

@@ -1,6 +1,9 @@
 /* The training command on made pictures: what a run leaves, resuming bit for bit, refusals. */
 #include "gan/train.h"
 
+#include <unistd.h>
+
+#include "../training/compare.h"
 #include "../training/pictures.h"
 #include "nn/safetensors.h"
 #include "training/run.h"
@@ -60,25 +63,12 @@ static void path_of(const bench *b, const char *name, char *out, size_t size)
     snprintf(out, size, "%s/%s", b->place.root, name);
 }
 
-/* All tensors of two files are equal, bit for bit. */
-static void compare_files(test *t, bench *b, const char *one, const char *two)
+static void compare_files(test *t, const bench *b, const char *one, const char *two)
 {
     char path[2][160];
-    safetensors_file *files[2] = {NULL, NULL};
     path_of(b, one, path[0], sizeof path[0]);
     path_of(b, two, path[1], sizeof path[1]);
-    for (int i = 0; i < 2; i++) REQUIRE_OK(t, safetensors_open(path[i], &files[i], &b->err), b->err);
-    CHECK(t, safetensors_count(files[0]) == safetensors_count(files[1]) && safetensors_count(files[0]) > 0);
-    for (size_t i = 0; i < safetensors_count(files[0]); i++) {
-        const safetensors_entry *e = safetensors_at(files[0], i), *f = safetensors_find(files[1], e->name);
-        REQUIRE(t, f && f->count == e->count);
-        float *x = malloc(2 * e->count * sizeof *x), *y = x + e->count;
-        REQUIRE_OK(t, safetensors_read_f32(files[0], e, x, &b->err), b->err);
-        REQUIRE_OK(t, safetensors_read_f32(files[1], f, y, &b->err), b->err);
-        if (memcmp(x, y, e->count * sizeof *x) != 0) test_failed(t, __FILE__, __LINE__, "%s differs", e->name);
-        free(x);
-    }
-    for (int i = 0; i < 2; i++) safetensors_close(files[i]);
+    compare_tensors(t, path[0], path[1]);
 }
 
 static size_t lines_of(const bench *b, const char *name)
@@ -162,6 +152,134 @@ static void refusals_are_clear(test *t)
     tear_down(&b);
 }
 
+static void move(test *t, const bench *b, const char *from, const char *to)
+{
+    char paths[2][160];
+    path_of(b, from, paths[0], sizeof paths[0]);
+    path_of(b, to, paths[1], sizeof paths[1]);
+    CHECK(t, rename(paths[0], paths[1]) == 0);
+}
+
+static bool there(const bench *b, const char *name)
+{
+    char path[160];
+    path_of(b, name, path, sizeof path);
+    return file_exists(path);
+}
+
+/* Kills between the renames that make a state the latest: before the first, after it, and, as from an older program or
+ * a fallback, where there is no other state. */
+static void unfinished_renames_are_finished(test *t)
+{
+    bench b;
+    REQUIRE(t, set_up(&b, ""));
+    static const char *const three[] = {"train.steps=3", NULL};
+    REQUIRE_OK(t, train(&b, "whole", false, NULL), b.err);
+    for (int killed = 0; killed < 3; killed++) {
+        char out[16], names[3][64];
+        snprintf(out, sizeof out, "run%d", killed);
+        static const char *const states[] = {"next", "latest", "previous"};
+        for (int i = 0; i < 3; i++)
+            snprintf(names[i], sizeof names[i], "%s/checkpoints/%s.safetensors", out, states[i]);
+        REQUIRE_OK(t, train(&b, out, false, three), b.err);
+        move(t, &b, names[1], names[0]);
+        if (killed == 0) move(t, &b, names[2], names[1]);
+        if (killed == 2) {
+            char path[160];
+            path_of(&b, names[2], path, sizeof path);
+            CHECK(t, unlink(path) == 0);
+        }
+        CHECK(t, train(&b, out, false, NULL) == STATUS_FAILED);
+        REQUIRE_OK(t, train(&b, out, true, NULL), b.err);
+        compare_files(t, &b, "whole/checkpoints/latest.safetensors", names[1]);
+        CHECK(t, !there(&b, names[0]) && there(&b, names[2]));
+    }
+    tear_down(&b);
+}
+
+static size_t said(const bench *b, char *out, size_t size)
+{
+    rewind(b->messages);
+    size_t used = fread(out, 1, size - 1, b->messages);
+    out[used] = '\0';
+    return used;
+}
+
+/* After a fallback the generators are newer than the state: they are written again. A run that has more steps than are
+ * asked for stays as it is. */
+static void what_lies_beside_an_older_state_fits_it(test *t)
+{
+    bench b;
+    char words[4096];
+    REQUIRE(t, set_up(&b, ""));
+    REQUIRE_OK(t, train(&b, "whole", false, NULL), b.err);
+    static const char *const three[] = {"train.steps=3", NULL}, *const four[] = {"train.steps=4", "output.checkpoint_every=9", NULL};
+    REQUIRE_OK(t, train(&b, "run", false, three), b.err);
+    REQUIRE_OK(t, train(&b, "other", false, NULL), b.err);
+    move(t, &b, "other/checkpoints/generator_a.safetensors", "run/checkpoints/generator_a.safetensors");
+    char sheet[160];
+    path_of(&b, "run/samples/step_00000003.png", sheet, sizeof sheet);
+    CHECK(t, unlink(sheet) == 0); /* as if killed after the checkpoint and before the sheet */
+    volatile sig_atomic_t stop = 1;
+    char folder[128];
+    path_of(&b, "run", folder, sizeof folder);
+    gan_train_request request = {.config_path = b.config, .out = folder, .stop = &stop, .resume = true};
+    CHECK(t, gan_train(&request, &b.log, &b.err) == STATUS_INTERRUPTED);
+    CHECK(t, file_exists(sheet));
+    REQUIRE_OK(t, train(&b, "short", false, three), b.err);
+    compare_files(t, &b, "short/checkpoints/generator_a.safetensors", "run/checkpoints/generator_a.safetensors");
+
+    char *before, *after;
+    size_t size;
+    path_of(&b, "whole/config.yaml", folder, sizeof folder);
+    REQUIRE_OK(t, file_read_all(folder, 1 << 16, &before, &size, &b.err), b.err);
+    REQUIRE_OK(t, train(&b, "whole", true, four), b.err);
+    REQUIRE_OK(t, file_read_all(folder, 1 << 16, &after, &size, &b.err), b.err);
+    CHECK_TEXT(t, after, before);
+    said(&b, words, sizeof words);
+    CHECK_CONTAINS(t, words, "the run has done 6 steps and the config asks for 4: it is left as it is");
+    free(before);
+    free(after);
+    tear_down(&b);
+}
+
+static void changed_folders_are_told(test *t)
+{
+    bench b;
+    char words[4096], path[160];
+    REQUIRE(t, set_up(&b, ""));
+    static const char *const three[] = {"train.steps=3", NULL};
+    REQUIRE_OK(t, train(&b, "run", false, three), b.err);
+    path_of(&b, "a/2.png", path, sizeof path);
+    CHECK(t, unlink(path) == 0);
+    move(t, &b, "b/3.png", "b/4.png");
+    REQUIRE_OK(t, train(&b, "run", true, NULL), b.err);
+    said(&b, words, sizeof words);
+    CHECK_CONTAINS(t, words, "domain snacks: 2 pictures, were 3: the order of pictures from here on differs");
+    CHECK_CONTAINS(t, words, "domain fractals: 4 pictures, as many, but with other names: the order");
+    tear_down(&b);
+}
+
+static void resuming_removes_temporary_files(test *t)
+{
+    bench b;
+    char path[160];
+    REQUIRE(t, set_up(&b, ""));
+    static const char *const three[] = {"train.steps=3", NULL};
+    static const char *const left[] = {"run/.config.yaml.a1b2c3.part", "run/samples/.step_00000003.png.zzzzzz.part",
+                                       "run/checkpoints/.next.safetensors.000000.part"};
+    static const char *const others[] = {"run/x.a1b2c3.part", "run/.x.part", "run/checkpoints/.x.A1b2c3.part", "run/.x.a1b2c3.par"};
+    REQUIRE_OK(t, train(&b, "run", false, three), b.err);
+    for (size_t i = 0; i < 3 + 4; i++) {
+        path_of(&b, i < 3 ? left[i] : others[i - 3], path, sizeof path);
+        REQUIRE_OK(t, file_write_all(path, "x", 1, &b.err), b.err);
+    }
+    REQUIRE_OK(t, train(&b, "run", true, three), b.err);
+    for (size_t i = 0; i < 3; i++) CHECK(t, !there(&b, left[i]));
+    for (size_t i = 0; i < 4; i++) CHECK(t, there(&b, others[i]));
+    tear_down(&b);
+}
+
 static void put(const bench *b, const char *name, const char *content)
 {
     char path[160];
@@ -198,8 +316,10 @@ static void a_generator_cannot_be_resumed(test *t)
     path_of(&b, "run/checkpoints/generator_a.safetensors", from, sizeof from);
     path_of(&b, "run/checkpoints/latest.safetensors", to, sizeof to);
     REQUIRE(t, rename(from, to) == 0);
+    path_of(&b, "run/checkpoints/previous.safetensors", from, sizeof from);
+    REQUIRE(t, unlink(from) == 0);
     CHECK(t, train(&b, "run", true, NULL) == STATUS_FAILED);
-    CHECK_CONTAINS(t, b.err.message, "expected training_state, found generator");
+    CHECK_CONTAINS(t, b.err.message, "latest.safetensors: metadata 'kind': expected training_state, found generator");
     tear_down(&b);
 }
 
@@ -272,5 +392,6 @@ static void every_option_trains(test *t)
 }
 
 TEST_MAIN(TEST(a_run_leaves_its_files), TEST(resume_continues_bit_for_bit), TEST(refusals_are_clear),
-          TEST(files_of_others_survive), TEST(a_generator_cannot_be_resumed),
+          TEST(unfinished_renames_are_finished), TEST(what_lies_beside_an_older_state_fits_it), TEST(changed_folders_are_told),
+          TEST(resuming_removes_temporary_files), TEST(files_of_others_survive), TEST(a_generator_cannot_be_resumed),
           TEST(a_run_is_locked), TEST(a_stop_saves), TEST(flat_pictures_stay_finite), TEST(every_option_trains))
