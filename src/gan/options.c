@@ -39,6 +39,8 @@ const config_field gan_fields[] = {
      .help = "greatest norm of a step's gradient (0: no clipping)"},
     {"train.pool_size", CONFIG_INT, AT(pool_size), "50", 0, 100000,
      .help = "earlier translations kept to train the discriminators on (0: none)"},
+    {"train.init_from", CONFIG_STRING, AT(init_from), .flags = CONFIG_MAY_CHANGE,
+     .help = "file whose weights a new run starts from: a training state, or one generator (else random weights)"},
 };
 const size_t gan_field_count = sizeof gan_fields / sizeof *gan_fields;
 

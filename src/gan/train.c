@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "gan/cyclegan.h"
+#include "gan/start.h"
 #include "training/loop.h"
 #include "training/restore.h"
 
@@ -140,7 +141,10 @@ static void print_profile(const nn_profile *profile, log_sink *log)
 static status train_model(const gan_train_request *r, const settings *s, gan *model, training_loop *loop, error *err)
 {
     nn_profile profile = {0};
-    if (r->resume) TRY(resume(model, s, loop, err));
+    if (r->resume)
+        TRY(resume(model, s, loop, err));
+    else if (s->gan.init_from)
+        TRY(gan_start_from(model, s->gan.init_from, loop->log, err));
     text dump = {0};
     config_dump(s->config, &dump);
     status result = dump.failed ? error_no_memory(err, "the config", dump.length) : STATUS_OK;

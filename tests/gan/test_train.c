@@ -371,6 +371,58 @@ static void flat_pictures_stay_finite(test *t)
     tear_down(&b);
 }
 
+static void first_value(test *t, bench *b, const char *name, const char *tensor, float *out)
+{
+    char path[160];
+    safetensors_file *file;
+    path_of(b, name, path, sizeof path);
+    REQUIRE_OK(t, safetensors_open(path, &file, &b->err), b->err);
+    const safetensors_entry *e = safetensors_find(file, tensor);
+    float *values = malloc(e->count * sizeof *values);
+    REQUIRE_OK(t, safetensors_read_f32(file, e, values, &b->err), b->err);
+    *out = values[0];
+    free(values);
+    safetensors_close(file);
+}
+
+/* Fine-tuning: the networks are those of the file, the moments are not. */
+static void a_state_is_a_start(test *t)
+{
+    bench b;
+    char words[4096], from[200], narrow_from[200];
+    REQUIRE(t, set_up(&b, ""));
+    REQUIRE_OK(t, train(&b, "first", false, NULL), b.err);
+    b.log.quiet = false;
+    snprintf(from, sizeof from, "train.init_from=%s/first/checkpoints/latest.safetensors", b.place.root);
+    const char *const still[] = {from, "train.steps=1", "train.learning_rate=1e-9", NULL};
+    REQUIRE_OK(t, train(&b, "second", false, still), b.err);
+    said(&b, words, sizeof words);
+    CHECK_CONTAINS(t, words, "G_A, G_B, D_A, D_B loaded; the optimisers start afresh");
+    float weights[2], m = 0, v = 0;
+    first_value(t, &b, "first/checkpoints/latest.safetensors", "D_B.model.0.weight", &weights[0]);
+    first_value(t, &b, "second/checkpoints/latest.safetensors", "D_B.model.0.weight", &weights[1]);
+    CHECK_NEAR(t, (double)weights[1], (double)weights[0], 1e-7);
+    /* After one step from zero, m = g / 2 and v = g^2 / 1000. */
+    first_value(t, &b, "second/checkpoints/latest.safetensors", "adam_m.D_B.model.0.weight", &m);
+    first_value(t, &b, "second/checkpoints/latest.safetensors", "adam_v.D_B.model.0.weight", &v);
+    CHECK_NEAR(t, (double)(m * m / v), 250, 0.1);
+    const char *const other_judges[] = {from, "train.steps=1", "model.ndf=5", NULL};
+    REQUIRE_OK(t, train(&b, "third", false, other_judges), b.err);
+    said(&b, words, sizeof words);
+    CHECK_CONTAINS(t, words, "G_A, G_B loaded; D_A, D_B and the optimisers start afresh (the file's discriminators do not fit)");
+    const char *const narrow[] = {from, "model.ngf=3", "model.upsample=transpose", NULL};
+    CHECK(t, train(&b, "fourth", false, narrow) == STATUS_USAGE);
+    CHECK_CONTAINS(t, b.err.message, "train.init_from: ");
+    CHECK_CONTAINS(t, b.err.message, "model.ngf is 4 in the file, 3 in the config; model.upsample is resize_conv in the file");
+    snprintf(narrow_from, sizeof narrow_from, "train.init_from=%s/nothing", b.place.root);
+    const char *const nothing[] = {narrow_from, NULL};
+    CHECK(t, train(&b, "fourth", false, nothing) == STATUS_FAILED);
+    CHECK_CONTAINS(t, b.err.message, "nothing: cannot open: No such file");
+    /* A resumed run has its own weights, and the key may change. */
+    REQUIRE_OK(t, train(&b, "second", true, nothing), b.err);
+    tear_down(&b);
+}
+
 /* Every architecture and loss takes a step. */
 static void every_option_trains(test *t)
 {
@@ -394,4 +446,5 @@ static void every_option_trains(test *t)
 TEST_MAIN(TEST(a_run_leaves_its_files), TEST(resume_continues_bit_for_bit), TEST(refusals_are_clear),
           TEST(unfinished_renames_are_finished), TEST(what_lies_beside_an_older_state_fits_it), TEST(changed_folders_are_told),
           TEST(resuming_removes_temporary_files), TEST(files_of_others_survive), TEST(a_generator_cannot_be_resumed),
-          TEST(a_run_is_locked), TEST(a_stop_saves), TEST(flat_pictures_stay_finite), TEST(every_option_trains))
+          TEST(a_run_is_locked), TEST(a_stop_saves), TEST(flat_pictures_stay_finite), TEST(a_state_is_a_start),
+          TEST(every_option_trains))

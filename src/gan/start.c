@@ -1,0 +1,121 @@
+#include "gan/start.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "gan/internal.h"
+#include "models/infer.h"
+
+static const char *const names[4] = {"G_A", "G_B", "D_A", "D_B"};
+static const char *const prefixes[4] = {"G_A.", "G_B.", "D_A.", "D_B."};
+
+static bool has_network(const safetensors_file *file, const char *prefix)
+{
+    for (size_t i = 0; i < safetensors_count(file); i++)
+        if (text_starts_with(safetensors_at(file, i)->name, prefix)) return true;
+    return false;
+}
+
+static void add_difference(text *line, const char *key, const char *found, const char *expected)
+{
+    if (strcmp(found, expected) != 0)
+        text_format(line, "%s%s is %s in the file, %s in the config", line->length ? "; " : "", key, found, expected);
+}
+
+static void add_number(text *line, const char *key, size_t found, size_t expected)
+{
+    char texts[2][32];
+    snprintf(texts[0], sizeof texts[0], "%zu", found);
+    snprintf(texts[1], sizeof texts[1], "%zu", expected);
+    add_difference(line, key, texts[0], texts[1]);
+}
+
+/* The generator under `prefix` is of the model's architecture, or the error names the keys that say otherwise. */
+static status check_generator(const gan *g, const safetensors_file *file, const char *prefix, error *err)
+{
+    model_generator_options found;
+    const model_generator_options *ours = &g->generator;
+    TRY(model_generator_infer(file, prefix, &found, err));
+    text line = {0};
+    add_difference(&line, "model.generator", model_generator_names[found.kind], model_generator_names[ours->kind]);
+    add_number(&line, "residual blocks", model_generator_blocks(&found), model_generator_blocks(ours));
+    add_number(&line, "model.ngf", found.ngf, ours->ngf);
+    if (!model_generator_is_unet(ours) && !model_generator_is_unet(&found))
+        add_difference(&line, "model.upsample", model_upsample_names[found.upsample],
+                       model_upsample_names[ours->upsample]);
+    add_number(&line, "input channels", found.in_channels, ours->in_channels);
+    add_number(&line, "output channels", found.out_channels, ours->out_channels);
+    status result = STATUS_OK;
+    if (line.length) result = error_set(err, STATUS_USAGE, "another architecture: %s", text_get(&line));
+    text_free(&line);
+    return result;
+}
+
+/* network: 0 to 3 of `names`. */
+static status load_network(gan *g, const safetensors_file *file, int network, const char *file_prefix, error *err)
+{
+    nn_parameters *set = network < 2 ? g->generators : g->discriminators;
+    model_weights weights = {set, NN_DATA, prefixes[network], file_prefix};
+    TRY(model_weights_load(file, &weights, err));
+    weights.slot = NN_AVERAGE;
+    return set->blocks[NN_AVERAGE].memory ? model_weights_load(file, &weights, err) : STATUS_OK;
+}
+
+static void tell(const char *path, const bool loaded[4], const char *why, log_sink *log)
+{
+    char lists[2][32] = {"", ""};
+    for (int i = 0; i < 4; i++) {
+        char *list = lists[loaded[i] ? 0 : 1];
+        if (list[0]) strcat(list, ", ");
+        strcat(list, names[i]);
+    }
+    log_info(log, "starting from %s: %s loaded; %s%sthe optimisers start afresh%s", path, lists[0], lists[1],
+             lists[1][0] ? " and " : "", why);
+}
+
+/* Both discriminators or none: one that fits and one that does not is a damaged file. */
+static status load_discriminators(gan *g, const safetensors_file *file, bool loaded[4], error *err)
+{
+    if (!has_network(file, prefixes[2]) || !has_network(file, prefixes[3])) return STATUS_OK;
+    status result = load_network(g, file, 2, prefixes[2], err);
+    if (result == STATUS_FAILED) return STATUS_OK; /* of another architecture: nothing was changed */
+    if (result == STATUS_OK) result = load_network(g, file, 3, prefixes[3], err);
+    loaded[2] = loaded[3] = result == STATUS_OK;
+    return result == STATUS_OK ? result : error_prefix(err, "D_B");
+}
+
+static status load_file(gan *g, const char *path, const safetensors_file *file, log_sink *log, error *err)
+{
+    bool loaded[4] = {false};
+    const char *why = "";
+    if (has_network(file, prefixes[0]) && has_network(file, prefixes[1])) {
+        for (int i = 0; i < 2; i++) {
+            TRY(check_generator(g, file, prefixes[i], err));
+            TRY(load_network(g, file, i, prefixes[i], err));
+            loaded[i] = true;
+        }
+        TRY(load_discriminators(g, file, loaded, err));
+        if (!loaded[2] && has_network(file, prefixes[2])) why = " (the file's discriminators do not fit)";
+    } else {
+        const char *direction = safetensors_metadata_get(file, "direction");
+        int network = direction && strcmp(direction, "b_to_a") == 0;
+        TRY(check_generator(g, file, "", err));
+        TRY(load_network(g, file, network, "", err));
+        loaded[network] = true;
+    }
+    tell(path, loaded, why, log);
+    return STATUS_OK;
+}
+
+status gan_start_from(gan *g, const char *path, log_sink *log, error *err)
+{
+    safetensors_file *file;
+    status result = safetensors_open(path, &file, err);
+    if (result == STATUS_OK) {
+        result = load_file(g, path, file, log, err);
+        if (result != STATUS_OK) error_prefix(err, "%s", path);
+        safetensors_close(file);
+    }
+    return result == STATUS_OK ? result : error_prefix(err, "train.init_from");
+}
