@@ -57,7 +57,7 @@ static status bench_step(char **argv, nn_backend *backend, double *seconds, int 
                      .adam_eps = 1e-8, .pool_size = 50};
     if (o.generator < 0 || o.upsample < 0) return error_set(err, STATUS_USAGE, "unknown generator or upsampling");
     gan *model;
-    TRY(gan_create(&o, (gan_size){1, side}, backend, 1, NULL, &model, err));
+    TRY(gan_create(&o, (gan_size){1, side, 0}, backend, 1, NULL, &model, err));
     float *images = noise(2 * side * side * 3), losses[GAN_LOSSES];
     status result = STATUS_OK;
     for (int i = -UNTIMED; i < count && result == STATUS_OK; i++) {

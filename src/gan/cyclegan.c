@@ -3,11 +3,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/text.h"
+#include "base/log.h"
 #include "gan/internal.h"
 #include "models/initialise.h"
+#include "training/memory.h"
 
 const char *const gan_loss_names[GAN_LOSSES] = {"gan_a",      "gan_b",      "cycle_a", "cycle_b", "identity_a",
                                                 "identity_b", "d_a",        "d_b",     "tv_a",    "tv_b"};
@@ -23,16 +23,10 @@ static status build(gan *g, nn_graph *const graphs[4], error *err)
     return STATUS_OK;
 }
 
-/* Memory that does not exist may be promised all the same, and touching it would end this program, or others. */
 static status check_memory(const gan *g, double need, error *err)
 {
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    double there = (double)pages * (double)page;
-    if (strcmp(g->backend->interface->name, "cpu") != 0 || pages <= 0 || page <= 0 || need <= there) return STATUS_OK;
-    char need_text[32], there_text[32];
-    return error_set(err, STATUS_NO_MEMORY, "this training needs %s of memory, the machine has %s; lower "
-                     "data.crop_size, train.batch_size, model.ngf or train.pool_size",
-                     text_bytes(need, need_text, sizeof need_text), text_bytes(there, there_text, sizeof there_text));
+    if (strcmp(g->backend->interface->name, "cpu") != 0) return STATUS_OK;
+    return training_memory_check(need + g->size.other_bytes, err);
 }
 
 static status allocate(gan *g, error *err)
@@ -191,6 +185,25 @@ nn_parameters *gan_generators(gan *g) { return g->generators; }
 nn_parameters *gan_discriminators(gan *g) { return g->discriminators; }
 size_t gan_arena_bytes(const gan *g) { return g->arena.bytes; }
 void gan_set_profile(gan *g, nn_profile *profile) { g->profile = profile; }
+
+double gan_predict_seconds(gan *g)
+{
+    nn_program *sampler = g->sampler.program[0];
+    size_t count = g->size.side * g->size.side * 3;
+    float *picture = malloc(count * sizeof *picture);
+    if (!picture) return 0;
+    for (size_t i = 0; i < count; i++) picture[i] = (float)(i % 251) / 125 - 1;
+    double seconds = 0;
+    for (int pass = 0; pass < 2 && seconds < 0.5; pass++) {
+        double began = log_clock();
+        nn_program_write(sampler, g->sampler.picture[0], picture);
+        nn_program_run(sampler);
+        seconds = log_clock() - began;
+    }
+    free(picture);
+    double step = nn_program_operations(g->g_program) + nn_program_operations(g->d_program);
+    return seconds * step / nn_program_operations(sampler);
+}
 
 size_t gan_parameter_bytes(const gan *g)
 {

@@ -1,7 +1,7 @@
 /* The CycleGAN (Zhu, Park, Isola, Efros 2017): two generators, two discriminators, two compiled step programs.
  *
  *     gan *model;
- *     TRY(gan_create(&options, (gan_size){1, 256}, backend, seed, NULL, &model, err));
+ *     TRY(gan_create(&options, (gan_size){1, 256, 0}, backend, seed, NULL, &model, err));
  *     TRY(gan_step(model, &input, losses, err));
  *     gan_destroy(model);
  *
@@ -31,7 +31,8 @@ typedef enum gan_loss {
 extern const char *const gan_loss_names[GAN_LOSSES];
 
 typedef struct gan_size {
-    size_t batch, side; /* pictures are (batch, side, side, 3) */
+    size_t batch, side;  /* pictures are (batch, side, side, 3) */
+    double other_bytes;  /* memory that the rest of the program will need: what does not fit beside it is refused */
 } gan_size;
 
 typedef struct gan gan;
@@ -60,6 +61,9 @@ nn_parameters *gan_discriminators(gan *g);
 /* Bytes of the arena, and of all else on the device. */
 size_t gan_arena_bytes(const gan *g);
 size_t gan_parameter_bytes(const gan *g);
+/* Seconds that a training step will take: one pass through a sampler is timed (after one that is not, when that was
+ * quick), and scaled by the arithmetic of the programs. Changes no weights. */
+double gan_predict_seconds(gan *g);
 /* For the loop: steps with the pool's decisions drawn from the seed. Lives as long as g. */
 const training_method *gan_method(gan *g);
 /* Adds the time of every kernel of the following steps to `profile`; NULL stops it. */

@@ -98,6 +98,24 @@ void nn_program_destroy(nn_program *p)
 size_t nn_program_bytes(const nn_program *p) { return p->memory.bytes; }
 size_t nn_program_length(const nn_program *p) { return p->draft.node_count; }
 
+double nn_program_operations(const nn_program *p)
+{
+    double total = 0;
+    for (size_t n = 0; n < p->draft.node_count; n++) {
+        const nn_node *node = &p->draft.nodes[n];
+        const nn_value_info *values = p->draft.values;
+        nn_shape small, weight; /* small: on the side of the convolution's output */
+        switch (node->op) {
+        case NN_CONV2D: small = values[node->output[0]].shape, weight = values[node->input[1]].shape; break;
+        case NN_CONV2D_DATA_GRAD: small = values[node->input[0]].shape, weight = values[node->input[1]].shape; break;
+        case NN_CONV2D_WEIGHT_GRAD: small = values[node->input[1]].shape, weight = values[node->output[0]].shape; break;
+        default: continue;
+        }
+        total += 2.0 * (double)(small.dim[NN_N] * small.dim[NN_H] * small.dim[NN_W]) * (double)nn_count(weight);
+    }
+    return total;
+}
+
 /* Where a value of the draft lies; NULL for one that the program dropped. */
 static float *address(const nn_program *p, nn_value v)
 {

@@ -33,6 +33,10 @@ void nn_program_destroy(nn_program *p); /* accepts NULL */
 size_t nn_program_bytes(const nn_program *p);
 /* Number of kernels that one run calls. */
 size_t nn_program_length(const nn_program *p);
+/* Arithmetic of the convolutions of one run, which is nearly all there is: two operations for each product of an output
+ * (of a gradient with respect to the input: of each element of dy) with the weights, as the definition has it, whatever
+ * the kernels save. For predictions of time. */
+double nn_program_operations(const nn_program *p);
 
 typedef struct nn_arena {
     nn_backend *backend;

@@ -145,6 +145,18 @@ static size_t batch_floats(const training_loader *l)
 
 size_t training_loader_slot_bytes(const training_loader *l) { return 2 * batch_floats(l) * sizeof(float); }
 
+double training_loader_bytes(const training_loader *l, double largest)
+{
+    const training_options *o = l->options;
+    double pictures = (double)(l->train[0].list.count + l->train[1].list.count);
+    double side = (double)o->load_size, resized = side * side * 3;
+    if (o->fit == TRAINING_COVER) resized *= 1.5; /* of common shapes */
+    if (o->fit == TRAINING_AS_IS) resized = largest * 3;
+    double cache = (double)((size_t)o->cache_mb << 20), all = pictures * resized;
+    /* While it is resized a picture is there whole, as read from its file, and between the two passes. */
+    return (all < cache ? all : cache) + (double)o->workers * (2 * 3 * largest + resized);
+}
+
 static status fit(const training_options *o, image *picture, const char *path, error *err)
 {
     size_t width = (size_t)o->load_size, height = width, crop = (size_t)o->crop_size;
@@ -174,7 +186,8 @@ static status fetch(training_loader *l, collection *c, size_t index, image *owne
     pthread_mutex_unlock(&l->lock);
     *out = &c->kept[index];
     if (kept) return STATUS_OK;
-    TRY(image_read(c->list.items[index].path, NULL, owned, err));
+    image_limits limits = {(size_t)l->options->max_megapixels * 1000000};
+    TRY(image_read(c->list.items[index].path, &limits, owned, err));
     status result = fit(l->options, owned, c->list.items[index].path, err);
     *out = owned;
     if (result != STATUS_OK) {

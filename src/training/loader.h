@@ -32,6 +32,9 @@ void training_loader_compare(const training_loader *loader, int domain, const ch
 
 /* A slot holds two batches of (batch, crop, crop, 3) floats in [-1, 1]: a, then b. */
 size_t training_loader_slot_bytes(const training_loader *loader);
+/* What the loader will have in memory at most, slots left out: kept pictures, and those being decoded, of which the
+ * largest has `largest` pixels. */
+double training_loader_bytes(const training_loader *loader, double largest);
 /* A prefetch_produce. In each epoch the larger domain is gone through once in a shuffled order, pictures of the other
  * are drawn at random (as the reference does). A picture that cannot be used is remembered for the report, and the one
  * that follows in the folder's order takes its place; only when none is left is it an error. */

@@ -9,8 +9,6 @@
 #include "training/samples.h"
 #include "training/save.h"
 
-enum { BATCHES_AHEAD = 4 };
-
 /* "gan 0.61 cycle 2.13 identity 1.02 d 0.41": losses of both directions added up. */
 static void summarise(const training_method *method, const float *losses, char *out, size_t size)
 {
@@ -140,7 +138,7 @@ status training_loop_run(training_loop *loop, error *err)
     TRY(begin(loop, &at, err));
     TRY(training_run_open_log(loop->run, loop->first, err));
     prefetch_options ahead = {.produce = training_loader_produce, .context = loop->loader,
-                              .slot_bytes = training_loader_slot_bytes(loop->loader), .depth = BATCHES_AHEAD,
+                              .slot_bytes = training_loader_slot_bytes(loop->loader), .depth = TRAINING_BATCHES_AHEAD,
                               .threads = (size_t)loop->options->workers, .first = at.step, .end = at.end};
     prefetch *batches;
     TRY(prefetch_create(&ahead, &batches, err));

@@ -10,6 +10,8 @@
 #include "training/run.h"
 #include "training/schedule.h"
 
+enum { TRAINING_BATCHES_AHEAD = 4 };
+
 typedef struct training_loop {
     const training_options *options;
     training_schedule schedule;

@@ -22,7 +22,7 @@ typedef struct training_options {
     int64_t load_size, crop_size;
     int fit; /* training_fit */
     bool flip;
-    int64_t cache_mb, workers;
+    int64_t cache_mb, workers, max_megapixels, check;
     /* train */
     int64_t epochs, decay_epochs, steps, decay_steps;
     int schedule; /* training_schedule_kind */

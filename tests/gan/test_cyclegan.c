@@ -42,7 +42,7 @@ static void a_nan_stops_and_spares_the_weights(test *t)
     gan *model;
     float a[FLOATS], b[FLOATS], losses[GAN_LOSSES];
     REQUIRE_OK(t, nn_cpu_create(2, &backend, &err), err);
-    REQUIRE_OK(t, gan_create(&tiny, (gan_size){1, SIDE}, backend, 1, NULL, &model, &err), err);
+    REQUIRE_OK(t, gan_create(&tiny, (gan_size){1, SIDE, 0}, backend, 1, NULL, &model, &err), err);
     noise(a, FLOATS, 1);
     noise(b, FLOATS, 2);
     REQUIRE_OK(t, run_step(model, 0, a, b, losses, &err), err);
@@ -66,7 +66,7 @@ static void a_nan_spares_the_discriminators(test *t)
     gan *model;
     float a[FLOATS], b[FLOATS], losses[GAN_LOSSES];
     REQUIRE_OK(t, nn_cpu_create(2, &backend, &err), err);
-    REQUIRE_OK(t, gan_create(&tiny, (gan_size){1, SIDE}, backend, 1, NULL, &model, &err), err);
+    REQUIRE_OK(t, gan_create(&tiny, (gan_size){1, SIDE, 0}, backend, 1, NULL, &model, &err), err);
     noise(a, FLOATS, 1);
     noise(b, FLOATS, 2);
     const nn_parameters *set = gan_discriminators(model);
@@ -94,7 +94,7 @@ static float *train(test *t, const gan_options *options, size_t side, const nn_p
     gan *model;
     float losses[GAN_LOSSES], *a = malloc(2 * side * side * 3 * sizeof *a), *b = a + side * side * 3;
     if (nn_cpu_create(threads, &backend, &err) != STATUS_OK ||
-        gan_create(options, (gan_size){1, side}, backend, 1, planning, &model, &err) != STATUS_OK) {
+        gan_create(options, (gan_size){1, side, 0}, backend, 1, planning, &model, &err) != STATUS_OK) {
         test_failed(t, __FILE__, __LINE__, "%s", err.message);
         return NULL;
     }
@@ -149,7 +149,7 @@ static status take_step(stepped *s, const gan_options *options)
     noise(s->a, FLOATS, 1);
     noise(s->b, FLOATS, 2);
     TRY(nn_cpu_create(2, &s->backend, &s->err));
-    TRY(gan_create(options, (gan_size){1, SIDE}, s->backend, 1, NULL, &s->model, &s->err));
+    TRY(gan_create(options, (gan_size){1, SIDE, 0}, s->backend, 1, NULL, &s->model, &s->err));
     return run_step(s->model, 0, s->a, s->b, s->losses, &s->err);
 }
 
@@ -201,7 +201,7 @@ static void total_variation_is_the_translations(test *t)
     float translated[2][FLOATS], back[FLOATS];
     o.lambda_tv = 3;
     REQUIRE_OK(t, take_step(&s, &o), s.err);
-    REQUIRE_OK(t, gan_create(&o, (gan_size){1, SIDE}, s.backend, 1, NULL, &before, &s.err), s.err);
+    REQUIRE_OK(t, gan_create(&o, (gan_size){1, SIDE, 0}, s.backend, 1, NULL, &before, &s.err), s.err);
     REQUIRE_OK(t, gan_sample(before, 0, s.a, translated[0], back, &s.err), s.err);
     REQUIRE_OK(t, gan_sample(before, 1, s.b, translated[1], back, &s.err), s.err);
     for (int i = 0; i < 2; i++)
@@ -243,7 +243,7 @@ static void averages_follow(test *t)
     noise(a, FLOATS, 1);
     noise(b, FLOATS, 2);
     REQUIRE_OK(t, nn_cpu_create(2, &backend, &err), err);
-    REQUIRE_OK(t, gan_create(&o, (gan_size){1, SIDE}, backend, 1, NULL, &model, &err), err);
+    REQUIRE_OK(t, gan_create(&o, (gan_size){1, SIDE, 0}, backend, 1, NULL, &model, &err), err);
     size_t total = gan_generators(model)->total;
     float *expected = weights_of(model); /* the average begins as the weights do */
     static const double rates[2] = {9.0 / 11, 0.8};

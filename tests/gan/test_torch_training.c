@@ -35,7 +35,7 @@ static status open_model(training *w, const char *path)
                      .adam_eps = number(w, "adam_eps"), .pool_size = 2};
     if (strcmp(safetensors_metadata_get(w->file, "upsample"), "transpose") == 0) o.upsample = MODEL_TRANSPOSE;
     if (strcmp(safetensors_metadata_get(w->file, "gan"), "vanilla") == 0) o.mode = GAN_VANILLA;
-    return gan_create(&o, (gan_size){1, (size_t)number(w, "side")}, w->backend, 1, NULL, &w->model, &w->err);
+    return gan_create(&o, (gan_size){1, (size_t)number(w, "side"), 0}, w->backend, 1, NULL, &w->model, &w->err);
 }
 
 static void close_model(training *w)

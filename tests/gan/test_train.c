@@ -137,7 +137,8 @@ static void refusals_are_clear(test *t)
     CHECK_CONTAINS(t, b.err.message, "continue it with --resume");
     static const char *const wider[] = {"train.steps=9", "model.ngf=8", "train.seed=2", NULL};
     CHECK(t, train(&b, "run", true, wider) == STATUS_USAGE);
-    CHECK_CONTAINS(t, b.err.message, "what cannot change: train.seed: 1 -> 2; model.ngf: 4 -> 8"); /* the steps can */
+    CHECK_CONTAINS(t, b.err.message, "what cannot change: train.seed: 1 -> 2; model.ngf: 4 -> 8; what differs besides may "
+                                     "change: train.steps: 1 -> 9");
     static const char *const crop[] = {"data.crop_size=18", NULL};
     CHECK(t, train(&b, "other", false, crop) == STATUS_USAGE);
     CHECK_CONTAINS(t, b.err.message, "data.crop_size must be a multiple of 4");
@@ -148,7 +149,8 @@ static void refusals_are_clear(test *t)
     CHECK_CONTAINS(t, b.err.message, "domains.b.name must differ from domains.a.name");
     static const char *const huge[] = {"train.pool_size=100000", "data.crop_size=8192", "data.load_size=8192", NULL};
     CHECK(t, train(&b, "other", false, huge) == STATUS_NO_MEMORY);
-    CHECK_CONTAINS(t, b.err.message, " of memory, the machine has ");
+    CHECK_CONTAINS(t, b.err.message, "this training needs ");
+    CHECK_CONTAINS(t, b.err.message, " are available; lower data.crop_size, train.batch_size, model.ngf, ");
     tear_down(&b);
 }
 
@@ -423,6 +425,41 @@ static void a_state_is_a_start(test *t)
     tear_down(&b);
 }
 
+static void tells_before_the_first_step(test *t)
+{
+    bench b;
+    char words[4096];
+    REQUIRE(t, set_up(&b, ""));
+    b.log.quiet = false;
+    REQUIRE_OK(t, train(&b, "run", false, NULL), b.err);
+    said(&b, words, sizeof words);
+    CHECK_CONTAINS(t, words, "3 snacks, 4 fractals; 6 steps of 1 at 16x16; ");
+    CHECK_CONTAINS(t, words, " parameters\nmemory: about ");
+    CHECK_CONTAINS(t, words, " for pictures and the rest\ntime: about ");
+    CHECK_CONTAINS(t, words, " (predicted: 6 steps of ");
+    tear_down(&b);
+}
+
+/* A picture over the limit is left out, before it is decoded. */
+static void the_pixel_limit_is_adjustable(test *t)
+{
+    bench b;
+    char words[4096];
+    REQUIRE(t, set_up(&b, ""));
+    workplace large = b.place;
+    REQUIRE(t, workplace_pictures(&large, "large", 1, 1200, 900, 7) && workplace_pictures(&large, "a", 1, 1200, 900, 7));
+    static const char *const limited[] = {"data.max_megapixels=1", "train.steps=4", NULL};
+    REQUIRE_OK(t, train(&b, "run", false, limited), b.err);
+    said(&b, words, sizeof words);
+    CHECK_CONTAINS(t, words, "a/0.png: a picture of 1200x900 is over the limit of 1000000 pixels; the picture is left out");
+    char setting[200];
+    snprintf(setting, sizeof setting, "domains.a.train=%s/large", b.place.root);
+    const char *const none[] = {"data.max_megapixels=1", setting, NULL}, *const all[] = {"data.max_megapixels=2", setting, NULL};
+    CHECK(t, train(&b, "none", false, none) == STATUS_FAILED);
+    REQUIRE_OK(t, train(&b, "all", false, all), b.err);
+    tear_down(&b);
+}
+
 /* Every architecture and loss takes a step. */
 static void every_option_trains(test *t)
 {
@@ -446,5 +483,6 @@ static void every_option_trains(test *t)
 TEST_MAIN(TEST(a_run_leaves_its_files), TEST(resume_continues_bit_for_bit), TEST(refusals_are_clear),
           TEST(unfinished_renames_are_finished), TEST(what_lies_beside_an_older_state_fits_it), TEST(changed_folders_are_told),
           TEST(resuming_removes_temporary_files), TEST(files_of_others_survive), TEST(a_generator_cannot_be_resumed),
-          TEST(a_run_is_locked), TEST(a_stop_saves), TEST(flat_pictures_stay_finite), TEST(a_state_is_a_start),
+          TEST(a_run_is_locked), TEST(a_stop_saves), TEST(flat_pictures_stay_finite), TEST(a_state_is_a_start), TEST(tells_before_the_first_step),
+          TEST(the_pixel_limit_is_adjustable),
           TEST(every_option_trains))

@@ -332,6 +332,36 @@ static void blocks_are_not_overrun(test *t)
     nn_backend_destroy(backend);
 }
 
-TEST_MAIN(TEST(reuse_is_bit_identical), TEST(fusion_keeps_results), TEST(repeats_bit_for_bit),
+/* A convolution of 5x7 outputs, 3x3, 4 to 6 channels; its two gradients are as much again each. */
+static void operations_are_counted(test *t)
+{
+    const double once = 2.0 * 5 * 7 * 3 * 3 * 4 * 6;
+    error err = {0};
+    nn_backend *backend;
+    REQUIRE_OK(t, nn_cpu_create(1, &backend, &err), err);
+    for (int differentiated = 0; differentiated < 2; differentiated++) {
+        nn_parameters *set = nn_parameters_create();
+        nn_graph *g = nn_graph_create();
+        nn_value x = nn_input(g, "x", nn_shape_of(1, 7, 9, 4));
+        nn_value w = nn_parameter(g, set, "w", nn_shape_of(6, 4, 3, 3));
+        nn_value loss = nn_mean_square(g, nn_relu(g, nn_conv2d(g, x, w, 1, 0)), NN_NONE, 0), wrt[2] = {x, w}, d[2];
+        nn_output(g, loss);
+        if (differentiated) {
+            nn_grad(g, loss, wrt, 2, d);
+            nn_output(g, d[0]);
+            nn_output(g, d[1]);
+        }
+        nn_program *p;
+        REQUIRE_OK(t, nn_parameters_allocate(set, backend, 0, &err), err);
+        REQUIRE_OK(t, nn_program_create(g, backend, NULL, &p, &err), err);
+        CHECK_NEAR(t, nn_program_operations(p), differentiated ? 3 * once : once, 0.5);
+        nn_program_destroy(p);
+        nn_graph_destroy(g);
+        nn_parameters_destroy(set);
+    }
+    nn_backend_destroy(backend);
+}
+
+TEST_MAIN(TEST(operations_are_counted), TEST(reuse_is_bit_identical), TEST(fusion_keeps_results), TEST(repeats_bit_for_bit),
           TEST(programs_share_an_arena), TEST(running_allocates_no_tensors), TEST(shape_errors_name_all),
           TEST(gradients_are_pruned), TEST(blocks_are_not_overrun))
