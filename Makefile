@@ -12,7 +12,7 @@ BUILD := build$(if $(SANITIZE),/sanitize)
 WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
 SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L $(CFLAGS) $(WARNINGS) $(SANITIZER) -fopenmp -Isrc -MMD -MP
-LDLIBS := -ldnnl -lyaml -ljansson -lpng -ljpeg -lm -lpthread
+LDLIBS := -ldnnl -lyaml -ljansson -lpng -ljpeg -lwebpmux -lwebp -lm -lpthread
 
 # Kernels under src/nn/cpu/kernels are built once for each instruction set; the backend chooses when it starts.
 # -ffp-contract=fast gives multiply-adds, -fno-math-errno vector square roots; never -ffast-math: NaN checks would stop.

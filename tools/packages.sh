@@ -12,6 +12,7 @@ libyaml-dev                                libyaml: configs
 libjansson-dev                             jansson: JSON of checkpoints and logs
 libpng-dev                                 libpng: PNG pictures
 libjpeg62-turbo-dev|libjpeg-turbo8-dev     libjpeg-turbo: JPEG pictures
+libwebp-dev                                libwebp: WebP pictures
 '
 
 if ! command -v dpkg-query >/dev/null; then

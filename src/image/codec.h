@@ -15,18 +15,32 @@
 /* STATUS_FAILED when width x height is over the limit; to be called before the pixels are allocated. */
 status image_check_limits(const char *name, size_t width, size_t height, const image_limits *limits, error *err);
 
-/* The orientation, 1 to 8, that an EXIF block (after its "Exif\0\0") tells; 1 when it tells none. */
+/* The orientation, 1 to 8, that an EXIF block (after its "Exif\0\0") tells; 0 when it tells none. */
 int image_exif_orientation(const uint8_t *exif, size_t size);
 
+/* Gives the picture, which has none, room for alpha, not cleared. */
+status image_alpha_create(image *picture, error *err);
+
+/* Gives the picture, which has none, a copy of this profile when it is one for RGB. Other profiles (of a CMYK or grey
+ * file, or damaged ones) do not describe the pixels that are handed out, and are left. */
+status image_keep_profile(image *picture, const uint8_t *profile, size_t size, error *err);
+status image_copy_profile(const image *from, image *to, error *err);
+
+/* A decoder leaves *out with the orientation as EXIF has it and not yet applied, and may leave an alpha that is opaque
+ * everywhere. */
 status image_png_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
                         error *err);
-/* *orientation is as EXIF has it and not yet applied. */
 status image_jpeg_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
-                         int *orientation, error *err);
+                         error *err);
+/* `bytes` start with a whole RIFF header. */
+status image_webp_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
+                         error *err);
 
 /* The whole file in new memory, which the caller frees with free(); `name` is for messages. */
 status image_png_encode(const char *name, const image *picture, uint8_t **bytes, size_t *size, error *err);
 status image_jpeg_encode(const char *name, const image *picture, int quality, uint8_t **bytes, size_t *size,
+                         error *err);
+status image_webp_encode(const char *name, const image *picture, int quality, uint8_t **bytes, size_t *size,
                          error *err);
 
 #endif

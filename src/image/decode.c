@@ -29,43 +29,62 @@ static unsigned tiff_number(const uint8_t *at, int bytes, bool big_endian)
 int image_exif_orientation(const uint8_t *exif, size_t size)
 {
     enum { tag_orientation = 0x0112, type_short = 3 };
-    if (size < 8) return 1;
+    if (size < 8) return 0;
     bool big_endian = exif[0] == 'M';
-    if (memcmp(exif, big_endian ? "MM\0*" : "II*\0", 4) != 0) return 1;
+    if (memcmp(exif, big_endian ? "MM\0*" : "II*\0", 4) != 0) return 0;
     size_t at = tiff_number(exif + 4, 4, big_endian);
-    if (at > size - 2) return 1;
+    if (at > size - 2) return 0;
     size_t entries = tiff_number(exif + at, 2, big_endian);
     for (at += 2; entries > 0 && size - at >= 12; entries--, at += 12) {
         if (tiff_number(exif + at, 2, big_endian) != tag_orientation) continue;
-        if (tiff_number(exif + at + 2, 2, big_endian) != type_short) return 1;
+        if (tiff_number(exif + at + 2, 2, big_endian) != type_short) return 0;
         unsigned value = tiff_number(exif + at + 8, 2, big_endian);
-        return value >= 1 && value <= 8 ? (int)value : 1;
+        return value >= 1 && value <= 8 ? (int)value : 0;
     }
-    return 1;
+    return 0;
 }
 
 /* EXIF 2.3, 4.6.4 A: orientations 5 to 8 swap the axes; the rest mirror one or both. */
-static status apply_orientation(image *picture, int orientation, error *err)
+static status apply_orientation(image *picture, error *err)
 {
-    if (orientation == 1) return STATUS_OK;
+    int orientation = picture->orientation;
+    if (orientation <= 1) return STATUS_OK;
     bool swapped = orientation >= 5;
     bool right_to_left = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
     bool bottom_to_top = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
     size_t width = picture->width, height = picture->height;
     image turned;
     TRY(image_create(&turned, swapped ? height : width, swapped ? width : height, err));
-    uint8_t *to = turned.pixels;
-    for (size_t y = 0; y < turned.height; y++) {
-        for (size_t x = 0; x < turned.width; x++, to += 3) {
+    if (picture->alpha && image_alpha_create(&turned, err) != STATUS_OK) {
+        image_free(&turned);
+        return STATUS_NO_MEMORY;
+    }
+    for (size_t y = 0, to = 0; y < turned.height; y++) {
+        for (size_t x = 0; x < turned.width; x++, to++) {
             size_t from_x = swapped ? y : x, from_y = swapped ? x : y;
             if (right_to_left) from_x = width - 1 - from_x;
             if (bottom_to_top) from_y = height - 1 - from_y;
-            memcpy(to, picture->pixels + (from_y * width + from_x) * 3, 3);
+            size_t from = from_y * width + from_x;
+            memcpy(turned.pixels + to * 3, picture->pixels + from * 3, 3);
+            if (turned.alpha) turned.alpha[to] = picture->alpha[from];
         }
     }
+    turned.orientation = orientation;
+    turned.profile = picture->profile;
+    turned.profile_bytes = picture->profile_bytes;
+    picture->profile = NULL;
     image_free(picture);
     *picture = turned;
     return STATUS_OK;
+}
+
+static void drop_opaque_alpha(image *picture)
+{
+    size_t count = picture->width * picture->height;
+    for (size_t i = 0; picture->alpha && i < count; i++)
+        if (picture->alpha[i] != 255) return;
+    free(picture->alpha);
+    picture->alpha = NULL;
 }
 
 /* A file's kind by its first bytes, for the message. */
@@ -75,9 +94,9 @@ static const char *kind_of(const uint8_t *bytes, size_t size)
         size_t offset;
         const char *mark, *kind;
     } kinds[] = {
-        {0, "GIF8", "a GIF"},   {8, "WEBP", "a WebP picture"},        {0, "BM", "a BMP"},
-        {0, "II*", "a TIFF"},   {0, "MM", "a TIFF"},                  {4, "ftyp", "a HEIF, AVIF or MP4 file"},
-        {0, "%PDF", "a PDF"},   {0, "<", "text (SVG, HTML or XML)"},
+        {0, "GIF8", "a GIF"},   {0, "BM", "a BMP"},     {0, "II*", "a TIFF"},
+        {0, "MM", "a TIFF"},    {0, "%PDF", "a PDF"},   {4, "ftyp", "a HEIF, AVIF or MP4 file"},
+        {0, "<", "text (SVG, HTML or XML)"},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         size_t length = strlen(kinds[i].mark);
@@ -87,20 +106,27 @@ static const char *kind_of(const uint8_t *bytes, size_t size)
     return size == 0 ? "an empty file" : "something else";
 }
 
+static status decode_any(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
+                         error *err)
+{
+    static const uint8_t png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, jpeg[] = {0xff, 0xd8, 0xff};
+    if (size >= sizeof png && memcmp(bytes, png, sizeof png) == 0)
+        return image_png_decode(name, bytes, size, limits, out, err);
+    if (size >= sizeof jpeg && memcmp(bytes, jpeg, sizeof jpeg) == 0)
+        return image_jpeg_decode(name, bytes, size, limits, out, err);
+    if (size >= 12 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0)
+        return image_webp_decode(name, bytes, size, limits, out, err);
+    return error_set(err, STATUS_FAILED, "%s: expected a PNG, JPEG or WebP picture, found %s", name,
+                     kind_of(bytes, size));
+}
+
 status image_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
                     error *err)
 {
-    static const uint8_t png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, jpeg[] = {0xff, 0xd8, 0xff};
     *out = (image){0};
-    if (size >= sizeof png && memcmp(bytes, png, sizeof png) == 0)
-        return image_png_decode(name, bytes, size, limits, out, err);
-    if (size < sizeof jpeg || memcmp(bytes, jpeg, sizeof jpeg) != 0)
-        return error_set(err, STATUS_FAILED, "%s: expected a PNG or JPEG picture, found %s", name,
-                         kind_of(bytes, size));
-    int orientation;
-    TRY(image_jpeg_decode(name, bytes, size, limits, out, &orientation, err));
-    status result = apply_orientation(out, orientation, err);
-    if (result == STATUS_OK) return STATUS_OK;
+    TRY(decode_any(name, bytes, size, limits, out, err));
+    drop_opaque_alpha(out);
+    if (apply_orientation(out, err) == STATUS_OK) return STATUS_OK;
     image_free(out);
     return error_prefix(err, "%s", name);
 }

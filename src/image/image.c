@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/codec.h"
+
 status image_create(image *out, size_t width, size_t height, error *err)
 {
     *out = (image){0};
@@ -33,12 +35,33 @@ static status copy_bytes(const uint8_t *from, size_t size, uint8_t **to, error *
     return STATUS_OK;
 }
 
-status image_copy_extras(const image *from, image *to, error *err)
+status image_copy_profile(const image *from, image *to, error *err)
 {
-    TRY(copy_bytes(from->alpha, from->width * from->height, &to->alpha, err));
     TRY(copy_bytes(from->profile, from->profile_bytes, &to->profile, err));
     if (to->profile) to->profile_bytes = from->profile_bytes;
     return STATUS_OK;
+}
+
+status image_copy_extras(const image *from, image *to, error *err)
+{
+    TRY(copy_bytes(from->alpha, from->width * from->height, &to->alpha, err));
+    return image_copy_profile(from, to, err);
+}
+
+status image_alpha_create(image *picture, error *err)
+{
+    picture->alpha = malloc(picture->width * picture->height);
+    return picture->alpha ? STATUS_OK : error_no_memory(err, "a picture", picture->width * picture->height);
+}
+
+/* ICC.1:2010, 7.2: the header's size at 0, colour space at 16, signature at 36; a tag count follows the header. */
+status image_keep_profile(image *picture, const uint8_t *profile, size_t size, error *err)
+{
+    if (size < 132 || memcmp(profile + 16, "RGB ", 4) != 0 || memcmp(profile + 36, "acsp", 4) != 0) return STATUS_OK;
+    size_t stated = (size_t)profile[0] << 24 | (size_t)profile[1] << 16 | (size_t)profile[2] << 8 | profile[3];
+    if (stated != size) return STATUS_OK;
+    const image from = {.profile = (uint8_t *)profile, .profile_bytes = size};
+    return image_copy_profile(&from, picture, err);
 }
 
 status image_crop(const image *in, size_t left, size_t top, size_t width, size_t height, image *out, error *err)
@@ -48,10 +71,18 @@ status image_crop(const image *in, size_t left, size_t top, size_t width, size_t
     if (left > in->width || width > in->width - left || top > in->height || height > in->height - top)
         return error_set(err, STATUS_FAILED, "a crop of %zux%zu at (%zu, %zu) does not lie in a picture of %zux%zu",
                          width, height, left, top, in->width, in->height);
-    TRY(image_create(out, width, height, err));
-    for (size_t y = 0; y < height; y++)
-        memcpy(out->pixels + y * width * 3, in->pixels + ((top + y) * in->width + left) * 3, width * 3);
-    return STATUS_OK;
+    status result;
+    TRY_OR(error, image_create(out, width, height, err));
+    if (in->alpha) TRY_OR(error, image_alpha_create(out, err));
+    TRY_OR(error, image_copy_profile(in, out, err));
+    for (size_t y = 0; y < height; y++) {
+        size_t from = (top + y) * in->width + left;
+        memcpy(out->pixels + y * width * 3, in->pixels + from * 3, width * 3);
+        if (in->alpha) memcpy(out->alpha + y * width, in->alpha + from, width);
+    }
+error:
+    if (result != STATUS_OK) image_free(out);
+    return result;
 }
 
 void image_flip_horizontal(image *picture)
@@ -63,6 +94,12 @@ void image_flip_horizontal(image *picture)
             memcpy(kept, a, 3);
             memcpy(a, b, 3);
             memcpy(b, kept, 3);
+        }
+        uint8_t *alpha = picture->alpha ? picture->alpha + y * picture->width : NULL;
+        for (size_t x = 0; alpha && x < picture->width / 2; x++) {
+            uint8_t kept = alpha[x];
+            alpha[x] = alpha[picture->width - 1 - x];
+            alpha[picture->width - 1 - x] = kept;
         }
     }
 }

@@ -1,4 +1,4 @@
-/* Pictures as 8-bit RGB in memory; reading, writing, resampling.
+/* Pictures as 8-bit RGB, with or without alpha, in memory; reading, writing, resampling.
  *
  *     image picture = {0};
  *     TRY(image_read("snack.jpg", NULL, &picture, err));
@@ -39,18 +39,25 @@ typedef struct image_limits {
     size_t max_pixels; /* width * height that may be decoded; 0: the default of 256 million */
 } image_limits;
 
-/* PNG or JPEG, by content and not by name; any PNG colour type and depth (alpha is dropped, 16 bits are rounded to 8,
- * gamma is left alone), grey is spread to RGB, CMYK is taken as Adobe writes it, a JPEG's EXIF orientation is
- * applied. A truncated or damaged file is an error, and so is one over the limits. limits may be NULL. */
+/* PNG, JPEG or WebP, by content and not by name. Grey is spread to RGB, 16 bits are rounded to 8, CMYK is taken as
+ * Adobe writes it, EXIF's orientation is applied. Alpha that is not 255 everywhere is kept, and so is an ICC profile
+ * for RGB (of a grey or CMYK file it would be wrong for the result). A PNG with a gAMA chunk, but neither a profile nor
+ * an sRGB chunk, whose gamma is over 5 % from 1/2.2 is brought to 1/2.2, as browsers do.
+ *
+ * A truncated or damaged file and an animation are errors, and so is a picture over the limit, for which nothing is
+ * allocated. Decoding takes up to 12 bytes a pixel (the result: 3, or 4 with alpha) and the file's size, and 16 MiB for
+ * what else a PNG holds. limits may be NULL. */
 status image_read(const char *path, const image_limits *limits, image *out, error *err);
 /* The same from memory; `name` is for messages. */
 status image_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
                     error *err);
 
 typedef struct image_write_options {
-    int quality; /* JPEG, 1 to 100; 0: 95 */
+    int quality; /* JPEG and WebP, 1 to 100; 0: 95. At 100 WebP is lossless. */
 } image_write_options;
-/* PNG or JPEG by extension (.png .jpg .jpeg), atomically; the same bytes for the same pixels. options may be NULL. */
+/* PNG, JPEG or WebP by extension (.png .jpg .jpeg .webp), atomically; the same bytes for the same picture. The profile
+ * is written; so is alpha, but in JPEG, which has none: there the picture is laid over white. A JPEG's sides are at most
+ * 65500 pixels, a WebP's 16383. options may be NULL. */
 status image_write(const char *path, const image *picture, const image_write_options *options, error *err);
 typedef enum image_format { IMAGE_UNKNOWN, IMAGE_PNG, IMAGE_JPEG, IMAGE_WEBP } image_format;
 /* By the extension, whatever its case; IMAGE_UNKNOWN for others. */
@@ -58,7 +65,9 @@ image_format image_format_of(const char *path);
 /* Whether image_write knows the extension / image_read is worth trying on the name. */
 bool image_extension_known(const char *path);
 
-/* Antialiased bicubic (a = -0.5) as Pillow's Image.resize(BICUBIC): horizontal then vertical pass, 8 bits between. */
+/* Antialiased bicubic (a = -0.5) as Pillow's Image.resize(BICUBIC): horizontal then vertical pass, 8 bits between;
+ * with alpha on colours multiplied by it, so that what cannot be seen does not bleed in. Resizing, cropping and
+ * flipping take alpha and profile along. */
 status image_resize(const image *in, size_t width, size_t height, image *out, error *err);
 status image_crop(const image *in, size_t left, size_t top, size_t width, size_t height, image *out, error *err);
 void image_flip_horizontal(image *picture);

@@ -9,7 +9,7 @@
 
 #include "image/codec.h"
 
-enum { EXIF_MARKER = JPEG_APP0 + 1, MAX_SCANS = 500 };
+enum { EXIF_MARKER = JPEG_APP0 + 1, PROFILE_MARKER = JPEG_APP0 + 2, MAX_SCANS = 500 };
 
 /* What both directions need when libjpeg fails; its client_data points here. */
 typedef struct jpeg_failure {
@@ -33,7 +33,7 @@ static void on_error(j_common_ptr common)
 }
 
 /* libjpeg only warns about truncated and corrupt data and goes on with grey: here that is an error. What costs no
- * pixels (bytes between segments, odd versions, an unusual order of scans) is let pass. */
+ * pixels (bytes between segments, odd versions, an unusual order of scans, a damaged profile) is let pass. */
 static void on_message(j_common_ptr common, int level)
 {
     if (level >= 0) return; /* a trace, not a warning */
@@ -42,7 +42,8 @@ static void on_message(j_common_ptr common, int level)
     case JWRN_JFIF_MAJOR:
     case JWRN_ADOBE_XFORM:
     case JWRN_NOT_SEQUENTIAL:
-    case JWRN_BOGUS_PROGRESSION: break;
+    case JWRN_BOGUS_PROGRESSION:
+    case JWRN_BOGUS_ICC: break;
     default: on_error(common);
     }
 }
@@ -60,8 +61,8 @@ typedef struct jpeg_reader {
     struct jpeg_progress_mgr progress;
     jpeg_failure failure;
     image picture;
-    uint8_t *inks; /* one row of CMYK */
-    int orientation;
+    uint8_t *inks;   /* one row of CMYK */
+    JOCTET *profile; /* whole, as libjpeg joins it from its segments */
 } jpeg_reader;
 
 /* A small progressive file can ask for thousands of passes over a large picture. */
@@ -79,7 +80,7 @@ static int find_orientation(const struct jpeg_decompress_struct *jpeg)
     for (jpeg_saved_marker_ptr m = jpeg->marker_list; m; m = m->next)
         if (m->marker == EXIF_MARKER && m->data_length > 6 && memcmp(m->data, "Exif\0", 6) == 0)
             return image_exif_orientation(m->data + 6, m->data_length - 6);
-    return 1;
+    return 0;
 }
 
 /* Adobe stores 255 for no ink; every decoder takes all CMYK files so, with and without Adobe's marker. */
@@ -99,62 +100,101 @@ static void read_rows(jpeg_reader *r)
     }
 }
 
+/* A Huffman code takes at least one bit, and each block of 8x8 samples needs one for its mean: a header that claims
+ * more lies, and is found out before memory is taken. Arithmetic coding has no such bound. */
+static bool claims_too_much(const struct jpeg_decompress_struct *jpeg, size_t size)
+{
+    double blocks = 0;
+    for (int c = 0; c < jpeg->num_components; c++)
+        blocks += (double)jpeg->comp_info[c].width_in_blocks * jpeg->comp_info[c].height_in_blocks;
+    return !jpeg->arith_code && blocks / 8 > (double)size;
+}
+
+static status create_picture(jpeg_reader *r, size_t size, const image_limits *limits)
+{
+    const char *name = r->failure.name;
+    error *err = r->failure.err;
+    size_t width = r->jpeg.image_width, height = r->jpeg.image_height;
+    TRY(image_check_limits(name, width, height, limits, err));
+    if (claims_too_much(&r->jpeg, size))
+        return error_set(err, STATUS_FAILED, "%s: JPEG: the file is too short for its %zux%zu pixels", name, width,
+                         height);
+    if (image_create(&r->picture, width, height, err) != STATUS_OK) return error_prefix(err, "%s", name);
+    bool has_inks = r->jpeg.jpeg_color_space == JCS_CMYK || r->jpeg.jpeg_color_space == JCS_YCCK;
+    r->jpeg.out_color_space = has_inks ? JCS_CMYK : JCS_RGB;
+    if (has_inks && !(r->inks = malloc(width * 4))) return error_no_memory(err, name, width * 4);
+    r->picture.orientation = find_orientation(&r->jpeg);
+    return STATUS_OK;
+}
+
 static void decode(jpeg_reader *r, const uint8_t *bytes, size_t size, const image_limits *limits)
 {
     jpeg_failure *f = &r->failure;
+    unsigned profile_bytes;
     if (setjmp(f->jump)) return;
     jpeg_create_decompress(&r->jpeg);
     r->progress.progress_monitor = limit_scans;
     r->jpeg.progress = &r->progress;
     jpeg_mem_src(&r->jpeg, bytes, size);
     jpeg_save_markers(&r->jpeg, EXIF_MARKER, 0xffff);
+    jpeg_save_markers(&r->jpeg, PROFILE_MARKER, 0xffff);
     jpeg_read_header(&r->jpeg, TRUE);
-    size_t width = r->jpeg.image_width, height = r->jpeg.image_height;
-    f->result = image_check_limits(f->name, width, height, limits, f->err);
+    f->result = create_picture(r, size, limits);
     if (f->result != STATUS_OK) return;
-    f->result = image_create(&r->picture, width, height, f->err);
-    if (f->result != STATUS_OK) {
-        f->result = error_prefix(f->err, "%s", f->name);
-        return;
-    }
-    bool has_inks = r->jpeg.jpeg_color_space == JCS_CMYK || r->jpeg.jpeg_color_space == JCS_YCCK;
-    r->jpeg.out_color_space = has_inks ? JCS_CMYK : JCS_RGB;
-    if (has_inks && !(r->inks = malloc(width * 4))) {
-        f->result = error_no_memory(f->err, f->name, width * 4);
-        return;
-    }
-    r->orientation = find_orientation(&r->jpeg);
+    if (jpeg_read_icc_profile(&r->jpeg, &r->profile, &profile_bytes) && !r->inks)
+        f->result = image_keep_profile(&r->picture, r->profile, profile_bytes, f->err);
+    if (f->result != STATUS_OK) return;
     jpeg_start_decompress(&r->jpeg);
     read_rows(r);
     jpeg_finish_decompress(&r->jpeg);
 }
 
 status image_jpeg_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
-                         int *orientation, error *err)
+                         error *err)
 {
     jpeg_reader r = {.failure = {.name = name, .err = err}};
     *out = (image){0};
-    *orientation = 1;
     r.jpeg.err = failure_handler(&r.failure);
     r.jpeg.client_data = &r.failure;
     decode(&r, bytes, size, limits);
     jpeg_destroy_decompress(&r.jpeg);
     free(r.inks);
+    free(r.profile);
     if (r.failure.result != STATUS_OK) {
         image_free(&r.picture);
         return r.failure.result;
     }
     *out = r.picture;
-    *orientation = r.orientation;
     return STATUS_OK;
 }
 
 typedef struct jpeg_writer {
     struct jpeg_compress_struct jpeg;
     jpeg_failure failure;
+    uint8_t *row; /* of a picture with alpha, over white */
     unsigned char *out;
     unsigned long size;
 } jpeg_writer;
+
+static void lay_over_white(const uint8_t *rgb, const uint8_t *alpha, size_t width, uint8_t *to)
+{
+    for (size_t x = 0; x < width; x++)
+        for (size_t c = x * 3; c < x * 3 + 3; c++)
+            to[c] = (uint8_t)((rgb[c] * alpha[x] + 255 * (255 - alpha[x]) + 127) / 255);
+}
+
+static void write_rows(jpeg_writer *w, const image *picture)
+{
+    while (w->jpeg.next_scanline < w->jpeg.image_height) {
+        size_t at = (size_t)w->jpeg.next_scanline * picture->width;
+        JSAMPROW row = picture->pixels + at * 3;
+        if (w->row) {
+            lay_over_white(row, picture->alpha + at, picture->width, w->row);
+            row = w->row;
+        }
+        jpeg_write_scanlines(&w->jpeg, &row, 1);
+    }
+}
 
 static void encode(jpeg_writer *w, const image *picture, int quality)
 {
@@ -176,11 +216,13 @@ static void encode(jpeg_writer *w, const image *picture, int quality)
     w->jpeg.optimize_coding = TRUE;
     if (quality >= 90) /* halved chroma would be the larger error: keep it whole */
         w->jpeg.comp_info[0].h_samp_factor = w->jpeg.comp_info[0].v_samp_factor = 1;
-    jpeg_start_compress(&w->jpeg, TRUE);
-    while (w->jpeg.next_scanline < w->jpeg.image_height) {
-        JSAMPROW row = picture->pixels + (size_t)w->jpeg.next_scanline * picture->width * 3;
-        jpeg_write_scanlines(&w->jpeg, &row, 1);
+    if (picture->alpha && !(w->row = malloc(picture->width * 3))) {
+        f->result = error_no_memory(f->err, f->name, picture->width * 3);
+        return;
     }
+    jpeg_start_compress(&w->jpeg, TRUE);
+    if (picture->profile) jpeg_write_icc_profile(&w->jpeg, picture->profile, (unsigned)picture->profile_bytes);
+    write_rows(w, picture);
     jpeg_finish_compress(&w->jpeg);
 }
 
@@ -194,6 +236,7 @@ status image_jpeg_encode(const char *name, const image *picture, int quality, ui
     w.jpeg.client_data = &w.failure;
     encode(&w, picture, quality);
     jpeg_destroy_compress(&w.jpeg);
+    free(w.row);
     if (w.failure.result != STATUS_OK) {
         free(w.out);
         return w.failure.result;

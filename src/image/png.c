@@ -1,9 +1,13 @@
+#include <math.h>
 #include <png.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "image/codec.h"
+
+/* What iCCP may unpack to, and any chunk but pixels may hold. */
+enum { MAX_CHUNK_BYTES = 16 << 20 };
 
 typedef struct png_state {
     png_structp png;
@@ -15,7 +19,9 @@ typedef struct png_state {
     const uint8_t *in; /* reading */
     size_t left;
     image picture;
-    uint8_t *out; /* writing */
+    uint8_t *levels; /* the 8-bit level of each value of a sample */
+    uint8_t *row;    /* RGB or RGBA; reading, of one pass of an interlaced file, maybe with 16 bits */
+    uint8_t *out;    /* writing */
     size_t size, capacity;
 } png_state;
 
@@ -26,7 +32,7 @@ static void on_error(png_structp png, png_const_charp message)
     longjmp(s->jump, 1);
 }
 
-/* Warnings are about ancillary chunks (colour profiles, text), which are not used. */
+/* Warnings are about ancillary chunks, such as a colour profile, which is then left. */
 static void on_warning(png_structp png, png_const_charp message)
 {
     (void)png;
@@ -42,37 +48,120 @@ static void read_bytes(png_structp png, png_bytep to, size_t count)
     s->left -= count;
 }
 
-/* Everything becomes 8-bit RGB. The full API and not png_image: that one brings 16 bits to 8 through gamma. */
-static void ask_for_rgb(png_state *s)
+/* Of the chunks that can be left, only these are looked into: none of the others may unpack to more than it is worth. */
+static void choose_chunks(png_structp png)
 {
-    png_set_scale_16(s->png); /* round(v * 255 / 65535); png_set_strip_16 would cut */
-    png_set_expand(s->png);
-    png_set_gray_to_rgb(s->png);
-    png_set_strip_alpha(s->png);
+    static const png_byte used[] = "gAMA\0sRGB\0iCCP\0eXIf";
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1); /* libpng excepts tRNS */
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_AS_DEFAULT, used, 4);
+    png_set_chunk_malloc_max(png, MAX_CHUNK_BYTES);
 }
 
+/* deflate packs at most 1032 bytes into one: a header that claims more lies, and is found out before memory is taken. */
+static bool claims_too_much(png_state *s, size_t width, size_t height)
+{
+    double bits = png_get_bit_depth(s->png, s->info) * png_get_channels(s->png, s->info);
+    return (double)width * (double)height * bits / 8 / 1032 > (double)s->left;
+}
+
+/* What brings samples to the gamma 1/2.2 of sRGB: 1 when they have it, within libpng's threshold of 5 %. libpng's own
+ * conversion of 16 bits is coarse in the darks. */
+static double gamma_exponent(png_state *s)
+{
+    png_fixed_point gamma; /* times 100000 */
+    if (png_get_valid(s->png, s->info, PNG_INFO_sRGB | PNG_INFO_iCCP)) return 1;
+    if (!png_get_gAMA_fixed(s->png, s->info, &gamma)) return 1;
+    double product = 2.2 * gamma / 100000;
+    return fabs(product - 1) > 0.05 ? 1 / product : 1;
+}
+
+static void create_picture(png_state *s, size_t width, size_t height)
+{
+    size_t channels = png_get_channels(s->png, s->info), depth = png_get_bit_depth(s->png, s->info);
+    double exponent = gamma_exponent(s);
+    size_t values = (size_t)1 << depth, row_bytes = png_get_rowbytes(s->png, s->info);
+    if (row_bytes != width * channels * depth / 8) png_error(s->png, "unsupported kind of pixels");
+    s->result = image_create(&s->picture, width, height, s->err);
+    if (s->result == STATUS_OK && channels == 4) s->result = image_alpha_create(&s->picture, s->err);
+    if (s->result == STATUS_OK) {
+        s->levels = malloc(values);
+        s->row = malloc(row_bytes);
+        if (!s->levels || !s->row) s->result = error_no_memory(s->err, "a row", row_bytes + values);
+    }
+    if (s->result != STATUS_OK) {
+        error_prefix(s->err, "%s", s->name);
+        longjmp(s->jump, 1);
+    }
+    for (size_t i = 0; i < values; i++) {
+        double part = (double)i / (double)(values - 1);
+        s->levels[i] = (uint8_t)(255 * (exponent == 1 ? part : pow(part, exponent)) + 0.5);
+    }
+}
+
+/* Samples of s->row, `count` pixels, to every `step`th pixel from `to`. */
+static void spread_row(const png_state *s, size_t to, size_t step, size_t count, bool two_bytes)
+{
+    const uint8_t *from = s->row;
+    for (size_t i = 0; i < count; i++, to += step) {
+        for (int c = 0; c < 3; c++, from += 1 + two_bytes)
+            s->picture.pixels[to * 3 + c] = s->levels[two_bytes ? from[0] << 8 | from[1] : from[0]];
+        if (!s->picture.alpha) continue;
+        s->picture.alpha[to] = two_bytes ? (uint8_t)(((from[0] << 8 | from[1]) + 128) / 257) : from[0];
+        from += 1 + two_bytes;
+    }
+}
+
+/* Each pass of an interlaced file is a small picture; libpng could put them together only in the file's own depth. */
+static void read_rows(png_state *s, size_t width, size_t height)
+{
+    bool interlaced = png_get_interlace_type(s->png, s->info) != PNG_INTERLACE_NONE;
+    bool two_bytes = png_get_bit_depth(s->png, s->info) == 16;
+    for (int pass = 0; pass < (interlaced ? PNG_INTERLACE_ADAM7_PASSES : 1); pass++) {
+        size_t left = 0, top = 0, step_x = 1, step_y = 1, columns = width;
+        if (interlaced) {
+            left = PNG_PASS_START_COL(pass), top = PNG_PASS_START_ROW(pass);
+            step_x = PNG_PASS_COL_OFFSET(pass), step_y = PNG_PASS_ROW_OFFSET(pass);
+            columns = PNG_PASS_COLS(width, pass);
+        }
+        if (columns == 0) continue; /* such a pass is not in the file */
+        for (size_t y = top; y < height; y += step_y) {
+            png_read_row(s->png, s->row, NULL);
+            spread_row(s, y * width + left, step_x, columns, two_bytes);
+        }
+    }
+}
+
+static void read_extras(png_state *s)
+{
+    png_charp title;
+    png_bytep profile, exif;
+    png_uint_32 size;
+    int method;
+    if (png_get_eXIf_1(s->png, s->info, &size, &exif)) s->picture.orientation = image_exif_orientation(exif, size);
+    if (png_get_iCCP(s->png, s->info, &title, &method, &profile, &size))
+        s->result = image_keep_profile(&s->picture, profile, size, s->err);
+}
+
+/* Everything becomes RGB or RGBA. The full API and not png_image: that one brings 16 bits to 8 through gamma. */
 static void decode(png_state *s, const image_limits *limits)
 {
     if (setjmp(s->jump)) return;
     s->info = png_create_info_struct(s->png);
     if (!s->info) png_error(s->png, "out of memory");
     png_set_read_fn(s->png, s, read_bytes);
+    choose_chunks(s->png);
     png_read_info(s->png, s->info);
     size_t width = png_get_image_width(s->png, s->info), height = png_get_image_height(s->png, s->info);
     s->result = image_check_limits(s->name, width, height, limits, s->err);
     if (s->result != STATUS_OK) return;
-    ask_for_rgb(s);
-    int passes = png_set_interlace_handling(s->png);
+    if (claims_too_much(s, width, height)) png_error(s->png, "the file is too short for its pixels");
+    png_set_expand(s->png);
+    png_set_gray_to_rgb(s->png);
     png_read_update_info(s->png, s->info);
-    if (png_get_rowbytes(s->png, s->info) != width * 3) png_error(s->png, "unsupported kind of pixels");
-    s->result = image_create(&s->picture, width, height, s->err);
-    if (s->result != STATUS_OK) {
-        s->result = error_prefix(s->err, "%s", s->name);
-        return;
-    }
-    for (int pass = 0; pass < passes; pass++)
-        for (size_t y = 0; y < height; y++) png_read_row(s->png, s->picture.pixels + y * width * 3, NULL);
-    png_read_end(s->png, NULL);
+    create_picture(s, width, height);
+    read_rows(s, width, height);
+    png_read_end(s->png, s->info); /* eXIf may come last */
+    read_extras(s);
 }
 
 status image_png_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
@@ -86,6 +175,8 @@ status image_png_decode(const char *name, const uint8_t *bytes, size_t size, con
     png_set_user_limits(s.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     decode(&s, limits);
     png_destroy_read_struct(&s.png, &s.info, NULL);
+    free(s.levels);
+    free(s.row);
     if (s.result == STATUS_OK)
         *out = s.picture;
     else
@@ -115,6 +206,23 @@ static void flush_nothing(png_structp png)
     (void)png;
 }
 
+static void write_rows(png_state *s, const image *picture)
+{
+    size_t width = picture->width;
+    if (picture->alpha && !(s->row = malloc(width * 4))) {
+        s->result = error_no_memory(s->err, s->name, width * 4);
+        longjmp(s->jump, 1);
+    }
+    for (size_t y = 0; y < picture->height; y++) {
+        const uint8_t *rgb = picture->pixels + y * width * 3;
+        for (size_t x = 0; picture->alpha && x < width; x++) {
+            memcpy(s->row + x * 4, rgb + x * 3, 3);
+            s->row[x * 4 + 3] = picture->alpha[y * width + x];
+        }
+        png_write_row(s->png, picture->alpha ? s->row : rgb);
+    }
+}
+
 static void encode(png_state *s, const image *picture)
 {
     if (setjmp(s->jump)) return;
@@ -123,12 +231,17 @@ static void encode(png_state *s, const image *picture)
     png_set_write_fn(s->png, s, write_bytes, flush_nothing);
     if (picture->width > PNG_UINT_31_MAX || picture->height > PNG_UINT_31_MAX)
         png_error(s->png, "a side is longer than 2^31-1");
-    png_set_IHDR(s->png, s->info, (png_uint_32)picture->width, (png_uint_32)picture->height, 8, PNG_COLOR_TYPE_RGB,
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_IHDR(s->png, s->info, (png_uint_32)picture->width, (png_uint_32)picture->height, 8,
+                 picture->alpha ? PNG_COLOR_TYPE_RGB_ALPHA : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_benign_errors(s->png, 1); /* leave out a profile that libpng finds wrong, rather than fail */
+    if (picture->profile)
+        png_set_iCCP(s->png, s->info, "ICC profile", PNG_COMPRESSION_TYPE_BASE, picture->profile,
+                     (png_uint_32)picture->profile_bytes);
     png_set_compression_level(s->png, 2); /* twice as fast as 4 and 5 % larger on photographs */
     png_set_filter(s->png, PNG_FILTER_TYPE_BASE, PNG_ALL_FILTERS);
     png_write_info(s->png, s->info);
-    for (size_t y = 0; y < picture->height; y++) png_write_row(s->png, picture->pixels + y * picture->width * 3);
+    write_rows(s, picture);
     png_write_end(s->png, NULL);
 }
 
@@ -142,6 +255,7 @@ status image_png_encode(const char *name, const image *picture, uint8_t **bytes,
     png_set_user_limits(s.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     encode(&s, picture);
     png_destroy_write_struct(&s.png, &s.info);
+    free(s.row);
     if (s.result != STATUS_OK) {
         free(s.out);
         return s.result;

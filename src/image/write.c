@@ -10,6 +10,7 @@ enum { DEFAULT_QUALITY = 95 };
 image_format image_format_of(const char *path)
 {
     if (text_ends_with_ignoring_case(path, ".png")) return IMAGE_PNG;
+    if (text_ends_with_ignoring_case(path, ".webp")) return IMAGE_WEBP;
     bool jpeg = text_ends_with_ignoring_case(path, ".jpg") || text_ends_with_ignoring_case(path, ".jpeg");
     return jpeg ? IMAGE_JPEG : IMAGE_UNKNOWN;
 }
@@ -19,21 +20,27 @@ bool image_extension_known(const char *path)
     return image_format_of(path) != IMAGE_UNKNOWN;
 }
 
+static status encode(const char *path, const image *picture, int quality, uint8_t **bytes, size_t *size, error *err)
+{
+    switch (image_format_of(path)) {
+    case IMAGE_PNG: return image_png_encode(path, picture, bytes, size, err);
+    case IMAGE_JPEG: return image_jpeg_encode(path, picture, quality, bytes, size, err);
+    case IMAGE_WEBP: return image_webp_encode(path, picture, quality, bytes, size, err);
+    default:
+        return error_set(err, STATUS_FAILED,
+                         "%s: cannot write this kind of picture: expected .png, .jpg, .jpeg or .webp", path);
+    }
+}
+
 status image_write(const char *path, const image *picture, const image_write_options *options, error *err)
 {
     int quality = options && options->quality ? options->quality : DEFAULT_QUALITY;
-    if (!image_extension_known(path))
-        return error_set(err, STATUS_FAILED, "%s: cannot write this kind of picture: expected .png, .jpg or .jpeg",
-                         path);
     if (quality < 1 || quality > 100)
-        return error_set(err, STATUS_FAILED, "%s: JPEG quality is 1 to 100, not %d", path, quality);
+        return error_set(err, STATUS_FAILED, "%s: the quality is 1 to 100, not %d", path, quality);
     if (!picture->pixels) return error_set(err, STATUS_FAILED, "%s: the picture to write is empty", path);
     uint8_t *bytes;
     size_t size;
-    if (image_format_of(path) == IMAGE_PNG)
-        TRY(image_png_encode(path, picture, &bytes, &size, err));
-    else
-        TRY(image_jpeg_encode(path, picture, quality, &bytes, &size, err));
+    TRY(encode(path, picture, quality, &bytes, &size, err));
     status result = file_write_all(path, bytes, size, err);
     free(bytes);
     return result;
