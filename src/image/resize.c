@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/codec.h"
 #include "image/image.h"
 
 /* 8 bits for the pixel, 2 for the sums of weights above 1 that negative lobes leave. */
@@ -83,76 +84,136 @@ static uint8_t clip(int32_t sum)
     return value < 0 ? 0 : value > 255 ? 255 : (uint8_t)value;
 }
 
-static status resize_horizontally(const image *in, size_t width, image *out, error *err)
+/* Samples of a picture: its colours, or its alpha. */
+typedef struct plane {
+    size_t width, height, channels; /* channels: 3 or 1 */
+    uint8_t *samples;               /* (height, width, channels) */
+} plane;
+
+/* Inlined for each number of channels, which the compiler then unrolls. */
+static inline void convolve_row(const uint8_t *row, const taps *t, size_t width, size_t channels, uint8_t *to)
+{
+    for (size_t x = 0; x < width; x++, to += channels) {
+        const int32_t *weights = t->weights + x * t->stride;
+        const uint8_t *from = row + t->first[x] * channels;
+        int32_t sums[3] = {1 << (PRECISION_BITS - 1), 1 << (PRECISION_BITS - 1), 1 << (PRECISION_BITS - 1)};
+        for (size_t k = 0; k < t->count[x]; k++, from += channels)
+            for (size_t c = 0; c < channels; c++) sums[c] += from[c] * weights[k];
+        for (size_t c = 0; c < channels; c++) to[c] = clip(sums[c]);
+    }
+}
+
+/* `out` has its size and its samples. */
+static status resize_horizontally(const plane *in, const plane *out, error *err)
 {
     taps t;
-    TRY(image_create(out, width, in->height, err));
-    status result = taps_create(in->width, width, &t, err);
-    if (result != STATUS_OK) {
-        image_free(out);
-        return result;
-    }
-    uint8_t *to = out->pixels;
+    TRY(taps_create(in->width, out->width, &t, err));
     for (size_t y = 0; y < in->height; y++) {
-        const uint8_t *row = in->pixels + y * in->width * 3;
-        for (size_t x = 0; x < width; x++, to += 3) {
-            const int32_t *weights = t.weights + x * t.stride;
-            const uint8_t *from = row + t.first[x] * 3;
-            int32_t red = 1 << (PRECISION_BITS - 1), green = red, blue = red;
-            for (size_t k = 0; k < t.count[x]; k++, from += 3) {
-                red += from[0] * weights[k];
-                green += from[1] * weights[k];
-                blue += from[2] * weights[k];
-            }
-            to[0] = clip(red);
-            to[1] = clip(green);
-            to[2] = clip(blue);
-        }
+        const uint8_t *row = in->samples + y * in->width * in->channels;
+        uint8_t *to = out->samples + y * out->width * in->channels;
+        if (in->channels == 3)
+            convolve_row(row, &t, out->width, 3, to);
+        else
+            convolve_row(row, &t, out->width, 1, to);
     }
     taps_free(&t);
     return STATUS_OK;
 }
 
-static status resize_vertically(const image *in, size_t height, image *out, error *err)
+static status resize_vertically(const plane *in, const plane *out, error *err)
 {
     taps t = {0};
     status result;
-    size_t row_bytes = in->width * 3;
-    int32_t *sums = NULL; /* one row */
-    TRY_OR(error, image_create(out, in->width, height, err));
-    TRY_OR(error, taps_create(in->height, height, &t, err));
-    sums = malloc(row_bytes * sizeof *sums);
-    if (!sums) {
-        result = error_no_memory(err, "resampling", row_bytes * sizeof *sums);
-        goto error;
-    }
-    for (size_t y = 0; y < height; y++) {
+    size_t row_bytes = in->width * in->channels;
+    int32_t *sums = malloc(row_bytes * sizeof *sums); /* one row */
+    if (!sums) return error_no_memory(err, "resampling", row_bytes * sizeof *sums);
+    TRY_OR(error, taps_create(in->height, out->height, &t, err));
+    for (size_t y = 0; y < out->height; y++) {
         for (size_t i = 0; i < row_bytes; i++) sums[i] = 1 << (PRECISION_BITS - 1);
         for (size_t k = 0; k < t.count[y]; k++) {
-            const uint8_t *row = in->pixels + (t.first[y] + k) * row_bytes;
+            const uint8_t *row = in->samples + (t.first[y] + k) * row_bytes;
             int32_t weight = t.weights[y * t.stride + k];
             for (size_t i = 0; i < row_bytes; i++) sums[i] += row[i] * weight;
         }
-        uint8_t *to = out->pixels + y * row_bytes;
+        uint8_t *to = out->samples + y * row_bytes;
         for (size_t i = 0; i < row_bytes; i++) to[i] = clip(sums[i]);
     }
 error:
-    if (result != STATUS_OK) image_free(out);
     taps_free(&t);
     free(sums);
     return result;
 }
 
 /* A pass that would change nothing is left out, as in Pillow. */
+static status resize_plane(const plane *in, const plane *out, error *err)
+{
+    if (out->width == in->width) return resize_vertically(in, out, err);
+    if (out->height == in->height) return resize_horizontally(in, out, err);
+    plane between = {.width = out->width, .height = in->height, .channels = in->channels};
+    size_t row_bytes = between.width * between.channels;
+    if (between.height > SIZE_MAX / row_bytes || !(between.samples = malloc(row_bytes * between.height)))
+        return error_set(err, STATUS_NO_MEMORY, "a picture of %zux%zu pixels does not fit into memory", between.width,
+                         between.height);
+    status result = resize_horizontally(in, &between, err);
+    if (result == STATUS_OK) result = resize_vertically(&between, out, err);
+    free(between.samples);
+    return result;
+}
+
+static plane colours_of(const image *picture)
+{
+    return (plane){picture->width, picture->height, 3, picture->pixels};
+}
+
+static plane alpha_of(const image *picture)
+{
+    return (plane){picture->width, picture->height, 1, picture->alpha};
+}
+
+/* Colours times alpha and back, rounded as Pillow's RGBA to RGBa and RGBa to RGBA (src/libImaging/Convert.c). */
+static void multiply_by_alpha(const uint8_t *colours, const uint8_t *alpha, size_t count, uint8_t *to)
+{
+    for (size_t i = 0; i < count * 3; i++) {
+        unsigned product = (unsigned)colours[i] * alpha[i / 3] + 128;
+        to[i] = (uint8_t)((product + (product >> 8)) >> 8);
+    }
+}
+
+static void divide_by_alpha(uint8_t *colours, const uint8_t *alpha, size_t count)
+{
+    for (size_t i = 0; i < count * 3; i++) {
+        if (alpha[i / 3] == 0) continue;
+        unsigned quotient = 255u * colours[i] / alpha[i / 3];
+        colours[i] = quotient < 255 ? (uint8_t)quotient : 255;
+    }
+}
+
+/* `out` has its pixels. */
+static status resize_with_alpha(const image *in, image *out, error *err)
+{
+    TRY(image_alpha_create(out, err));
+    plane alpha_in = alpha_of(in), alpha_out = alpha_of(out), colours_in = colours_of(in), colours_out = colours_of(out);
+    TRY(resize_plane(&alpha_in, &alpha_out, err));
+    size_t count = in->width * in->height;
+    colours_in.samples = malloc(count * 3);
+    if (!colours_in.samples) return error_no_memory(err, "resampling", count * 3);
+    multiply_by_alpha(in->pixels, in->alpha, count, colours_in.samples);
+    status result = resize_plane(&colours_in, &colours_out, err);
+    free(colours_in.samples);
+    if (result == STATUS_OK) divide_by_alpha(out->pixels, out->alpha, out->width * out->height);
+    return result;
+}
+
 status image_resize(const image *in, size_t width, size_t height, image *out, error *err)
 {
+    status result;
     *out = (image){0};
     if (width == in->width && height == in->height) return image_crop(in, 0, 0, width, height, out, err);
-    if (width == in->width) return resize_vertically(in, height, out, err);
-    if (height == in->height) return resize_horizontally(in, width, out, err);
-    image between;
-    TRY(resize_horizontally(in, width, &between, err));
-    status result = resize_vertically(&between, height, out, err);
-    image_free(&between);
+    TRY(image_create(out, width, height, err));
+    plane from = colours_of(in), to = colours_of(out);
+    TRY_OR(error, in->alpha ? resize_with_alpha(in, out, err) : resize_plane(&from, &to, err));
+    TRY_OR(error, image_copy_profile(in, out, err));
+error:
+    if (result != STATUS_OK) image_free(out);
     return result;
 }

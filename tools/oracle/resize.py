@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes tests/fixtures/resize.bin: Pillow's bicubic resize of small pictures (python3-pil).
 
-Little-endian: u32 count, then for each case u32 width, height, new width, new height, the picture's RGB bytes and
-the result's. Half of each picture is smooth and half is black and white noise, which drives sums past 0 and 255.
+Little-endian: u32 count, then for each case u32 width, height, new width, new height, u32 channels, and the RGB or
+RGBA bytes of the picture and of the result. Half of each picture is smooth and half is black and white noise, which drives sums past 0 and 255.
 """
 import os
 import struct
@@ -37,16 +37,24 @@ def picture(width, height, random):
     return numpy.where((x + y)[..., None] * 2 < width + height, pixels, noise).astype(numpy.uint8)
 
 
+def write_case(out, pixels, new_size):
+    height, width, channels = pixels.shape
+    out.write(struct.pack("<5I", width, height, *new_size, channels))
+    out.write(pixels.tobytes())
+    out.write(numpy.asarray(Image.fromarray(pixels).resize(new_size, Image.BICUBIC)).tobytes())
+
+
 def main():
     random = numpy.random.default_rng(7)
     path = os.path.join(os.path.dirname(__file__), "../../tests/fixtures/resize.bin")
     with open(path, "wb") as out:
-        out.write(struct.pack("<I", len(CASES)))
+        out.write(struct.pack("<I", 2 * len(CASES)))
         for size, new_size in CASES:
-            pixels = picture(*size, random)
-            out.write(struct.pack("<4I", *size, *new_size))
-            out.write(pixels.tobytes())
-            out.write(numpy.asarray(Image.fromarray(pixels).resize(new_size, Image.BICUBIC)).tobytes())
+            write_case(out, picture(*size, random), new_size)
+        for size, new_size in CASES:
+            # Upside down, so that noise meets smooth alpha and the other way round.
+            alpha = picture(size[0], size[1], random)[::-1, :, 1:2]
+            write_case(out, numpy.concatenate([picture(*size, random), alpha], axis=-1), new_size)
 
 
 if __name__ == "__main__":
