@@ -32,11 +32,10 @@ static void on_error(png_structp png, png_const_charp message)
     longjmp(s->jump, 1);
 }
 
-/* Warnings are about ancillary chunks, such as a colour profile, which is then left. */
+/* Warnings are about ancillary chunks, such as a colour profile, which is then left. But tRNS holds alpha. */
 static void on_warning(png_structp png, png_const_charp message)
 {
-    (void)png;
-    (void)message;
+    if (strcmp(message, "tRNS: CRC error") == 0) on_error(png, message);
 }
 
 static void read_bytes(png_structp png, png_bytep to, size_t count)

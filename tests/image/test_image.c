@@ -89,7 +89,7 @@ static void decodes_all_kinds(test *t)
         }
         image_free(&picture);
     }
-    CHECK(t, decoded == 105 && refused == 15);
+    CHECK(t, decoded == 105 && refused == 16);
     fixture_close(&f);
 }
 

@@ -239,6 +239,10 @@ def write_refused_pngs(out):
     good = png(numpy.zeros((4, 4, 3), int), 2, 8)
     wrong = good[:-13] + bytes([good[-13] ^ 1]) + good[-12:]  # the last byte before IEND
     record(out, "PNG with a wrong checksum", wrong, problem="PNG: IDAT: CRC error")
+    samples = numpy.zeros((4, 4, 3), int)
+    mark = chunk(b"tRNS", bytes(6))
+    wrong = png(samples, 2, 8, False, mark[:-1] + bytes([mark[-1] ^ 1]))
+    record(out, "PNG with a wrong checksum of alpha", wrong, problem="PNG: tRNS: CRC error")
     record(out, "PNG with one row of four", claiming(4, 4, b"\0" * 13), problem="PNG: Not enough image data")
 
 
