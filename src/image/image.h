@@ -45,8 +45,9 @@ typedef struct image_limits {
  * an sRGB chunk, whose gamma is over 5 % from 1/2.2 is brought to 1/2.2, as browsers do.
  *
  * A truncated or damaged file and an animation are errors, and so is a picture over the limit, for which nothing is
- * allocated. Decoding takes up to 12 bytes a pixel (the result: 3, or 4 with alpha) and the file's size, and 16 MiB for
- * what else a PNG holds. limits may be NULL. */
+ * allocated. Decoding takes up to 12 bytes a pixel (the result: 3, or 4 with alpha), twice the file's size, and 16 MiB
+ * for what else a PNG holds; a lossless WebP made for it can have libwebp take 1.4 GB of Huffman tables. limits may be
+ * NULL. */
 status image_read(const char *path, const image_limits *limits, image *out, error *err);
 /* The same from memory; `name` is for messages. */
 status image_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
