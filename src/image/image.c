@@ -58,7 +58,8 @@ status image_alpha_create(image *picture, error *err)
 status image_keep_profile(image *picture, const uint8_t *profile, size_t size, error *err)
 {
     enum { MOST = 255 * 65519 }; /* what JPEG has room for: 255 segments */
-    if (size < 132 || size > MOST || memcmp(profile + 16, "RGB ", 4) != 0 || memcmp(profile + 36, "acsp", 4) != 0) return STATUS_OK;
+    if (size < 132 || size > MOST) return STATUS_OK;
+    if (memcmp(profile + 16, "RGB ", 4) != 0 || memcmp(profile + 36, "acsp", 4) != 0) return STATUS_OK;
     size_t stated = (size_t)profile[0] << 24 | (size_t)profile[1] << 16 | (size_t)profile[2] << 8 | profile[3];
     if (stated != size) return STATUS_OK;
     const image from = {.profile = (uint8_t *)profile, .profile_bytes = size};

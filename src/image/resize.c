@@ -192,7 +192,8 @@ static void divide_by_alpha(uint8_t *colours, const uint8_t *alpha, size_t count
 static status resize_with_alpha(const image *in, image *out, error *err)
 {
     TRY(image_alpha_create(out, err));
-    plane alpha_in = alpha_of(in), alpha_out = alpha_of(out), colours_in = colours_of(in), colours_out = colours_of(out);
+    plane alpha_in = alpha_of(in), alpha_out = alpha_of(out);
+    plane colours_in = colours_of(in), colours_out = colours_of(out);
     TRY(resize_plane(&alpha_in, &alpha_out, err));
     size_t count = in->width * in->height;
     colours_in.samples = malloc(count * 3);
