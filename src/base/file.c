@@ -112,6 +112,21 @@ void file_write(file_writer *w, const void *bytes, size_t size)
     }
 }
 
+void file_rewrite(file_writer *w, uint64_t offset, const void *bytes, size_t size)
+{
+    const char *from = bytes;
+    flush(w);
+    while (!w->failure && size) {
+        ssize_t n = pwrite(w->descriptor, from, size, (off_t)offset);
+        if (n < 0 && errno != EINTR) w->failure = errno;
+        if (n == 0) w->failure = ENOSPC;
+        if (n <= 0) continue;
+        from += n;
+        offset += (uint64_t)n;
+        size -= (size_t)n;
+    }
+}
+
 static void sync_folder(const char *path)
 {
     char *folder = folder_of(path);

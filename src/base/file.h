@@ -22,6 +22,8 @@ typedef struct file_writer file_writer;
 status file_writer_create(const char *path, file_writer **out, error *err);
 /* Buffered. A failure is remembered and reported by the commit. */
 void file_write(file_writer *w, const void *bytes, size_t size);
+/* Writes over bytes that were written before, `offset` from the file's beginning. A failure is remembered likewise. */
+void file_rewrite(file_writer *w, uint64_t offset, const void *bytes, size_t size);
 /* Makes the file appear under its name. Always frees `w`; on failure the temporary is removed. */
 status file_writer_commit(file_writer *w, error *err);
 /* Removes the temporary and frees `w`, which may be NULL. */

@@ -113,8 +113,9 @@ status gan_start_from(gan *g, const char *path, log_sink *log, error *err)
     safetensors_file *file;
     status result = safetensors_open(path, &file, err);
     if (result == STATUS_OK) {
-        result = load_file(g, path, file, log, err);
-        if (result != STATUS_OK) error_prefix(err, "%s", path);
+        result = safetensors_verify(file, err);
+        if (result == STATUS_OK && (result = load_file(g, path, file, log, err)) != STATUS_OK)
+            error_prefix(err, "%s", path);
         safetensors_close(file);
     }
     return result == STATUS_OK ? result : error_prefix(err, "train.init_from");

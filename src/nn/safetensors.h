@@ -8,7 +8,8 @@
  *     safetensors_close(file);
  *
  * Every length, offset and shape in the header is checked before use: nothing outside the file is read, tensors do not
- * overlap, and their sizes agree with their shapes.
+ * overlap, and their sizes agree with their shapes. Headers of up to 8 MiB are read and written (the format allows 100
+ * MB; the largest models have less than one).
  */
 #ifndef NN_SAFETENSORS_H
 #define NN_SAFETENSORS_H
@@ -38,7 +39,7 @@ typedef struct safetensors_metadata {
 
 typedef struct safetensors_file safetensors_file;
 
-/* Maps or reads the file and checks its header. Free with safetensors_close. */
+/* Reads and checks the header; the tensors are read when they are asked for. Free with safetensors_close. */
 status safetensors_open(const char *path, safetensors_file **out, error *err);
 /* The same from memory, which must outlive the file; `name` is for messages. For fuzzing and embedding. */
 status safetensors_open_memory(const char *name, const void *bytes, size_t size, safetensors_file **out, error *err);
@@ -52,6 +53,10 @@ size_t safetensors_metadata_count(const safetensors_file *file);
 safetensors_metadata safetensors_metadata_at(const safetensors_file *file, size_t index);
 /* Converts F32, F16, BF16 and F64 to floats; out: entry->count floats. Other types are an error. */
 status safetensors_read_f32(const safetensors_file *file, const safetensors_entry *entry, float *out, error *err);
+/* Reads all tensors' bytes and compares them with the checksum that the writer below leaves in the metadata, as
+ * "data_xxh64": xxHash64 with seed 0 of the data section, in 16 hexadecimal digits. STATUS_OK too for a file without
+ * one (safetensors_metadata_get tells). */
+status safetensors_verify(const safetensors_file *file, error *err);
 
 /* Writing, atomically (base/file.h). Tensors are declared first, then given in the order of declaration:
  *
@@ -63,7 +68,8 @@ status safetensors_read_f32(const safetensors_file *file, const safetensors_entr
  *     TRY(safetensors_put_f32(w, values, count, err));   once for each tensor; converts to the declared type
  *     TRY(safetensors_commit(w, err));                   frees w whatever happens
  *
- * Errors of declare and set_metadata (no memory, a name twice) are reported by begin. On any failure call
+ * A checksum is added to the metadata (safetensors_verify). Errors of declare and set_metadata (no memory, a name
+ * twice) are reported by begin. On any failure call
  * safetensors_writer_abort. The header is padded with spaces to a multiple of 8 bytes; tensors follow without holes in
  * order of declaration (all F32 or all BF16 keeps them aligned).
  */

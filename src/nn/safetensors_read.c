@@ -2,22 +2,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/text.h"
 
-enum { PREFIX_BYTES = 8, HEADER_LIMIT = 100000000 /* the format's own */, NAME_SHOWN = 200 };
+enum { PREFIX_BYTES = 8, HEADER_LIMIT = 8 << 20, NAME_SHOWN = 200, CHUNK = 1 << 16 };
 
 struct safetensors_file {
     char *name;
-    void *mapping; /* NULL when the bytes are the caller's */
-    const unsigned char *bytes;
+    int descriptor;             /* -1 when the bytes are the caller's */
+    const unsigned char *bytes; /* else NULL */
     size_t size, data_begin;
     safetensors_entry *entries; /* by offset */
     size_t count;
@@ -46,6 +48,26 @@ static uint64_t load(const unsigned char *bytes, size_t size)
     uint64_t value = 0;
     for (size_t i = 0; i < size; i++) value |= (uint64_t)bytes[i] << (8 * i);
     return value;
+}
+
+/* Reads by calls and not by a mapping, in which a file that is cut short meanwhile would end the program. */
+static status read_bytes(const safetensors_file *file, size_t offset, void *out, size_t size, error *err)
+{
+    unsigned char *to = out;
+    if (file->bytes) {
+        memcpy(to, file->bytes + offset, size);
+        return STATUS_OK;
+    }
+    while (size) {
+        ssize_t n = pread(file->descriptor, to, size, (off_t)offset);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return error_set(err, STATUS_FAILED, "%s: cannot read: %s", file->name, strerror(errno));
+        if (n == 0) return error_set(err, STATUS_FAILED, "%s: cut short while it was read", file->name);
+        to += n;
+        offset += (size_t)n;
+        size -= (size_t)n;
+    }
+    return STATUS_OK;
 }
 
 /* a * b in *product, or false. */
@@ -198,23 +220,10 @@ static status read_entries(safetensors_file *file, json_t *header, error *err)
     return check_layout(file, err);
 }
 
-static status read_header(safetensors_file *file, error *err)
+static status parse_header(safetensors_file *file, const char *json, size_t length, error *err)
 {
-    if (file->size < PREFIX_BYTES)
-        return error_set(err, STATUS_FAILED, "%s: not a safetensors file: %zu bytes long, expected at least %d",
-                         file->name, file->size, PREFIX_BYTES);
-    uint64_t length = load(file->bytes, PREFIX_BYTES);
-    if (length > HEADER_LIMIT)
-        return error_set(err, STATUS_FAILED,
-                         "%s: not a safetensors file: a header of %llu bytes, the format allows %d", file->name,
-                         (unsigned long long)length, HEADER_LIMIT);
-    if (length > file->size - PREFIX_BYTES)
-        return error_set(err, STATUS_FAILED, "%s: cut short: a header of %llu bytes in a file of %zu", file->name,
-                         (unsigned long long)length, file->size);
-    file->data_begin = PREFIX_BYTES + (size_t)length;
     json_error_t problem;
-    json_t *header = json_loadb((const char *)file->bytes + PREFIX_BYTES, (size_t)length, JSON_REJECT_DUPLICATES,
-                                &problem);
+    json_t *header = json_loadb(json, length, JSON_REJECT_DUPLICATES, &problem);
     char shown[JSON_ERROR_TEXT_LENGTH * 4];
     if (!header)
         return error_set(err, STATUS_FAILED, "%s: its header is not valid JSON: %s", file->name,
@@ -226,9 +235,33 @@ static status read_header(safetensors_file *file, error *err)
     return result;
 }
 
+static status read_header(safetensors_file *file, error *err)
+{
+    if (file->size < PREFIX_BYTES)
+        return error_set(err, STATUS_FAILED, "%s: not a safetensors file: %zu bytes long, expected at least %d",
+                         file->name, file->size, PREFIX_BYTES);
+    unsigned char prefix[PREFIX_BYTES];
+    TRY(read_bytes(file, 0, prefix, sizeof prefix, err));
+    uint64_t length = load(prefix, PREFIX_BYTES);
+    if (length > HEADER_LIMIT)
+        return error_set(err, STATUS_FAILED, "%s: not a safetensors file: a header of %" PRIu64 " bytes, at most %d are "
+                         "read", file->name, length, HEADER_LIMIT);
+    if (length > file->size - PREFIX_BYTES)
+        return error_set(err, STATUS_FAILED, "%s: cut short: a header of %" PRIu64 " bytes in a file of %zu", file->name,
+                         length, file->size);
+    file->data_begin = PREFIX_BYTES + (size_t)length;
+    char *json = malloc((size_t)length + 1);
+    if (!json) return error_no_memory(err, file->name, (size_t)length + 1);
+    status result = read_bytes(file, PREFIX_BYTES, json, (size_t)length, err);
+    if (result == STATUS_OK) result = parse_header(file, json, (size_t)length, err);
+    free(json);
+    return result;
+}
+
 static safetensors_file *file_create(const char *name)
 {
     safetensors_file *file = calloc(1, sizeof *file);
+    if (file) file->descriptor = -1;
     if (file) file->name = text_copy(name);
     if (file && file->name) return file;
     free(file);
@@ -250,27 +283,17 @@ status safetensors_open_memory(const char *name, const void *bytes, size_t size,
     return result;
 }
 
-/* Maps the file: a training state may be larger than the memory that is free. */
-static status map(safetensors_file *file, error *err)
+static status open_file(safetensors_file *file, error *err)
 {
-    int descriptor = open(file->name, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return error_set(err, STATUS_FAILED, "%s: cannot open: %s", file->name, strerror(errno));
     struct stat info;
-    status result = STATUS_OK;
-    if (fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {
-        result = error_set(err, STATUS_FAILED, "%s: cannot read: not a file", file->name);
-    } else if (info.st_size > 0) { /* an empty one cannot be mapped; the header's check reports it */
-        file->size = (size_t)info.st_size;
-        file->mapping = mmap(NULL, file->size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-        file->bytes = file->mapping;
-        if (file->mapping == MAP_FAILED) {
-            file->mapping = NULL;
-            result = error_set(err, STATUS_FAILED, "%s: cannot map %zu bytes: %s", file->name, file->size,
-                               strerror(errno));
-        }
-    }
-    close(descriptor);
-    return result;
+    /* Without waiting: a named pipe would keep the program here. */
+    file->descriptor = open(file->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file->descriptor < 0)
+        return error_set(err, STATUS_FAILED, "%s: cannot open: %s", file->name, strerror(errno));
+    if (fstat(file->descriptor, &info) != 0 || !S_ISREG(info.st_mode))
+        return error_set(err, STATUS_FAILED, "%s: cannot read: not a file", file->name);
+    file->size = (size_t)info.st_size;
+    return STATUS_OK;
 }
 
 status safetensors_open(const char *path, safetensors_file **out, error *err)
@@ -278,7 +301,7 @@ status safetensors_open(const char *path, safetensors_file **out, error *err)
     *out = NULL;
     safetensors_file *file = file_create(path);
     if (!file) return error_no_memory(err, path, sizeof *file);
-    status result = map(file, err);
+    status result = open_file(file, err);
     if (result == STATUS_OK) result = read_header(file, err);
     if (result == STATUS_OK)
         *out = file;
@@ -298,7 +321,7 @@ void safetensors_close(safetensors_file *file)
     free(file->entries);
     free(file->by_name);
     free(file->metadata);
-    if (file->mapping) munmap(file->mapping, file->size);
+    if (file->descriptor >= 0) close(file->descriptor);
     free(file->name);
     free(file);
 }
@@ -359,26 +382,50 @@ static float float_of_double(uint64_t bits)
     return (float)value;
 }
 
+static float float_of(safetensors_type type, const unsigned char *from)
+{
+    switch (type) {
+    case SAFETENSORS_F16: return float_of_half((uint32_t)load(from, 2));
+    case SAFETENSORS_BF16: return float_of_bits((uint32_t)load(from, 2) << 16);
+    case SAFETENSORS_F64: return float_of_double(load(from, 8));
+    default: return float_of_bits((uint32_t)load(from, 4));
+    }
+}
+
 status safetensors_read_f32(const safetensors_file *file, const safetensors_entry *entry, float *out, error *err)
 {
-    const unsigned char *from = file->bytes + file->data_begin + entry->begin;
-    size_t count = entry->count;
+    size_t element = entry->type == SAFETENSORS_F32 ? 4 : entry->type == SAFETENSORS_F64 ? 8 : 2;
     char shown[NAME_SHOWN];
-    switch (entry->type) {
-    case SAFETENSORS_F32:
-        for (size_t i = 0; i < count; i++) out[i] = float_of_bits((uint32_t)load(from + 4 * i, 4));
-        return STATUS_OK;
-    case SAFETENSORS_F16:
-        for (size_t i = 0; i < count; i++) out[i] = float_of_half((uint32_t)load(from + 2 * i, 2));
-        return STATUS_OK;
-    case SAFETENSORS_BF16:
-        for (size_t i = 0; i < count; i++) out[i] = float_of_bits((uint32_t)load(from + 2 * i, 2) << 16);
-        return STATUS_OK;
-    case SAFETENSORS_F64:
-        for (size_t i = 0; i < count; i++) out[i] = float_of_double(load(from + 8 * i, 8));
-        return STATUS_OK;
-    default:
+    if (entry->type > SAFETENSORS_F64)
         return error_set(err, STATUS_FAILED, "%s: tensor '%s': expected floating-point numbers, found another dtype",
                          file->name, text_printable(entry->name, shown, sizeof shown));
+    unsigned char buffer[CHUNK];
+    size_t at = file->data_begin + entry->begin;
+    for (size_t left = entry->count; left;) {
+        size_t part = left < CHUNK / element ? left : CHUNK / element;
+        TRY(read_bytes(file, at, buffer, part * element, err));
+        for (size_t i = 0; i < part; i++) *out++ = float_of(entry->type, buffer + i * element);
+        at += part * element;
+        left -= part;
     }
+    return STATUS_OK;
+}
+
+status safetensors_verify(const safetensors_file *file, error *err)
+{
+    const char *stored = safetensors_metadata_get(file, "data_xxh64");
+    if (!stored) return STATUS_OK;
+    unsigned char buffer[CHUNK];
+    hash64 checksum = hash64_start(0);
+    for (size_t at = file->data_begin; at < file->size;) {
+        size_t part = file->size - at < CHUNK ? file->size - at : CHUNK;
+        TRY(read_bytes(file, at, buffer, part, err));
+        hash64_add(&checksum, buffer, part);
+        at += part;
+    }
+    char found[17];
+    snprintf(found, sizeof found, "%016" PRIx64, hash64_value(&checksum));
+    if (strcmp(found, stored) == 0) return STATUS_OK;
+    return error_set(err, STATUS_FAILED, "%s: damaged: its data do not have the checksum that they were written with",
+                     file->name);
 }

@@ -1,13 +1,19 @@
 #include <jansson.h>
+#include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "nn/safetensors.h"
 
-enum { HEADER_LIMIT = 100000000 /* the format's own */, NAME_SHOWN = 200, CHUNK = 1024 };
+enum { HEADER_LIMIT = 8 << 20, NAME_SHOWN = 200, CHUNK = 1024 };
+
+/* The checksum is known only at the end: its digits are written over these. */
+static const char checksum_key[] = "data_xxh64", checksum_room[] = "0000000000000000";
 
 struct safetensors_writer {
     safetensors_entry *entries; /* in order of declaration */
@@ -17,6 +23,8 @@ struct safetensors_writer {
     error problem;     /* the first one of declare and set_metadata */
     file_writer *file; /* NULL before begin */
     size_t current, done; /* which tensor is being given, and how many of its elements have been */
+    hash64 checksum;          /* of the data so far */
+    uint64_t checksum_offset; /* of its digits in the file */
 };
 
 status safetensors_writer_create(safetensors_writer **out, error *err)
@@ -164,11 +172,23 @@ static char *print_header(const safetensors_writer *w)
     return json;
 }
 
+/* Where the checksum's digits stand in the JSON: a quote inside of a string is escaped, so that only the key itself
+ * reads like this. */
+static size_t checksum_place(const char *json)
+{
+    char before[32];
+    int length = snprintf(before, sizeof before, "\"%s\":\"", checksum_key);
+    return (size_t)(strstr(json, before) - json) + (size_t)length;
+}
+
 status safetensors_begin(safetensors_writer *w, const char *path, error *err)
 {
     if (w->problem.code != STATUS_OK)
         return error_set(err, w->problem.code, "%s: cannot write: %s", path, w->problem.message);
     if (w->file) return error_set(err, STATUS_FAILED, "%s: cannot write: the writer has begun already", path);
+    safetensors_set_metadata(w, checksum_key, checksum_room);
+    if (w->problem.code != STATUS_OK)
+        return error_set(err, w->problem.code, "%s: cannot write: %s", path, w->problem.message);
     char *json = print_header(w);
     if (!json) return error_no_memory(err, path, w->count * sizeof *w->entries);
     size_t length = strlen(json), padded = (length + 7) / 8 * 8;
@@ -182,6 +202,8 @@ status safetensors_begin(safetensors_writer *w, const char *path, error *err)
         file_write(w->file, prefix, sizeof prefix);
         file_write(w->file, json, length);
         file_write(w->file, "        ", padded - length);
+        w->checksum = hash64_start(0);
+        w->checksum_offset = sizeof prefix + checksum_place(json);
     }
     free(json);
     return result;
@@ -194,7 +216,7 @@ static uint32_t bfloat_of_bits(uint32_t bits)
     return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
-static void write_values(file_writer *file, safetensors_type type, const float *values, size_t count)
+static void write_values(safetensors_writer *w, safetensors_type type, const float *values, size_t count)
 {
     unsigned char buffer[4 * CHUNK];
     size_t element = type == SAFETENSORS_BF16 ? 2 : 4;
@@ -205,7 +227,8 @@ static void write_values(file_writer *file, safetensors_type type, const float *
             memcpy(&bits, &values[i], sizeof bits);
             store(buffer + i * element, type == SAFETENSORS_BF16 ? bfloat_of_bits(bits) : bits, element);
         }
-        file_write(file, buffer, part * element);
+        file_write(w->file, buffer, part * element);
+        hash64_add(&w->checksum, buffer, part * element);
         values += part;
         count -= part;
     }
@@ -226,7 +249,7 @@ status safetensors_put_f32(safetensors_writer *w, const float *values, size_t co
     if (count > entry->count - w->done)
         return error_set(err, STATUS_FAILED, "safetensors: tensor '%s': %zu values given, expected at most %zu",
                          text_printable(entry->name, shown, sizeof shown), count, entry->count - w->done);
-    write_values(w->file, entry->type, values, count);
+    write_values(w, entry->type, values, count);
     w->done += count;
     return STATUS_OK;
 }
@@ -243,6 +266,9 @@ status safetensors_commit(safetensors_writer *w, error *err)
                                text_printable(w->entries[i].name, shown, sizeof shown), given, w->entries[i].count);
     }
     if (result == STATUS_OK) {
+        char digits[sizeof checksum_room];
+        snprintf(digits, sizeof digits, "%016" PRIx64, hash64_value(&w->checksum));
+        file_rewrite(w->file, w->checksum_offset, digits, sizeof digits - 1);
         result = file_writer_commit(w->file, err);
         w->file = NULL;
     }

@@ -10,9 +10,10 @@ static status load_from(const char *path, training_restore_load load, void *cont
 {
     safetensors_file *file;
     TRY(safetensors_open(path, &file, err));
-    status result = load(context, file, err);
+    status result = safetensors_verify(file, err);
+    if (result == STATUS_OK && (result = load(context, file, err)) != STATUS_OK) error_prefix(err, "%s", path);
     safetensors_close(file);
-    return result == STATUS_OK ? result : error_prefix(err, "%s", path);
+    return result;
 }
 
 static status move(const char *from, const char *to, error *err)

@@ -154,6 +154,10 @@ status translator_create(nn_backend *backend, const char *path, const char *to, 
     *out = NULL;
     safetensors_file *file;
     TRY(safetensors_open(path, &file, err));
+    if (safetensors_verify(file, err) != STATUS_OK) {
+        safetensors_close(file);
+        return STATUS_FAILED;
+    }
     translator *t = calloc(1, sizeof *t);
     if (t) t->weights = nn_parameters_create();
     status result;
