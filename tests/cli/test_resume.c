@@ -352,15 +352,26 @@ static void a_full_disk_keeps_the_checkpoint(test *t)
 
 static void cut_in_half(test *t, const char *path) { CHECK(t, truncate(path, (off_t)(bytes_of(path) / 2)) == 0); }
 
+/* One bit in the middle of the data. */
+static void flip(test *t, const char *path)
+{
+    FILE *f = fopen(path, "r+b");
+    REQUIRE(t, f && fseek(f, -(long)bytes_of(path) / 4, SEEK_END) == 0);
+    int byte = fgetc(f);
+    fseek(f, -1, SEEK_CUR);
+    fputc(byte ^ 1, f);
+    fclose(f);
+}
+
 static void damaged_checkpoints_fall_back(test *t)
 {
     NEED_PROGRAM(t);
-    static void (*const damages[])(test *t, const char *path) = {cut_in_half, cut_in_half};
-    static const char *const named[] = {"latest.safetensors: ", "latest.safetensors: checksum"};
+    static void (*const damages[])(test *t, const char *path) = {cut_in_half, flip};
+    static const char *const named[] = {"latest.safetensors: ", "latest.safetensors: damaged: "};
     bench b;
     REQUIRE(t, set_up(&b));
     check_train(t, &b, &(launch){.out = "whole"}, 0, "done");
-    for (int i = 0; i < 1; i++) {
+    for (int i = 0; i < 2; i++) {
         launch l = {.out = i ? "flipped" : "cut", .resume = true};
         REQUIRE(t, copy_run(&b, "whole", l.out));
         damages[i](t, at(&b, "%s/checkpoints/latest.safetensors", l.out));
