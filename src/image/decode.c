@@ -70,6 +70,7 @@ static status apply_orientation(image *picture, error *err)
         }
     }
     turned.orientation = orientation;
+    turned.format = picture->format;
     turned.profile = picture->profile;
     turned.profile_bytes = picture->profile_bytes;
     picture->profile = NULL;
@@ -106,16 +107,24 @@ static const char *kind_of(const uint8_t *bytes, size_t size)
     return size == 0 ? "an empty file" : "something else";
 }
 
+static image_format format_of(const uint8_t *bytes, size_t size)
+{
+    static const uint8_t png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, jpeg[] = {0xff, 0xd8, 0xff};
+    if (size >= sizeof png && memcmp(bytes, png, sizeof png) == 0) return IMAGE_PNG;
+    if (size >= sizeof jpeg && memcmp(bytes, jpeg, sizeof jpeg) == 0) return IMAGE_JPEG;
+    if (size >= 12 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0) return IMAGE_WEBP;
+    return IMAGE_UNKNOWN;
+}
+
 static status decode_any(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
                          error *err)
 {
-    static const uint8_t png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, jpeg[] = {0xff, 0xd8, 0xff};
-    if (size >= sizeof png && memcmp(bytes, png, sizeof png) == 0)
-        return image_png_decode(name, bytes, size, limits, out, err);
-    if (size >= sizeof jpeg && memcmp(bytes, jpeg, sizeof jpeg) == 0)
-        return image_jpeg_decode(name, bytes, size, limits, out, err);
-    if (size >= 12 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0)
-        return image_webp_decode(name, bytes, size, limits, out, err);
+    switch (format_of(bytes, size)) {
+    case IMAGE_PNG: return image_png_decode(name, bytes, size, limits, out, err);
+    case IMAGE_JPEG: return image_jpeg_decode(name, bytes, size, limits, out, err);
+    case IMAGE_WEBP: return image_webp_decode(name, bytes, size, limits, out, err);
+    case IMAGE_UNKNOWN: break;
+    }
     return error_set(err, STATUS_FAILED, "%s: expected a PNG, JPEG or WebP picture, found %s", name,
                      kind_of(bytes, size));
 }
@@ -125,6 +134,7 @@ status image_decode(const char *name, const uint8_t *bytes, size_t size, const i
 {
     *out = (image){0};
     TRY(decode_any(name, bytes, size, limits, out, err));
+    out->format = format_of(bytes, size);
     drop_opaque_alpha(out);
     if (apply_orientation(out, err) == STATUS_OK) return STATUS_OK;
     image_free(out);

@@ -16,6 +16,8 @@
 
 #include "base/status.h"
 
+typedef enum image_format { IMAGE_UNKNOWN, IMAGE_PNG, IMAGE_JPEG, IMAGE_WEBP } image_format;
+
 /* pixels: (height, width, 3) bytes, rows without padding. {0} is empty. What a file has beside its colours is carried
  * along by image_copy_extras: alpha, and the ICC profile, which is not applied. */
 typedef struct image {
@@ -25,6 +27,7 @@ typedef struct image {
     uint8_t *profile;     /* ICC profile; NULL: none, which means sRGB */
     size_t profile_bytes;
     int orientation;      /* what EXIF said, 1 to 8, and was applied; 0: it said nothing */
+    image_format format;  /* of the file that it was decoded from, by content; IMAGE_UNKNOWN: from none */
 } image;
 
 /* In every function that fills an `out`: what it held is overwritten, not freed; it is no input of the same call; it
@@ -60,7 +63,6 @@ typedef struct image_write_options {
  * is written; so is alpha, but in JPEG, which has none: there the picture is laid over white. A JPEG's sides are at most
  * 65500 pixels, a WebP's 16383. options may be NULL. */
 status image_write(const char *path, const image *picture, const image_write_options *options, error *err);
-typedef enum image_format { IMAGE_UNKNOWN, IMAGE_PNG, IMAGE_JPEG, IMAGE_WEBP } image_format;
 /* By the extension, whatever its case; IMAGE_UNKNOWN for others. */
 image_format image_format_of(const char *path);
 /* Whether image_write knows the extension / image_read is worth trying on the name. */
