@@ -36,7 +36,7 @@ static status list_folder(collection *c, const char *folder, const char *domain,
 {
     if (image_list_add(&c->list, folder, err) != STATUS_OK) return error_prefix(err, "domain %s", domain);
     if (c->list.count == 0)
-        return error_set(err, STATUS_FAILED, "domain %s: no pictures (.png, .jpg) in %s", domain, folder);
+        return error_set(err, STATUS_FAILED, "domain %s: no pictures (.png, .jpg, .webp) in %s", domain, folder);
     if (c->list.count > UINT32_MAX) return error_set(err, STATUS_FAILED, "domain %s: too many pictures", domain);
     c->kept = calloc(c->list.count, sizeof *c->kept);
     c->bad = calloc(c->list.count, sizeof *c->bad);
@@ -153,8 +153,8 @@ double training_loader_bytes(const training_loader *l, double largest)
     if (o->fit == TRAINING_COVER) resized *= 1.5; /* of common shapes */
     if (o->fit == TRAINING_AS_IS) resized = largest * 3;
     double cache = (double)((size_t)o->cache_mb << 20), all = pictures * resized;
-    /* While it is resized a picture is there whole, as read from its file, and between the two passes. */
-    return (all < cache ? all : cache) + (double)o->workers * (2 * 3 * largest + resized);
+    const double decoding = 12; /* bytes a pixel: see image_read */
+    return (all < cache ? all : cache) + (double)o->workers * (decoding * largest + resized);
 }
 
 static status fit(const training_options *o, image *picture, const char *path, error *err)
@@ -178,6 +178,15 @@ static status fit(const training_options *o, image *picture, const char *path, e
     return STATUS_OK;
 }
 
+/* Networks see colours alone, as the reference's: also those under alpha 0. */
+static void drop_extras(image *picture)
+{
+    free(picture->alpha);
+    free(picture->profile);
+    picture->alpha = picture->profile = NULL;
+    picture->profile_bytes = 0;
+}
+
 /* The picture, resized: a view of the kept one, or one of the caller's own in *owned. */
 static status fetch(training_loader *l, collection *c, size_t index, image *owned, const image **out, error *err)
 {
@@ -188,6 +197,7 @@ static status fetch(training_loader *l, collection *c, size_t index, image *owne
     if (kept) return STATUS_OK;
     image_limits limits = {(size_t)l->options->max_megapixels * 1000000};
     TRY(image_read(c->list.items[index].path, &limits, owned, err));
+    drop_extras(owned);
     status result = fit(l->options, owned, c->list.items[index].path, err);
     *out = owned;
     if (result != STATUS_OK) {

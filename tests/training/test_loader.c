@@ -132,6 +132,38 @@ static void crops_and_flips_vary(test *t)
     tear_down(&f);
 }
 
+/* Colours under alpha 0 are trained on like others, as without alpha. */
+static void alpha_is_dropped(test *t)
+{
+    workplace place;
+    REQUIRE(t, workplace_create(&place));
+    float slots[2][2 * SIDE * SIDE * 3];
+    for (int with = 0; with < 2; with++) {
+        char folder[96], path[120];
+        image picture = {0};
+        error err = {0};
+        training_loader *loader;
+        snprintf(folder, sizeof folder, "%s/%d", place.root, with);
+        snprintf(path, sizeof path, "%s/x.png", folder);
+        REQUIRE_OK(t, file_make_folders(folder, &err), err);
+        REQUIRE_OK(t, image_create(&picture, 40, 40, &err), err);
+        for (size_t i = 0; i < (size_t)40 * 40 * 3; i++) picture.pixels[i] = (uint8_t)(i * 5 % 241);
+        if (with) {
+            picture.alpha = malloc((size_t)40 * 40);
+            for (size_t i = 0; i < (size_t)40 * 40; i++) picture.alpha[i] = i % 3 ? 255 : 0;
+        }
+        REQUIRE_OK(t, image_write(path, &picture, NULL, &err), err);
+        image_free(&picture);
+        training_options o = {.domains = {{folder, folder, NULL}, {folder, folder, NULL}}, .load_size = SIDE,
+                              .crop_size = SIDE, .cache_mb = 1, .batch_size = 1};
+        REQUIRE_OK(t, training_loader_create(&o, &loader, &err), err);
+        REQUIRE_OK(t, training_loader_produce(loader, 0, slots[with], &err), err);
+        training_loader_destroy(loader);
+    }
+    CHECK(t, memcmp(slots[0], slots[1], sizeof slots[0]) == 0);
+    workplace_remove(&place);
+}
+
 static void fits(test *t)
 {
     workplace place;
@@ -202,6 +234,6 @@ static void an_empty_folder_is_an_error(test *t)
 }
 
 TEST_MAIN(TEST(an_epoch_shows_each_once), TEST(a_step_is_a_function),
-          TEST(threads_make_the_same_batches), TEST(crops_and_flips_vary), TEST(fits), TEST(damaged_pictures_are_left_out),
+          TEST(threads_make_the_same_batches), TEST(crops_and_flips_vary), TEST(fits), TEST(alpha_is_dropped), TEST(damaged_pictures_are_left_out),
          
           TEST(an_empty_folder_is_an_error))
