@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "gan/settings.h"
 #include "gan/start.h"
+#include "training/check.h"
 
 static status read_settings(gan_settings *s, const gan_train_request *r, error *err)
 {
@@ -19,13 +20,14 @@ static status read_settings(gan_settings *s, const gan_train_request *r, error *
     return gan_options_check(&s->gan, s->config, s->training.crop_size, err);
 }
 
-/* What the program has in memory besides the model: pictures, batches, a tensor on its way to a file, itself. */
-static double other_bytes(const gan_settings *s, const training_loader *loader)
+/* What the program has in memory besides the model: pictures, of which the largest has `largest` pixels, batches, a
+ * tensor on its way to a file, itself. */
+static double other_bytes(const gan_settings *s, const training_loader *loader, double largest)
 {
     const double program = 48 << 20, side = (double)s->training.crop_size;
     double pool = (double)s->gan.pool_size * side * side * 3 * sizeof(float);
     double sheet = (double)s->training.sample_count * 6 * side * side * 3;
-    return training_loader_bytes(loader, (double)(s->training.load_size * s->training.load_size)) +
+    return training_loader_bytes(loader, largest) +
            (double)(TRAINING_BATCHES_AHEAD * training_loader_slot_bytes(loader)) + (pool > sheet ? pool : sheet) + program;
 }
 
@@ -101,7 +103,9 @@ static status with_loader(const gan_train_request *r, const gan_settings *s, tra
                           nn_backend *backend, log_sink *log, error *err)
 {
     gan *model;
-    double others = other_bytes(s, loader);
+    double largest;
+    TRY(training_check_pictures(loader, &s->training, r->threads, log, &largest, err));
+    double others = other_bytes(s, loader, largest);
     gan_size size = {(size_t)s->training.batch_size, (size_t)s->training.crop_size, others};
     TRY(gan_create(&s->gan, size, backend, (uint64_t)s->training.seed, NULL, &model, err));
     training_loop loop = {.options = &s->training, .loader = loader, .method = gan_method(model), .run = run,

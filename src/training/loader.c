@@ -7,7 +7,6 @@
 
 #include "base/rng.h"
 #include "base/text.h"
-#include "image/folder.h"
 #include "image/image.h"
 
 /* Pictures of one folder, decoded and resized; kept while the cache has room. */
@@ -104,6 +103,8 @@ void training_loader_report(training_loader *l, log_sink *log)
 }
 
 size_t training_loader_count(const training_loader *l, int domain) { return l->train[domain].list.count; }
+
+const image_list *training_loader_pictures(const training_loader *l, int domain) { return &l->train[domain].list; }
 
 uint64_t training_loader_steps_per_epoch(const training_loader *l)
 {

@@ -10,6 +10,7 @@
 #define TRAINING_LOADER_H
 
 #include "base/log.h"
+#include "image/folder.h"
 #include "training/options.h"
 
 typedef struct training_loader training_loader;
@@ -20,6 +21,7 @@ void training_loader_destroy(training_loader *loader); /* accepts NULL */
 
 /* Training pictures of domain 0 (a) or 1 (b). */
 size_t training_loader_count(const training_loader *loader, int domain);
+const image_list *training_loader_pictures(const training_loader *loader, int domain);
 /* max(|a|, |b|) / batch, at least 1. */
 uint64_t training_loader_steps_per_epoch(const training_loader *loader);
 

@@ -440,6 +440,34 @@ static void tells_before_the_first_step(test *t)
     tear_down(&b);
 }
 
+/* Pictures that are probably not meant to be there are named, the training goes on without those that cannot be read. */
+static void doubtful_pictures_are_named(test *t)
+{
+    bench b;
+    char words[4096], from[160], to[160], *bytes;
+    size_t size;
+    REQUIRE(t, set_up(&b, ""));
+    path_of(&b, "a/0.png", from, sizeof from);
+    path_of(&b, "a/copy.png", to, sizeof to);
+    REQUIRE_OK(t, file_read_all(from, 1 << 20, &bytes, &size, &b.err), b.err);
+    REQUIRE_OK(t, file_write_all(to, bytes, size, &b.err), b.err);
+    path_of(&b, "b/3.png", to, sizeof to);
+    REQUIRE_OK(t, file_write_all(to, bytes, size / 2, &b.err), b.err);
+    free(bytes);
+    REQUIRE(t, workplace_pictures(&b.place, "b", 1, 30, 30, 0)); /* b/0.png is black */
+    static const char *const two[] = {"train.steps=2", NULL}, *const unchecked[] = {"train.steps=1", "data.check=0", NULL};
+    REQUIRE_OK(t, train(&b, "run", false, two), b.err);
+    said(&b, words, sizeof words);
+    static const char *const expected[] = {"warning: domain snacks: ", "copy.png", "warning: domain fractals: ", "3.png", "0.png"};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) CHECK_CONTAINS(t, words, expected[i]);
+    rewind(b.messages);
+    CHECK(t, ftruncate(fileno(b.messages), 0) == 0);
+    REQUIRE_OK(t, train(&b, "unchecked", false, unchecked), b.err);
+    said(&b, words, sizeof words);
+    CHECK(t, !strstr(words, "copy.png"));
+    tear_down(&b);
+}
+
 /* A picture over the limit is left out, before it is decoded. */
 static void the_pixel_limit_is_adjustable(test *t)
 {
@@ -484,5 +512,5 @@ TEST_MAIN(TEST(a_run_leaves_its_files), TEST(resume_continues_bit_for_bit), TEST
           TEST(unfinished_renames_are_finished), TEST(what_lies_beside_an_older_state_fits_it), TEST(changed_folders_are_told),
           TEST(resuming_removes_temporary_files), TEST(files_of_others_survive), TEST(a_generator_cannot_be_resumed),
           TEST(a_run_is_locked), TEST(a_stop_saves), TEST(flat_pictures_stay_finite), TEST(a_state_is_a_start), TEST(tells_before_the_first_step),
-          TEST(the_pixel_limit_is_adjustable),
+          TEST(doubtful_pictures_are_named), TEST(the_pixel_limit_is_adjustable),
           TEST(every_option_trains))
