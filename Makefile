@@ -2,6 +2,7 @@
 # make test       installs the Debian packages that are missing, builds, runs the tests
 # make demo       the same packages; translates, trains a little, leaves a contact sheet
 # make lint       compiler warnings as errors, cppcheck, the include table
+# make fuzz       SECONDS=20 TARGET=image (all): libFuzzer with clang over tests/fuzz
 # make bench      times training and translation, beside PyTorch where there is one
 # make install    PREFIX=/usr/local
 # Variables: CC, CFLAGS, SANITIZE=address,undefined (builds into build/sanitize), WERROR=1
@@ -75,6 +76,26 @@ $(BUILD)/bench/%: bench/%.c $(LIBRARY)
 bench: $(BUILD)/bench/bench
 	@bench/compare.py $<
 
+# Parsing needs no kernels, and clang comes without OpenMP: pragmas it does not know are passed over.
+SECONDS ?= 20
+FUZZ_CC ?= clang
+FUZZ_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -O1 -g -Wall -Wextra -Wno-unknown-pragmas -Isrc -Itests -MMD -MP
+FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/%.o,$(filter-out src/cli/% src/nn/cpu/%,$(SOURCES)))
+
+build/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -c -o $@ $<
+
+build/fuzz/libcyclegan.a: $(FUZZ_OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+build/fuzz/fuzz: tests/fuzz/driver.c build/fuzz/libcyclegan.a
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $^ $(LDLIBS)
+
+fuzz: build/fuzz/fuzz
+	@tests/fuzz/run.sh $< $(SECONDS) $(TARGET)
+
 lint:
 	@tools/lint.sh
 
@@ -85,5 +106,5 @@ clean:
 	rm -rf build
 
 
-.PHONY: all packages test tests demo bench lint install clean
+.PHONY: all packages test tests demo bench fuzz lint install clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
