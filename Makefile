@@ -91,7 +91,7 @@ build/fuzz/libcyclegan.a: $(FUZZ_OBJECTS)
 	$(AR) rcs $@ $^
 
 build/fuzz/fuzz: tests/fuzz/driver.c build/fuzz/libcyclegan.a
-	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $^ $(LDLIBS)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c %.a,$^) $(LDLIBS)
 
 fuzz: build/fuzz/fuzz
 	@tests/fuzz/run.sh $< $(SECONDS) $(TARGET)
