@@ -23,6 +23,7 @@ typedef status (*cli_command)(const cli_context *context, int count, char *const
 status cli_train(const cli_context *context, int count, char *const *words, error *err);
 status cli_translate(const cli_context *context, int count, char *const *words, error *err);
 status cli_fractals(const cli_context *context, int count, char *const *words, error *err);
+status cli_inspect(const cli_context *context, int count, char *const *words, error *err);
 status cli_sheet(const cli_context *context, int count, char *const *words, error *err);
 
 /* A table's --help on the standard output. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/text.h"
 
 static const double flat_deviation = 2;
@@ -37,21 +38,15 @@ typedef struct work {
 
 static bool stopped(const image_survey_options *options) { return options->stop && *options->stop; }
 
-/* FNV-1a */
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
-{
-    const uint8_t *p = bytes;
-    for (size_t i = 0; i < size; i++) hash = (hash ^ p[i]) * 0x100000001b3u;
-    return hash;
-}
-
 static uint64_t hash_picture(const image *picture)
 {
     uint64_t sizes[2] = {picture->width, picture->height};
     size_t count = picture->width * picture->height;
-    uint64_t hash = hash_bytes(0xcbf29ce484222325u, sizes, sizeof sizes);
-    hash = hash_bytes(hash, picture->pixels, count * 3);
-    return picture->alpha ? hash_bytes(hash, picture->alpha, count) : hash;
+    hash64 h = hash64_start(0);
+    hash64_add(&h, sizes, sizeof sizes);
+    hash64_add(&h, picture->pixels, count * 3);
+    if (picture->alpha) hash64_add(&h, picture->alpha, count);
+    return hash64_value(&h);
 }
 
 static bool same_picture(const image *a, const image *b)

@@ -1,0 +1,226 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "inspect/internal.h"
+#include "models/infer.h"
+#include "training/checkpoint.h"
+
+bool inspect_has_tensors(const safetensors_file *file, const char *prefix)
+{
+    for (size_t i = 0; i < safetensors_count(file); i++)
+        if (text_starts_with(safetensors_at(file, i)->name, prefix)) return true;
+    return false;
+}
+
+static void add_training_time(const safetensors_file *file, inspect_facts *facts)
+{
+    double step, seconds;
+    char shown[32];
+    if (training_checkpoint_number(file, "step", &step, NULL) == STATUS_OK)
+        inspect_value(facts, "step", json_integer((json_int_t)step), "%.0f", step);
+    if (training_checkpoint_number(file, "seconds", &seconds, NULL) == STATUS_OK)
+        inspect_value(facts, "seconds", json_real(seconds), "%s of training",
+                      text_duration(seconds, shown, sizeof shown));
+}
+
+/* What translating takes, as planned here; what cannot be planned is said to be so, which is no fault of the file. */
+static void add_translation(inspect_planner *planner, const inspect_network *n, inspect_facts *facts)
+{
+    static const size_t sides[] = {256, 1024};
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+        char key[64], shown[32];
+        double bytes = 0;
+        error problem = {0};
+        snprintf(key, sizeof key, "memory_%zu", sides[i]);
+        if (inspect_plan_translation(planner, &n->generator, sides[i], &bytes, &problem) == STATUS_OK)
+            inspect_value(facts, key, json_integer((json_int_t)bytes), "about %s to translate %zux%zu pixels",
+                          text_bytes(bytes, shown, sizeof shown), sides[i], sides[i]);
+        else
+            inspect_value(facts, key, json_null(), "not known: %s", problem.message);
+    }
+}
+
+static void add_step(inspect_planner *planner, const gan_settings *s, inspect_facts *facts)
+{
+    double program, blocks;
+    char shown[3][32];
+    error problem = {0};
+    if (inspect_plan_training(planner, s, &program, &blocks, &problem) == STATUS_OK)
+        inspect_value(facts, "memory_training", json_integer((json_int_t)(program + blocks)),
+                      "about %s: %s for a step, %s for weights, moments and pools; pictures besides",
+                      text_bytes(program + blocks, shown[0], sizeof shown[0]),
+                      text_bytes(program, shown[1], sizeof shown[1]), text_bytes(blocks, shown[2], sizeof shown[2]));
+    else
+        inspect_value(facts, "memory_training", json_null(), "not known: %s", problem.message);
+}
+
+/* The networks of a file that its config describes. */
+typedef struct described {
+    const inspect_network *generator, *discriminator; /* NULL: the file has none */
+} described;
+
+/* A config of other networks would be wrong about the memory, and could ask for any amount of planning. */
+static bool fits(const gan_settings *s, const described *networks)
+{
+    const model_generator_options *g = &networks->generator->generator;
+    model_generator_options told = {.kind = (model_generator_kind)s->gan.generator};
+    bool same = (size_t)s->gan.ngf == g->ngf && model_generator_is_unet(&told) == model_generator_is_unet(g) &&
+                model_generator_blocks(&told) == model_generator_blocks(g);
+    if (!networks->discriminator) return same;
+    const model_discriminator_options *d = &networks->discriminator->discriminator;
+    size_t layers = s->gan.discriminator == MODEL_N_LAYERS ? (size_t)s->gan.discriminator_layers : 3;
+    bool pixel = s->gan.discriminator == MODEL_PIXEL;
+    return same && (size_t)s->gan.ndf == d->ndf && pixel == (d->kind == MODEL_PIXEL) && (pixel || layers == d->layers);
+}
+
+/* planner: with the memory of a training step when there are discriminators. */
+static void add_config(const safetensors_file *file, const described *networks, inspect_planner *planner,
+                       inspect_facts *facts)
+{
+    const char *yaml = safetensors_metadata_get(file, "config");
+    gan_settings settings;
+    error problem = {0};
+    if (!yaml) return;
+    if (inspect_settings_read(&settings, "config", yaml, &problem) != STATUS_OK) {
+        inspect_value(facts, "config", inspect_json_string(problem.message), "cannot be read: %s", problem.message);
+        return;
+    }
+    inspect_settings_facts(&settings, facts);
+    if (!fits(&settings, networks))
+        inspect_value(facts, "config", json_string("of other networks"), "is of other networks than the tensors");
+    else if (networks->discriminator)
+        add_step(planner, &settings, facts);
+    inspect_settings_free(&settings);
+}
+
+static void add_direction(const safetensors_file *file, inspect_facts *facts)
+{
+    const char *direction = safetensors_metadata_get(file, "direction");
+    const char *from = safetensors_metadata_get(file, "from"), *to = safetensors_metadata_get(file, "to");
+    inspect_string(facts, "direction", direction);
+    inspect_string(facts, "from", from);
+    inspect_string(facts, "to", to);
+}
+
+typedef struct subject {
+    const char *path;
+    const safetensors_file *file;
+    const inspect_options *options;
+    inspect_planner *planner;
+} subject;
+
+static status tell_generator(const subject *s, inspect_facts *facts, error *err)
+{
+    inspect_network n;
+    TRY(inspect_generator(s->planner, s->file, "", &n, err));
+    inspect_begin(facts, s->path, "generator");
+    inspect_network_facts(&n, "network", facts);
+    add_direction(s->file, facts);
+    add_training_time(s->file, facts);
+    TRY(inspect_contents(s->path, s->file, facts, err));
+    add_translation(s->planner, &n, facts);
+    add_config(s->file, &(described){.generator = &n}, s->planner, facts);
+    return STATUS_OK;
+}
+
+static status tell_discriminator(const subject *s, inspect_facts *facts, error *err)
+{
+    inspect_network n;
+    TRY(inspect_discriminator(s->planner, s->file, "", &n, err));
+    inspect_begin(facts, s->path, "discriminator");
+    inspect_network_facts(&n, "network", facts);
+    return inspect_contents(s->path, s->file, facts, err);
+}
+
+static void add_pools(const safetensors_file *file, inspect_facts *facts)
+{
+    static const char *const keys[2] = {"pool_a", "pool_b"};
+    for (int i = 0; i < 2; i++) {
+        const safetensors_entry *pool = safetensors_find(file, keys[i]);
+        if (pool && pool->rank == 4)
+            inspect_value(facts, keys[i], json_integer((json_int_t)pool->shape[0]), "%zu picture%s of %zux%zu",
+                          pool->shape[0], pool->shape[0] == 1 ? "" : "s", pool->shape[2], pool->shape[1]);
+    }
+}
+
+static status tell_state(const subject *s, inspect_facts *facts, error *err)
+{
+    static const char *const keys[4] = {"G_A", "G_B", "D_A", "D_B"}, *const prefixes[4] = {"G_A.", "G_B.", "D_A.", "D_B."};
+    static const char *const averages[2] = {"ema.G_A.", "ema.G_B."};
+    inspect_network networks[4], average;
+    described two = {&networks[0], NULL};
+    inspect_begin(facts, s->path, "training state");
+    for (int i = 0; i < 4; i++) {
+        if (i >= 2 && !inspect_has_tensors(s->file, prefixes[i])) continue; /* generators alone, put into one file */
+        TRY(i < 2 ? inspect_generator(s->planner, s->file, prefixes[i], &networks[i], err)
+                  : inspect_discriminator(s->planner, s->file, prefixes[i], &networks[i], err));
+        inspect_network_facts(&networks[i], keys[i], facts);
+        if (i == 2) two.discriminator = &networks[i];
+    }
+    bool averaged = inspect_has_tensors(s->file, "ema.");
+    for (int i = 0; averaged && i < 2; i++) TRY(inspect_generator(s->planner, s->file, averages[i], &average, err));
+    inspect_value(facts, "ema", json_boolean(averaged), "%s", averaged ? "averaged generators are there" : "none");
+    add_pools(s->file, facts);
+    inspect_string(facts, "domain_a", safetensors_metadata_get(s->file, "domain_a"));
+    inspect_string(facts, "domain_b", safetensors_metadata_get(s->file, "domain_b"));
+    add_training_time(s->file, facts);
+    TRY(inspect_contents(s->path, s->file, facts, err));
+    add_translation(s->planner, &networks[0], facts);
+    add_config(s->file, &two, s->planner, facts);
+    return STATUS_OK;
+}
+
+static status tell_features(const subject *s, inspect_facts *facts, error *err)
+{
+    inspect_begin(facts, s->path, "features of a VGG network");
+    inspect_features(s->file, facts);
+    return inspect_contents(s->path, s->file, facts, err);
+}
+
+static status tell_others(const subject *s, inspect_facts *facts, error *err)
+{
+    inspect_begin(facts, s->path, "tensors");
+    inspect_string(facts, "of_kind", safetensors_metadata_get(s->file, "kind"));
+    TRY(inspect_contents(s->path, s->file, facts, err));
+    inspect_tensor_list(s->file, s->options->tensors, facts);
+    return STATUS_OK;
+}
+
+static status tell(const subject *s, inspect_facts *facts, error *err)
+{
+    const char *format = safetensors_metadata_get(s->file, "cyclegan_format");
+    const char *kind = safetensors_metadata_get(s->file, "kind");
+    model_generator_options generator;
+    if (format && strcmp(format, "1") != 0)
+        return error_set(err, STATUS_FAILED, "metadata 'cyclegan_format': expected 1, found %.80s", format);
+    status (*teller)(const subject *, inspect_facts *, error *) = tell_others;
+    bool bare = !format || !kind;
+    if (!bare && strcmp(kind, "generator") == 0)
+        teller = tell_generator;
+    else if (bare ? inspect_has_tensors(s->file, "G_A.") : strcmp(kind, "training_state") == 0)
+        teller = tell_state;
+    else if (inspect_is_features(s->file))
+        teller = tell_features;
+    else if (bare && model_generator_infer(s->file, "", &generator, NULL) == STATUS_OK)
+        teller = tell_generator;
+    else if (bare && (safetensors_find(s->file, "model.0.weight") || safetensors_find(s->file, "net.0.weight")))
+        teller = tell_discriminator;
+    TRY(teller(s, facts, err));
+    if (s->options->tensors && teller != tell_others) inspect_tensor_list(s->file, true, facts);
+    return STATUS_OK;
+}
+
+status inspect_weights(const char *path, const inspect_options *options, inspect_facts *facts, error *err)
+{
+    safetensors_file *file;
+    TRY(safetensors_open(path, &file, err));
+    subject s = {.path = path, .file = file, .options = options};
+    status result = inspect_planner_create(options->threads, &s.planner, err);
+    if (result == STATUS_OK) {
+        result = tell(&s, facts, err);
+        if (result != STATUS_OK && !text_starts_with(err->message, path)) error_prefix(err, "%s", path);
+    }
+    inspect_planner_destroy(s.planner);
+    safetensors_close(file);
+    return result;
+}
