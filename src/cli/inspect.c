@@ -40,12 +40,12 @@ static status print_facts(const inspect_facts *facts, bool json, error *err)
 }
 
 /* Machines get a line for what fails, too. */
-static void print_failure(const char *path, const error *problem, bool json)
+static void print_failure(const char *path, const error *problem)
 {
     inspect_facts facts = {0};
     inspect_begin(&facts, path, "error");
     inspect_string(&facts, "error", problem->message);
-    if (json) print_facts(&facts, json, NULL);
+    print_facts(&facts, true, NULL);
     inspect_facts_free(&facts);
 }
 
@@ -63,7 +63,7 @@ static status inspect_one(const cli_context *context, const char *path, const in
     *failed = *failed || result != STATUS_OK || facts.trouble;
     if (result != STATUS_OK) {
         log_error(context->log, "%s", problem.message);
-        print_failure(path, &problem, json);
+        if (json) print_failure(path, &problem);
         return STATUS_OK;
     }
     result = print_facts(&facts, json, err);

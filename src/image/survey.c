@@ -16,7 +16,7 @@ const char *const image_finding_names[IMAGE_FINDING_KINDS] = {"unreadable", "dup
 /* What is kept of a picture. */
 typedef struct record {
     size_t item, width, height; /* width 0: unreadable */
-    size_t same_as;             /* record of the first such picture; its own number when it is the first */
+    size_t same_as;             /* item of the first such picture; SIZE_MAX when it is the first */
     uint64_t hash;
     double deviation;
     image_format format;

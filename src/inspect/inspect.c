@@ -32,12 +32,13 @@ static status inspect_file(const char *path, const struct stat *info, const insp
     size_t read = fread(head, 1, sizeof head, file);
     fclose(file);
     /* By the name too, so that the readers say what is wrong with a damaged file. */
-    if (text_ends_with_ignoring_case(path, ".safetensors") || looks_like_safetensors(head, read, (uint64_t)info->st_size))
+    if (text_ends_with_ignoring_case(path, ".safetensors") ||
+        looks_like_safetensors(head, read, (uint64_t)info->st_size))
         return inspect_weights(path, options, facts, err);
     if (image_extension_known(path) || looks_like_picture(head, read))
         return inspect_picture(path, options, facts, err);
-    return error_set(err, STATUS_FAILED, "%s: expected a picture (PNG, JPEG, WebP), a .safetensors file, or a folder of "
-                     "pictures or of a run, found something else", path);
+    return error_set(err, STATUS_FAILED, "%s: expected a picture (PNG, JPEG, WebP), a .safetensors file, or a folder "
+                     "of pictures or of a run, found something else", path);
 }
 
 status inspect_path(const char *path, const inspect_options *options, inspect_facts *facts, error *err)

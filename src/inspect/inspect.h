@@ -25,8 +25,8 @@ typedef struct inspect_options {
 } inspect_options;
 
 /* Fails with one line, and empty facts, when there is nothing to tell: not there, damaged, of an unknown kind. Where
- * only a part is damaged (a picture of a folder, a state of a run) the facts say so and `trouble` is set. Free the facts
- * with inspect_facts_free. */
+ * only a part is damaged (a picture of a folder, a state of a run) the facts say so and `trouble` is set. Free the
+ * facts with inspect_facts_free. */
 status inspect_path(const char *path, const inspect_options *options, inspect_facts *facts, error *err);
 
 #endif

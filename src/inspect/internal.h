@@ -17,7 +17,6 @@ status inspect_run(const char *path, const inspect_options *options, inspect_fac
 
 /* weights.c */
 status inspect_weights(const char *path, const inspect_options *options, inspect_facts *facts, error *err);
-bool inspect_has_tensors(const safetensors_file *file, const char *prefix);
 
 /* tensors.c: how many, of which types, the file's size and checksum; the list of them; layers of VGG's features. Files
  * whose bytes are not those of their checksum are an error. */

@@ -37,8 +37,8 @@ static status infer_discriminator(const safetensors_file *file, const char *pref
     while (convolutions <= MODEL_MAX_LAYERS + 2 && find(file, prefix, key, 4));
     size_t layers = convolutions - 1 > 0 ? convolutions - 2 : 0;
     if (layers < 1 || layers > MODEL_MAX_LAYERS)
-        return error_set(err, STATUS_FAILED, "%smodel.0.weight: expected a discriminator of 1 to %d strided layers, found "
-                         "%zu", prefix, MODEL_MAX_LAYERS, layers);
+        return error_set(err, STATUS_FAILED, "%smodel.0.weight: expected a discriminator of 1 to %d strided layers, "
+                         "found %zu", prefix, MODEL_MAX_LAYERS, layers);
     out->kind = layers == 3 ? MODEL_PATCHGAN : MODEL_N_LAYERS;
     out->layers = layers;
     return STATUS_OK;

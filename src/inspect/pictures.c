@@ -113,8 +113,8 @@ status inspect_picture_folder(const char *path, const inspect_options *options, 
     TRY(image_list_add(&list, path, err));
     status result;
     if (list.count == 0) {
-        result = error_set(err, STATUS_FAILED, "%s: expected pictures (.png, .jpg, .jpeg, .webp) or a run, found neither",
-                           path);
+        result = error_set(err, STATUS_FAILED, "%s: expected pictures (.png, .jpg, .jpeg, .webp) or a run, found "
+                           "neither", path);
     } else {
         image_survey_options how = {.minimum = options->minimum, .most = options->most, .stop = options->stop,
                                     .threads = (size_t)options->threads, .limits = {options->max_pixels}};

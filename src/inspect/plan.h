@@ -1,5 +1,5 @@
-/* How much memory something would take, without taking it: the CPU's programs are planned, and what they ask for is only
- * address space that nothing touches.
+/* How much memory something would take, without taking it: the CPU's programs are planned, and what they ask for is
+ * only address space that nothing touches.
  *
  *     inspect_planner *planner;
  *     TRY(inspect_planner_create(threads, &planner, err));

@@ -46,8 +46,8 @@ static void add_lines(const text *lines, json_t *object, text *shown, inspect_fa
         snprintf(whole, sizeof whole, "%.*s", (int)(end - line), line);
         char *colon = strstr(whole, ": "), *arrow = strstr(whole, " -> ");
         /* The names and folders are facts of their own. */
-        if (!colon || !arrow || arrow < colon || text_starts_with(whole, "name:") || text_starts_with(whole, "domains."))
-            continue;
+        bool told = text_starts_with(whole, "name:") || text_starts_with(whole, "domains.");
+        if (!colon || !arrow || arrow < colon || told) continue;
         *colon = '\0';
         text_format(shown, "%s%s %s", shown->length ? ", " : "", whole, arrow + 4);
         if (json_object_set_new(object, whole, inspect_json_string(arrow + 4)) != 0) facts->failed = true;

@@ -1,11 +1,10 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "inspect/internal.h"
 #include "models/infer.h"
 #include "training/checkpoint.h"
 
-bool inspect_has_tensors(const safetensors_file *file, const char *prefix)
+static bool has_tensors(const safetensors_file *file, const char *prefix)
 {
     for (size_t i = 0; i < safetensors_count(file); i++)
         if (text_starts_with(safetensors_at(file, i)->name, prefix)) return true;
@@ -145,19 +144,20 @@ static void add_pools(const safetensors_file *file, inspect_facts *facts)
 
 static status tell_state(const subject *s, inspect_facts *facts, error *err)
 {
-    static const char *const keys[4] = {"G_A", "G_B", "D_A", "D_B"}, *const prefixes[4] = {"G_A.", "G_B.", "D_A.", "D_B."};
+    static const char *const keys[4] = {"G_A", "G_B", "D_A", "D_B"};
+    static const char *const prefixes[4] = {"G_A.", "G_B.", "D_A.", "D_B."};
     static const char *const averages[2] = {"ema.G_A.", "ema.G_B."};
     inspect_network networks[4], average;
     described two = {&networks[0], NULL};
     inspect_begin(facts, s->path, "training state");
     for (int i = 0; i < 4; i++) {
-        if (i >= 2 && !inspect_has_tensors(s->file, prefixes[i])) continue; /* generators alone, put into one file */
+        if (i >= 2 && !has_tensors(s->file, prefixes[i])) continue; /* generators alone, put into one file */
         TRY(i < 2 ? inspect_generator(s->planner, s->file, prefixes[i], &networks[i], err)
                   : inspect_discriminator(s->planner, s->file, prefixes[i], &networks[i], err));
         inspect_network_facts(&networks[i], keys[i], facts);
         if (i == 2) two.discriminator = &networks[i];
     }
-    bool averaged = inspect_has_tensors(s->file, "ema.");
+    bool averaged = has_tensors(s->file, "ema.");
     for (int i = 0; averaged && i < 2; i++) TRY(inspect_generator(s->planner, s->file, averages[i], &average, err));
     inspect_value(facts, "ema", json_boolean(averaged), "%s", averaged ? "averaged generators are there" : "none");
     add_pools(s->file, facts);
@@ -197,7 +197,7 @@ static status tell(const subject *s, inspect_facts *facts, error *err)
     bool bare = !format || !kind;
     if (!bare && strcmp(kind, "generator") == 0)
         teller = tell_generator;
-    else if (bare ? inspect_has_tensors(s->file, "G_A.") : strcmp(kind, "training_state") == 0)
+    else if (bare ? has_tensors(s->file, "G_A.") : strcmp(kind, "training_state") == 0)
         teller = tell_state;
     else if (inspect_is_features(s->file))
         teller = tell_features;
