@@ -1,10 +1,14 @@
+#define _DEFAULT_SOURCE /* flock */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,6 +16,10 @@
 #include "base/text.h"
 
 enum { BUFFER_BYTES = 1 << 16 };
+
+/* A file that is being written is called ".NAME.XXXXXX.part". */
+static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789", part[] = ".part";
+enum { PART = sizeof part - 1, RANDOM = 6, MOST_OF_NAME = 64, LONGEST_PATH = PATH_MAX - 1 };
 
 struct file_writer {
     char *path, *temporary;
@@ -41,21 +49,52 @@ static void writer_free(file_writer *w)
     free(w);
 }
 
+/* The name may already be as long as the file system allows: only a part of it is kept, and less where the whole path
+ * would get too long. NULL without memory. */
+static char *temporary_name(const char *path)
+{
+    char *folder = folder_of(path);
+    if (!folder) return NULL;
+    size_t others = strlen(folder) + strlen("/..") + RANDOM + PART, most = MOST_OF_NAME;
+    if (others + most > LONGEST_PATH) most = others < LONGEST_PATH ? LONGEST_PATH - others : 0;
+    char *name = text_printf("%s/.%.*s.XXXXXX%s", folder, (int)most, text_base_name(path), part);
+    free(folder);
+    return name;
+}
+
+static bool is_temporary(const char *name)
+{
+    size_t length = strlen(name);
+    if (name[0] != '.' || length < 2 + RANDOM + PART || strcmp(name + length - PART, part) != 0) return false;
+    const char *random = name + length - PART - RANDOM;
+    return random[-1] == '.' && strspn(random, letters) == RANDOM;
+}
+
+/* The lock lasts as long as the descriptor, and tells file_remove_leftovers that the file is being written. False
+ * when that function has just taken the file away. */
+static bool lock_temporary(int descriptor)
+{
+    struct stat info;
+    if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK; /* some file systems cannot */
+    return fstat(descriptor, &info) != 0 || info.st_nlink > 0;
+}
+
 /* As mkostemp does, but with the mode that open() gives: asking for the umask would set it, for all threads. Writes a
  * new name over the six X before ".part". Returns the descriptor, or -1 with errno. */
 static int create_temporary(char *path)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-    char *end = path + strlen(path) - strlen(".part");
+    char *end = path + strlen(path) - PART;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     uint64_t word = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec + ((uint64_t)getpid() << 40);
     for (int attempt = 0; attempt < 1000; attempt++) {
         word = word * 6364136223846793005u + 1442695040888963407u;
         uint64_t rest = word >> 24; /* the low bits of this generator repeat soon */
-        for (char *p = end - 6; p < end; p++, rest /= 36) *p = letters[rest % 36];
+        for (char *p = end - RANDOM; p < end; p++, rest /= 36) *p = letters[rest % 36];
         int descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (descriptor >= 0 || errno != EEXIST) return descriptor;
+        if (descriptor < 0 && errno != EEXIST) return -1;
+        if (descriptor >= 0 && lock_temporary(descriptor)) return descriptor;
+        if (descriptor >= 0) close(descriptor);
     }
     return -1;
 }
@@ -69,10 +108,7 @@ status file_writer_create(const char *path, file_writer **out, error *err)
     w->failure = 0;
     w->used = 0;
     w->path = text_copy(path);
-    char *folder = folder_of(path);
-    /* The name may already be as long as the file system allows: keep only a part of it. */
-    w->temporary = folder ? text_printf("%s/.%.64s.XXXXXX.part", folder, text_base_name(path)) : NULL;
-    free(folder);
+    w->temporary = temporary_name(path);
     if (!w->path || !w->temporary) {
         writer_free(w);
         return error_no_memory(err, path, strlen(path));
@@ -103,11 +139,11 @@ void file_write(file_writer *w, const void *bytes, size_t size)
 {
     const char *from = bytes;
     while (size && !w->failure) {
-        size_t room = BUFFER_BYTES - w->used, part = size < room ? size : room;
-        memcpy(w->buffer + w->used, from, part);
-        w->used += part;
-        from += part;
-        size -= part;
+        size_t room = BUFFER_BYTES - w->used, now = size < room ? size : room;
+        memcpy(w->buffer + w->used, from, now);
+        w->used += now;
+        from += now;
+        size -= now;
         if (w->used == BUFFER_BYTES) flush(w);
     }
 }
@@ -245,4 +281,29 @@ bool file_is_folder(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+status file_check_writable(const char *folder, error *err)
+{
+    if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0) return STATUS_OK;
+    return failed(err, "write into the folder", folder, errno);
+}
+
+static void remove_leftover(int folder, const char *name)
+{
+    int descriptor = openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (descriptor < 0) return;
+    struct stat info;
+    bool file = fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode);
+    if (file && flock(descriptor, LOCK_EX | LOCK_NB) == 0) (void)unlinkat(folder, name, 0);
+    close(descriptor);
+}
+
+void file_remove_leftovers(const char *folder)
+{
+    DIR *entries = opendir(folder);
+    struct dirent *entry;
+    while (entries && (entry = readdir(entries)) != NULL)
+        if (is_temporary(entry->d_name)) remove_leftover(dirfd(entries), entry->d_name);
+    if (entries) closedir(entries);
 }

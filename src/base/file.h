@@ -40,5 +40,11 @@ status file_make_folders(const char *path, error *err);
 status file_make_parent(const char *path, error *err);
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
+/* Whether this process may create files in the folder; says why not. */
+status file_check_writable(const char *folder, error *err);
+
+/* Removes temporary files that killed processes left in the folder, and none that a living one writes: those are
+ * locked. What cannot be locked or removed stays, and does no harm. */
+void file_remove_leftovers(const char *folder);
 
 #endif

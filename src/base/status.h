@@ -25,7 +25,7 @@ typedef struct error {
     char message[1024]; /* one line, no newline at the end; "" when nothing was said */
 } error;
 
-/* Writes the message (cut to fit) and returns `code`. `err` may be NULL. */
+/* Writes the message (without its middle when it is too long) and returns `code`. `err` may be NULL. */
 status error_set(error *err, status code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Puts "<formatted text>: " before the message that is there, keeps its code and returns it. */

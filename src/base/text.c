@@ -151,16 +151,30 @@ const char *text_nearest(const char *word, const char *const *words, size_t coun
     return best;
 }
 
+/* Bytes of the printable character at p, in UTF-8 (RFC 3629); 0: none is there. U+0080 to U+009F are controls, which
+ * some terminals obey, as others obey those bytes alone. */
+static size_t printable_length(const unsigned char *p)
+{
+    static const uint32_t least[] = {0x20, 0xa0, 0x800, 0x10000}; /* of one byte and up to three more */
+    if (p[0] < 0x80) return p[0] >= least[0] && p[0] != 0x7f;
+    if (p[0] < 0xc2 || p[0] > 0xf4) return 0;
+    size_t more = p[0] >= 0xf0 ? 3 : p[0] >= 0xe0 ? 2 : 1;
+    uint32_t code = p[0] & (0x3fu >> more);
+    for (size_t i = 1; i <= more; i++) {
+        if ((p[i] & 0xc0) != 0x80) return 0;
+        code = code << 6 | (p[i] & 0x3f);
+    }
+    bool surrogate = code >= 0xd800 && code < 0xe000;
+    return code < least[more] || code > 0x10ffff || surrogate ? 0 : more + 1;
+}
+
 const char *text_printable(const char *string, char *buffer, size_t size)
 {
     size_t used = 0;
-    bool control = false; /* in U+0080 to U+009F, c2 80 to c2 9f, which some terminals obey: c2 and what follows */
-    for (const unsigned char *p = (const unsigned char *)string; *p && used + 5 < size; p++) {
-        control = (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) || (control && p[-1] == 0xc2);
-        if (*p >= 0x20 && *p != 0x7f && !control)
-            buffer[used++] = (char)*p;
-        else
-            used += (size_t)snprintf(buffer + used, size - used, "\\x%02x", *p);
+    for (const unsigned char *p = (const unsigned char *)string; *p && used + 5 < size;) {
+        size_t length = printable_length(p);
+        for (size_t i = 0; i < length; i++) buffer[used++] = (char)*p++;
+        if (!length) used += (size_t)snprintf(buffer + used, size - used, "\\x%02x", *p++);
     }
     if (size) buffer[used] = '\0';
     return buffer;

@@ -37,7 +37,7 @@ size_t text_distance(const char *a, const char *b);
 /* The word closest to `word`, or NULL when none is near enough to be meant (more than a third away, at least 2). */
 const char *text_nearest(const char *word, const char *const *words, size_t count);
 
-/* Bytes of `string` that are printable; others as \xNN, so that a hostile name cannot write escape codes to a
+/* What of `string` is printable UTF-8; other bytes as \xNN, so that a hostile name cannot write escape codes to a
  * terminal. Returns `buffer`. */
 const char *text_printable(const char *string, char *buffer, size_t size);
 /* "1:02:03" or "2:03". Returns `buffer`. */

@@ -1,4 +1,4 @@
-/* How much memory there is, and how a shortage is told.
+/* How a shortage of memory is told.
  *
  *     TRY(training_memory_check(need, err));      before allocating
  */
@@ -7,9 +7,6 @@
 
 #include "base/status.h"
 
-/* Bytes that can be had without swapping: MemAvailable of /proc/meminfo, else the machine's memory; at most the limit
- * of the control group. 0: unknown. */
-double training_memory_available(void);
 /* Memory that does not exist may be promised all the same, and touching it would end this program, or others.
  * STATUS_NO_MEMORY, naming the need, what is there and what to lower, when `need` bytes are not there. */
 status training_memory_check(double need, error *err);

@@ -1,7 +1,6 @@
 #define _DEFAULT_SOURCE /* flock */
 #include "training/run.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -51,27 +50,6 @@ static status check_names(const training_run *run, bool resume, error *err)
     return STATUS_OK;
 }
 
-/* ".NAME.XXXXXX.part", as base/file.c names a file until it is whole. */
-static bool is_temporary(const char *name)
-{
-    static const char characters[] = "abcdefghijklmnopqrstuvwxyz0123456789", end[] = ".part";
-    enum { RANDOM = 6, END = sizeof end - 1 };
-    size_t length = strlen(name);
-    if (name[0] != '.' || length < 2 + 1 + RANDOM + END || strcmp(name + length - END, end) != 0) return false;
-    const char *random = name + length - END - RANDOM;
-    return random[-1] == '.' && strspn(random, characters) == RANDOM;
-}
-
-/* Removes what killed processes left in a folder of the run; what cannot be removed does no harm. */
-static void remove_temporary(const char *folder)
-{
-    DIR *entries = opendir(folder);
-    struct dirent *entry;
-    while (entries && (entry = readdir(entries)) != NULL)
-        if (is_temporary(entry->d_name)) (void)unlinkat(dirfd(entries), entry->d_name, 0);
-    if (entries) closedir(entries);
-}
-
 status training_run_open(training_run *run, const char *folder, bool resume, error *err)
 {
     *run = (training_run){.lock = -1};
@@ -80,10 +58,10 @@ status training_run_open(training_run *run, const char *folder, bool resume, err
     TRY(file_make_folders(run->samples, err));
     TRY(file_make_folders(run->checkpoints, err));
     TRY(lock_folder(run, err));
-    remove_temporary(run->checkpoints); /* a run may have been killed before its first state, too */
-    remove_temporary(run->samples);
+    file_remove_leftovers(run->checkpoints); /* a run may have been killed before its first state, too */
+    file_remove_leftovers(run->samples);
     if (!resume) return STATUS_OK;
-    remove_temporary(run->folder);
+    file_remove_leftovers(run->folder);
     return file_exists(run->next) ? training_run_publish(run, err) : STATUS_OK;
 }
 

@@ -214,6 +214,78 @@ static void long_names(test *t)
     folder_remove(folder);
 }
 
+/* A path of as many bytes as the system allows leaves no room for the usual temporary name. */
+static void long_paths(test *t)
+{
+    enum { LONGEST = PATH_MAX - 1, STEP = 200 };
+    char folder[64], path[PATH_MAX + 64];
+    error err = {0};
+    REQUIRE(t, folder_make(folder));
+    memset(path, 'p', sizeof path);
+    memcpy(path, folder, strlen(folder));
+    for (size_t i = strlen(folder); i + 20 < LONGEST; i += STEP) path[i] = '/';
+    path[LONGEST] = '\0';
+    REQUIRE_OK(t, file_make_parent(path, &err), err);
+    REQUIRE_OK(t, file_write_all(path, "deep", 4, &err), err);
+    check_content(t, path, "deep");
+    path[LONGEST] = 'p';
+    path[LONGEST + 9] = '\0';
+    CHECK(t, file_write_all(path, "x", 1, &err) == STATUS_FAILED);
+    CHECK(t, text_starts_with(err.message, folder));
+    CHECK_CONTAINS(t, err.message, "ppp...ppp");
+    CHECK_CONTAINS(t, err.message, "ppp: cannot write: File name too long");
+    folder_remove(folder);
+}
+
+/* What a killed writer left goes, what a living one writes stays. */
+static void removes_leftovers(test *t)
+{
+    static const char *const others[] = {".x.part", ".x.A1b2c3.part", "x.a1b2c3.part", ".x.a1b2c3.par"};
+    char folder[64];
+    error err = {0};
+    REQUIRE(t, folder_make(folder));
+    char *path = text_join_path(folder, "state"), *made = text_join_path(folder, ".pipe.a1b2c3.part");
+    REQUIRE(t, mkfifo(made, 0600) == 0);
+    for (size_t i = 0; i < 4; i++) {
+        char *other = text_join_path(folder, others[i]);
+        REQUIRE_OK(t, file_write_all(other, "x", 1, &err), err);
+        free(other);
+    }
+    int to_parent[2], to_child[2];
+    char byte = 0;
+    REQUIRE(t, pipe(to_parent) == 0 && pipe(to_child) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        file_writer *w = NULL;
+        status result = file_writer_create(path, &w, NULL);
+        if (result == STATUS_OK) file_write(w, "whole", 5);
+        bool asked = write(to_parent[1], "x", 1) == 1 && read(to_child[0], &byte, 1) == 1;
+        _exit(result == STATUS_OK && file_writer_commit(w, NULL) == STATUS_OK && asked ? 0 : 1);
+    }
+    CHECK(t, read(to_parent[0], &byte, 1) == 1);
+    CHECK(t, count_files(folder) == 6);
+    file_remove_leftovers(folder);
+    CHECK(t, count_files(folder) == 6); /* the child is alive */
+    int end = -1;
+    CHECK(t, write(to_child[1], "x", 1) == 1 && waitpid(child, &end, 0) == child && end == 0);
+    check_content(t, path, "whole");
+    child = fork();
+    if (child == 0) {
+        file_writer *w;
+        if (file_writer_create(path, &w, NULL) == STATUS_OK) raise(SIGKILL);
+        _exit(1);
+    }
+    CHECK(t, waitpid(child, &end, 0) == child && WIFSIGNALED(end));
+    CHECK(t, count_files(folder) == 7);
+    file_remove_leftovers(folder);
+    CHECK(t, count_files(folder) == 6 && file_exists(made));
+    check_content(t, path, "whole");
+    file_remove_leftovers(path); /* no folder: nothing happens */
+    free(made);
+    free(path);
+    folder_remove(folder);
+}
+
 static void refusals(test *t)
 {
     char folder[64];
@@ -276,15 +348,20 @@ static void forbidden_folder_says_why(test *t)
         SKIP(t, "cannot give up root");
     }
     if (!root) chmod(folder, 0500);
-    status result = file_make_folders(path, &err);
+    error why = {0};
+    status result = file_make_folders(path, &err), writable = file_check_writable(folder, &why);
     if (!root) chmod(folder, 0700);
     CHECK(t, !root || seteuid(0) == 0);
     CHECK(t, result == STATUS_FAILED);
     CHECK_CONTAINS(t, err.message, "new: cannot create the folder: Permission denied");
+    CHECK(t, writable == STATUS_FAILED);
+    CHECK_CONTAINS(t, why.message, "cannot write into the folder: Permission denied");
+    CHECK(t, file_check_writable(folder, &why) == STATUS_OK);
     free(path);
     folder_remove(folder);
 }
 
 TEST_MAIN(TEST(writes_and_reads), TEST(abort_leaves_the_old_file), TEST(full_disk_leaves_the_old_file),
           TEST(kill_leaves_the_old_file), TEST(mode_follows_the_umask), TEST(writers_in_parallel), TEST(long_names),
+          TEST(long_paths), TEST(removes_leftovers),
           TEST(refusals), TEST(makes_folders), TEST(forbidden_folder_says_why))

@@ -111,6 +111,11 @@ static void makes_text_printable(test *t)
     check_printable(t, "a\x1b[31mb\n\x7f", "a\\x1b[31mb\\x0a\\x7f");
     check_printable(t, "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f");
     check_printable(t, "a\xc2\x9b" "31m\xc2\xa9", "a\\xc2\\x9b31m\xc2\xa9"); /* U+009B begins an escape code */
+    check_printable(t, "\x9b" "2J\xff\xe2\x82\xac\xe2\x82", "\\x9b2J\\xff\xe2\x82\xac\\xe2\\x82");
+    /* U+1F369, and a number beyond U+10FFFF. */
+    check_printable(t, "\xf0\x9f\x8d\xa9\xf4\x90\x80\x80", "\xf0\x9f\x8d\xa9\\xf4\\x90\\x80\\x80");
+    check_printable(t, "\xc0\x9b\xe0\x82\x9b", "\\xc0\\x9b\\xe0\\x82\\x9b"); /* overlong escapes */
+    check_printable(t, "\xed\xa0\x80", "\\xed\\xa0\\x80");                     /* a surrogate */
     char small[8];
     text_printable("\n\n\n\n\n", small, sizeof small);
     CHECK(t, strlen(small) < sizeof small);
@@ -149,6 +154,10 @@ static void errors(test *t)
     longer[sizeof longer - 1] = '\0';
     error_set(&err, STATUS_FAILED, "%s", longer);
     CHECK(t, strlen(err.message) == sizeof err.message - 1);
+    error_set(&err, STATUS_FAILED, "%s: cannot read", longer);
+    CHECK(t, text_starts_with(err.message, "yyy") && strlen(err.message) == sizeof err.message - 1);
+    CHECK_CONTAINS(t, err.message, "y...y");
+    CHECK_CONTAINS(t, err.message, "yyy: cannot read");
     error_prefix(&err, "front");
     CHECK(t, text_starts_with(err.message, "front: yyy") && strlen(err.message) < sizeof err.message);
     error_prefix(&err, "%s", longer);
