@@ -10,16 +10,22 @@
 #include "base/text.h"
 #include "image/image.h"
 
-typedef struct folder_identity {
+enum { MOST_NAMES = 64 }; /* of one folder: links to folders of links could give it billions */
+
+typedef struct folder_visit {
     dev_t device;
     ino_t number;
-} folder_identity;
+    size_t names; /* under which it was entered */
+    bool open;    /* its entries are being gone through */
+} folder_visit;
 
-/* One call of image_list_add: the folders entered so far, each once, whatever links lead to it. */
+/* One call of image_list_add: the folders that were entered so far. */
 typedef struct walk {
     image_list *list;
-    folder_identity *entered;
+    const image_list_options *options;
+    folder_visit *visits;
     size_t count, capacity;
+    bool passed_over;
 } walk;
 
 typedef struct names {
@@ -124,37 +130,74 @@ static status add_item(image_list *list, const char *path, const char *relative,
     return STATUS_OK;
 }
 
-static status enter(walk *w, const struct stat *info, bool *is_new, error *err)
+static bool is_excepted(const walk *w, const struct stat *info)
 {
-    *is_new = false;
-    for (size_t i = 0; i < w->count; i++)
-        if (w->entered[i].device == info->st_dev && w->entered[i].number == info->st_ino) return STATUS_OK;
-    TRY(grow((void **)&w->entered, w->count, &w->capacity, sizeof *w->entered, err));
-    w->entered[w->count++] = (folder_identity){.device = info->st_dev, .number = info->st_ino};
-    *is_new = true;
+    struct stat other;
+    return w->options->except && stat(w->options->except, &other) == 0 && other.st_dev == info->st_dev &&
+           other.st_ino == info->st_ino;
+}
+
+/* Tells of a failure and goes on, where that is asked for and it is not the lack of memory. */
+static status report(walk *w, status result, error *problem, error *err)
+{
+    if (result == STATUS_FAILED && w->options->report) {
+        w->options->report(w->options->context, problem);
+        return STATUS_OK;
+    }
+    if (result != STATUS_OK && err) *err = *problem;
+    return result;
+}
+
+/* *visit: the folder's number; *entered: whether to go through its entries. */
+static status enter(walk *w, const char *folder, const struct stat *info, size_t *visit, bool *entered, error *err)
+{
+    size_t i = 0;
+    while (i < w->count && (w->visits[i].device != info->st_dev || w->visits[i].number != info->st_ino)) i++;
+    *visit = i;
+    *entered = false;
+    if (i == w->count) {
+        TRY(grow((void **)&w->visits, w->count, &w->capacity, sizeof *w->visits, err));
+        w->visits[w->count++] = (folder_visit){.device = info->st_dev, .number = info->st_ino};
+    }
+    if (w->visits[i].open || (w->visits[i].names && !w->options->every_name)) return STATUS_OK;
+    if (w->visits[i].names == MOST_NAMES)
+        return error_set(err, STATUS_FAILED, "%s: not entered: the folder has over %d names already", folder,
+                         MOST_NAMES);
+    w->visits[i].names++;
+    *entered = w->visits[i].open = true;
     return STATUS_OK;
 }
 
 static status add_folder(walk *w, const char *folder, const char *relative, const struct stat *info, error *err);
 
+/* A broken link with the name of a picture is listed, so that reading it tells. Another one may have been a folder;
+ * what has no name any more has vanished. */
+static status add_missing(walk *w, const char *path, const char *relative, int number, error *err)
+{
+    struct stat info;
+    error problem = {0};
+    if (image_extension_known(path) && number != ENAMETOOLONG) return add_item(w->list, path, relative, err);
+    if (!w->options->report || (number == ENOENT && lstat(path, &info) != 0)) return STATUS_OK;
+    status result = error_set(&problem, STATUS_FAILED, "%s: cannot read: %s", path, strerror(number));
+    return report(w, result, &problem, err);
+}
+
 static status add_entry(walk *w, const char *path, const char *relative, error *err)
 {
     struct stat info;
-    bool exists = stat(path, &info) == 0;
-    if (exists && S_ISDIR(info.st_mode)) return add_folder(w, path, relative, &info, err);
+    if (stat(path, &info) != 0) return add_missing(w, path, relative, errno, err);
+    if (S_ISDIR(info.st_mode)) return add_folder(w, path, relative, &info, err);
     /* Not a pipe or device, which reading would wait for. */
-    if ((exists && !S_ISREG(info.st_mode)) || !image_extension_known(path)) return STATUS_OK;
+    if (!S_ISREG(info.st_mode) || !image_extension_known(path)) return STATUS_OK;
     return add_item(w->list, path, relative, err);
 }
 
-static status add_folder(walk *w, const char *folder, const char *relative, const struct stat *info, error *err)
+static status add_entries(walk *w, const char *folder, const char *relative, error *err)
 {
-    bool is_new;
-    TRY(enter(w, info, &is_new, err));
-    if (!is_new) return STATUS_OK;
     names entries;
-    TRY(names_read(folder, &entries, err));
-    status result = STATUS_OK;
+    error problem = {0};
+    status result = names_read(folder, &entries, &problem);
+    if (result != STATUS_OK) return report(w, result, &problem, err);
     for (size_t i = 0; result == STATUS_OK && i < entries.count; i++) {
         char *path = text_join_path(folder, entries.items[i]);
         char *below = text_join_path(relative, entries.items[i]);
@@ -167,6 +210,23 @@ static status add_folder(walk *w, const char *folder, const char *relative, cons
     return result;
 }
 
+static status add_folder(walk *w, const char *folder, const char *relative, const struct stat *info, error *err)
+{
+    size_t visit;
+    bool entered;
+    error problem = {0};
+    if (is_excepted(w, info)) {
+        w->passed_over = true;
+        return STATUS_OK;
+    }
+    status result = enter(w, folder, info, &visit, &entered, &problem);
+    if (result != STATUS_OK) return report(w, result, &problem, err);
+    if (!entered) return STATUS_OK;
+    result = add_entries(w, folder, relative, err);
+    w->visits[visit].open = false;
+    return result;
+}
+
 static void forget_from(image_list *list, size_t first)
 {
     while (list->count > first) {
@@ -176,17 +236,26 @@ static void forget_from(image_list *list, size_t first)
     }
 }
 
-status image_list_add(image_list *list, const char *path, error *err)
+status image_list_add_with(image_list *list, const char *path, const image_list_options *options, bool *passed_over,
+                           error *err)
 {
+    static const image_list_options defaults = {0};
     struct stat info;
+    if (passed_over) *passed_over = false;
     if (stat(path, &info) != 0) return error_set(err, STATUS_FAILED, "%s: cannot read: %s", path, strerror(errno));
     if (!S_ISDIR(info.st_mode)) return add_item(list, path, text_base_name(path), err);
-    walk w = {.list = list};
+    walk w = {.list = list, .options = options ? options : &defaults};
     size_t before = list->count;
     status result = add_folder(&w, path, "", &info, err);
     if (result != STATUS_OK) forget_from(list, before);
-    free(w.entered);
+    if (passed_over) *passed_over = w.passed_over;
+    free(w.visits);
     return result;
+}
+
+status image_list_add(image_list *list, const char *path, error *err)
+{
+    return image_list_add_with(list, path, NULL, NULL, err);
 }
 
 void image_list_free(image_list *list)

@@ -8,6 +8,7 @@
 #ifndef IMAGE_FOLDER_H
 #define IMAGE_FOLDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/status.h"
@@ -27,6 +28,20 @@ typedef struct image_list {
  * A broken link with an image's name is listed, so that reading it says what is wrong. Fails, leaving the list as it
  * was, when `path` does not exist or a folder cannot be read. Free with image_list_free. */
 status image_list_add(image_list *list, const char *path, error *err);
+
+typedef struct image_list_options {
+    /* Is told what below `path` cannot be read (a folder, a link that leads nowhere), and the rest is listed; NULL:
+     * such a folder fails the call, such a link is passed over. */
+    void (*report)(void *context, const error *problem);
+    void *context;
+    /* A folder is listed under each of its names, up to 64 of them, instead of the first that was met. Loops end. */
+    bool every_name;
+    const char *except; /* a folder that is not entered, by whatever name; may be NULL, or not be there */
+} image_list_options;
+
+/* The same with options, which may be NULL. *passed_over, which may be NULL: whether `except` was met. */
+status image_list_add_with(image_list *list, const char *path, const image_list_options *options, bool *passed_over,
+                           error *err);
 void image_list_free(image_list *list); /* leaves an empty list */
 
 #endif

@@ -1,5 +1,6 @@
 #include "image/folder.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -137,6 +138,125 @@ static void unreadable_folder_leaves_the_list(test *t)
     end();
 }
 
+/* What image_list_add_with reports, a line each. */
+typedef struct reports {
+    char lines[4096];
+    size_t count;
+} reports;
+
+static void note(void *context, const error *problem)
+{
+    reports *r = context;
+    size_t used = strlen(r->lines);
+    snprintf(r->lines + used, sizeof r->lines - used, "%s\n", problem->message);
+    r->count++;
+}
+
+static void lists_folders_under_every_name(test *t)
+{
+    REQUIRE(t, begin());
+    make("a/1.png");
+    make("b/2.png");
+    REQUIRE(t, symlink("..", at("a/up")) == 0 && symlink(".", at("a/self")) == 0);
+    REQUIRE(t, symlink("../b", at("a/zb")) == 0);
+    REQUIRE(t, symlink("nowhere", at("a/broken.png")) == 0 && symlink("nowhere", at("a/broken")) == 0);
+    REQUIRE(t, symlink("endless", at("a/endless")) == 0);
+    image_list list = {0};
+    reports told = {0};
+    error err = {0};
+    image_list_options options = {.report = note, .context = &told, .every_name = true, .except = at("none")};
+    bool passed_over = true;
+    REQUIRE_OK(t, image_list_add_with(&list, root, &options, &passed_over, &err), err);
+    CHECK_TEXT(t, joined(&list), "a/1.png a/broken.png a/zb/2.png b/2.png ");
+    CHECK(t, told.count == 2 && !passed_over);
+    CHECK_CONTAINS(t, told.lines, "/a/broken: cannot read: No such file");
+    CHECK_CONTAINS(t, told.lines, "/a/endless: cannot read: Too many levels of symbolic links");
+    image_list_free(&list);
+    options.except = at("b");
+    REQUIRE_OK(t, image_list_add_with(&list, root, &options, &passed_over, &err), err);
+    CHECK_TEXT(t, joined(&list), "a/1.png a/broken.png ");
+    CHECK(t, passed_over);
+    image_list_free(&list);
+    end();
+}
+
+/* Folder n holds two links to folder n + 1: 2^40 names of the last. */
+static void bounds_what_links_multiply(test *t)
+{
+    REQUIRE(t, begin());
+    char name[64], to[64];
+    for (int i = 0; i < 40; i++) {
+        snprintf(name, sizeof name, "f%d/1.png", i);
+        make(name);
+        snprintf(to, sizeof to, "../f%d", i + 1);
+        for (int k = 0; k < 2; k++) {
+            snprintf(name, sizeof name, "f%d/to%d", i, k);
+            REQUIRE(t, symlink(to, at(name)) == 0);
+        }
+    }
+    make("f40/1.png");
+    image_list list = {0};
+    reports told = {0};
+    error err = {0};
+    image_list_options options = {.report = note, .context = &told, .every_name = true};
+    REQUIRE_OK(t, image_list_add_with(&list, at("f0"), &options, NULL, &err), err);
+    CHECK(t, list.count > 64 && list.count < 41 * 64 && told.count > 0);
+    CHECK_CONTAINS(t, told.lines, "not entered: the folder has over 64 names already");
+    image_list_free(&list);
+    end();
+}
+
+/* Goes down below the longest path there can be; the way back is a handle. */
+static void reports_what_lies_too_deep(test *t)
+{
+    REQUIRE(t, begin());
+    char name[201];
+    memset(name, 'd', 200);
+    name[200] = '\0';
+    make("1.png");
+    int here = open(".", O_RDONLY | O_DIRECTORY);
+    REQUIRE(t, here >= 0 && chdir(root) == 0);
+    for (int i = 0; i < 25; i++) REQUIRE(t, mkdir(name, 0700) == 0 && chdir(name) == 0);
+    CHECK(t, fchdir(here) == 0 && close(here) == 0);
+    image_list list = {0};
+    reports told = {0};
+    error err = {0};
+    image_list_options options = {.report = note, .context = &told};
+    REQUIRE_OK(t, image_list_add_with(&list, root, &options, NULL, &err), err);
+    CHECK_TEXT(t, joined(&list), "1.png ");
+    CHECK(t, told.count == 1);
+    CHECK_CONTAINS(t, told.lines, "ddd: cannot read: File name too long\n");
+    image_list_free(&list);
+    end();
+}
+
+static void reports_unreadable_folders(test *t)
+{
+    REQUIRE(t, begin());
+    make("a/1.png");
+    make("b/2.png");
+    make("c/3.png");
+    bool is_root = geteuid() == 0;
+    chmod(root, 0755);
+    chmod(at("b"), 0);
+    if (is_root && seteuid(65534) != 0) {
+        end();
+        SKIP(t, "cannot give up root");
+    }
+    image_list list = {0};
+    reports told = {0};
+    error err = {0};
+    image_list_options options = {.report = note, .context = &told};
+    status result = image_list_add_with(&list, root, &options, NULL, &err);
+    CHECK(t, !is_root || seteuid(0) == 0);
+    chmod(at("b"), 0700);
+    CHECK(t, result == STATUS_OK && told.count == 1);
+    CHECK_TEXT(t, joined(&list), "a/1.png c/3.png ");
+    CHECK_CONTAINS(t, told.lines, "/b: cannot read the folder: Permission denied\n");
+    image_list_free(&list);
+    end();
+}
+
 static void empty_folder_is_an_empty_list(test *t)
 {
     REQUIRE(t, begin());
@@ -149,4 +269,6 @@ static void empty_folder_is_an_empty_list(test *t)
 }
 
 TEST_MAIN(TEST(lists_in_natural_order), TEST(follows_links_once), TEST(adds_files_and_several_folders),
-          TEST(unreadable_folder_leaves_the_list), TEST(empty_folder_is_an_empty_list))
+          TEST(unreadable_folder_leaves_the_list), TEST(lists_folders_under_every_name),
+          TEST(bounds_what_links_multiply), TEST(reports_what_lies_too_deep), TEST(reports_unreadable_folders),
+          TEST(empty_folder_is_an_empty_list))
