@@ -11,7 +11,7 @@
 enum { LARGEST_CELL = 1024, MOST_PICTURES = 400 };
 
 static const argument_option options[] = {
-    {.name = "out", .letter = 'o', .value = "FILE", .required = true, .help = "the sheet, .png or .jpg"},
+    {.name = "out", .letter = 'o', .value = "FILE", .required = true, .help = "the sheet: .png, .jpg or .webp"},
     {.name = "cell", .value = "PIXELS", .help = "side of a picture on it (128)"},
     {.name = "most", .value = "N", .help = "how many pictures, spread over the first folder (20)"},
     {.name = "columns", .value = "N", .help = "how many beside each other (10)"},
@@ -48,7 +48,7 @@ static status sheet(const argument_list *given, error *err)
     TRY(arguments_integer(given, "most", 1, MOST_PICTURES, 20, &most, err));
     TRY(arguments_integer(given, "columns", 1, MOST_PICTURES, 10, &columns, err));
     if (!image_extension_known(path))
-        return error_set(err, STATUS_USAGE, "%s: a contact sheet is .png, .jpg or .jpeg", path);
+        return error_set(err, STATUS_USAGE, "%s: a contact sheet is .png, .jpg, .jpeg or .webp", path);
     size_t count = given->positional_count;
     report_folder *rows = calloc(count, sizeof *rows);
     char **titles = calloc(count, sizeof *titles);

@@ -4,19 +4,22 @@
 #include "cli/arguments.h"
 #include "cli/cli.h"
 #include "translate/folder.h"
+#include "translate/inputs.h"
 #include "translate/translator.h"
 
-enum { MAX_THREADS = 1024 };
+enum { MAX_THREADS = 1024, SMALLEST = 8, LARGEST = 16384, MOST_MEGAPIXELS = 100000 };
 
-static const char *const formats[] = {"png", "jpeg", NULL};
+static const char *const formats[] = {"png", "jpeg", "webp", NULL}; /* in image_format's order */
 
 static const argument_option options[] = {
     {.name = "model", .value = "FILE", .required = true,
      .help = "a generator or a whole training state (.safetensors)"},
     {.name = "out", .letter = 'o', .value = "DIR", .required = true, .help = "folder for the results"},
     {.name = "to", .value = "a|b|NAME", .help = "the domain to translate to; a training state needs it"},
-    {.name = "format", .value = "png|jpeg", .choices = formats, .help = "of the results (that of each input)"},
-    {.name = "quality", .value = "N", .help = "of JPEG, 1 to 100 (95)"},
+    {.name = "size", .value = "N", .help = "resize pictures before, so that the shorter side has N pixels"},
+    {.name = "format", .value = "png|jpeg|webp", .choices = formats, .help = "of the results (that of each input)"},
+    {.name = "quality", .value = "N", .help = "of JPEG and WebP, 1 to 100 (95); WebP of 100 is lossless"},
+    {.name = "max-megapixels", .value = "N", .help = "refuse larger pictures (256)"},
     {.name = "sheet", .value = "FILE", .help = "also write a contact sheet: up to 40 inputs above their results"},
     {.name = "overwrite", .help = "replace pictures that exist"},
     {.name = "threads", .value = "N", .help = "threads of the CPU; 0: all cores (0)"},
@@ -26,7 +29,7 @@ static const argument_option options[] = {
 static const argument_table table = {
     .command = "translate",
     .summary = "Translates pictures with a trained generator: one file for each input, under the same relative path "
-               "and name, of the input's own size.",
+               "and name, of the input's own size unless --size is given.",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .positional = "INPUT",
@@ -49,7 +52,7 @@ static status translate_with(const cli_context *context, const translate_request
 
 static status translate(const cli_context *context, const argument_list *given, error *err)
 {
-    int threads;
+    int threads, size, megapixels;
     translate_request request = {.inputs = given->positional,
                                  .input_count = given->positional_count,
                                  .output = arguments_value(given, "out"),
@@ -58,8 +61,13 @@ static status translate(const cli_context *context, const argument_list *given, 
                                  .stop = context->stop};
     TRY(arguments_integer(given, "threads", 0, MAX_THREADS, 0, &threads, err));
     TRY(arguments_integer(given, "quality", 1, 100, 0, &request.quality, err));
+    TRY(arguments_integer(given, "size", SMALLEST, LARGEST, 0, &size, err));
+    TRY(arguments_integer(given, "max-megapixels", 1, MOST_MEGAPIXELS, TRANSLATE_MAX_MEGAPIXELS, &megapixels, err));
+    request.size = (size_t)size;
+    request.max_pixels = (size_t)megapixels * 1000000;
     const char *format = arguments_value(given, "format");
-    if (format) request.format = strcmp(format, "png") == 0 ? TRANSLATE_PNG : TRANSLATE_JPEG;
+    for (size_t i = 0; format && formats[i]; i++)
+        if (strcmp(format, formats[i]) == 0) request.format = (image_format)(IMAGE_PNG + i);
     context->log->quiet = arguments_has(given, "quiet");
     nn_backend *backend;
     TRY(nn_cpu_create(threads, &backend, err));

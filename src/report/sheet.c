@@ -115,6 +115,19 @@ static void fit(const image *picture, const report_sheet_options *o, size_t *wid
     *height = h < 1 ? 1 : h > o->cell_height ? o->cell_height : h;
 }
 
+/* Lays a picture over what is there; `pitch` bytes from row to row. */
+static void lay_over(const image *picture, uint8_t *to, size_t pitch)
+{
+    for (size_t y = 0; y < picture->height; y++)
+        for (size_t x = 0; x < picture->width; x++) {
+            const uint8_t *from = picture->pixels + (y * picture->width + x) * 3;
+            uint8_t *under = to + y * pitch + x * 3;
+            unsigned alpha = picture->alpha ? picture->alpha[y * picture->width + x] : 255;
+            for (size_t c = 0; c < 3; c++)
+                under[c] = (uint8_t)((from[c] * alpha + under[c] * (255 - alpha) + 127) / 255);
+        }
+}
+
 status report_sheet_place(report_sheet *sheet, const image *picture, size_t column, size_t row, error *err)
 {
     const report_sheet_options *o = &sheet->options;
@@ -132,7 +145,7 @@ status report_sheet_place(report_sheet *sheet, const image *picture, size_t colu
     uint8_t *cell = sheet->canvas.pixels + top * pitch + left * 3;
     for (size_t y = 0; y < o->cell_height; y++) memset(cell + y * pitch, BACKGROUND, o->cell_width * 3);
     uint8_t *to = cell + (o->cell_height - height) / 2 * pitch + (o->cell_width - width) / 2 * 3;
-    for (size_t y = 0; y < height; y++) memcpy(to + y * pitch, scaled.pixels + y * width * 3, width * 3);
+    lay_over(&scaled, to, pitch);
     image_free(&scaled);
     return STATUS_OK;
 }

@@ -32,9 +32,10 @@ typedef struct report_sheet_options {
 /* A sheet with its titles and empty cells. End with report_sheet_destroy. */
 status report_sheet_create(const report_sheet_options *options, report_sheet **out, error *err);
 /* Scales the picture (up or down, its aspect kept) to fit the cell and centres it there. Columns and rows count from
- * 0 at the top left. The picture is copied; what was in the cell before is gone. */
+ * 0 at the top left. The picture is copied, laid over the background where it has alpha; what was in the cell
+ * before is gone. */
 status report_sheet_place(report_sheet *sheet, const image *picture, size_t column, size_t row, error *err);
-/* As image_write: PNG or JPEG by extension, atomically. The sheet can be added to afterwards. */
+/* As image_write: in the format of the extension, atomically. The sheet can be added to afterwards. */
 status report_sheet_write(const report_sheet *sheet, const char *path, error *err);
 void report_sheet_destroy(report_sheet *sheet); /* accepts NULL */
 

@@ -1,4 +1,3 @@
-#define _XOPEN_SOURCE 700 /* realpath */
 #include "translate/folder.h"
 
 #include <inttypes.h>
@@ -8,6 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "image/prefetch.h"
+#include "translate/inputs.h"
 #include "translate/manifest.h"
 #include "translate/sheet.h"
 #include "translate/writer.h"
@@ -20,6 +20,7 @@ typedef struct folder_run {
     translator *t;
     const translate_request *request;
     log_sink *log;
+    image_limits limits;
     image_list inputs;
     output_list outputs;
     const translate_output **todo; /* those to be made */
@@ -28,63 +29,39 @@ typedef struct folder_run {
     manifest *known;
     picture_writer *writer;
     const translate_output *writing; /* what the writer has; NULL: nothing */
-    double saved;          /* when the manifest was */
+    bool writing_flattens;           /* and its transparency gets lost */
+    double saved;                    /* when the manifest was */
     translate_summary summary;
 } folder_run;
 
 typedef struct made_by_text {
-    char data[48];
+    char data[80];
 } made_by_text;
 
 /* What the manifest says of a picture made now. */
 static manifest_entry entry_of(const folder_run *r, const translate_output *o, made_by_text *buffer)
 {
+    static const char *const names[] = {[IMAGE_PNG] = "png", [IMAGE_JPEG] = "jpeg", [IMAGE_WEBP] = "webp"};
+    char *to = buffer->data, *end = to + sizeof buffer->data;
+    to += snprintf(to, (size_t)(end - to), "%016" PRIx64 " %s", translator_fingerprint(r->t), names[o->format]);
     int quality = r->request->quality ? r->request->quality : DEFAULT_QUALITY;
-    uint64_t model = translator_fingerprint(r->t);
-    if (o->png)
-        snprintf(buffer->data, sizeof buffer->data, "%016" PRIx64 " png", model);
-    else
-        snprintf(buffer->data, sizeof buffer->data, "%016" PRIx64 " jpeg %d", model, quality);
+    if (o->format != IMAGE_PNG) to += snprintf(to, (size_t)(end - to), " %d", quality);
+    if (r->request->size) snprintf(to, (size_t)(end - to), " size %zu", r->request->size);
     return (manifest_entry){buffer->data, o->source_bytes, o->source_modified};
 }
 
-/* Takes away what lies in the output folder from item `first` on, when that folder lies in `input`. */
-static void pass_over_outputs(folder_run *r, const char *input, size_t first)
+static bool is_known(const folder_run *r, const translate_output *o)
 {
-    char *outer = realpath(input, NULL), *inner = realpath(r->request->output, NULL);
-    size_t length = outer ? strlen(outer) : 0;
-    if (outer && length && outer[length - 1] == '/') length--; /* the root */
-    if (outer && inner && strncmp(inner, outer, length) == 0 && inner[length] == '/') {
-        const char *below = inner + length + 1;
-        size_t kept = first, size = strlen(below);
-        for (size_t i = first; i < r->inputs.count; i++) {
-            image_item *item = &r->inputs.items[i];
-            if (strncmp(item->relative, below, size) != 0 || item->relative[size] != '/') {
-                r->inputs.items[kept++] = *item;
-                continue;
-            }
-            free(item->path);
-            free(item->relative);
-        }
-        if (kept < r->inputs.count)
-            log_info(r->log, "%s: not translating the %zu pictures in the output folder", input,
-                     r->inputs.count - kept);
-        r->inputs.count = kept;
-    }
-    free(outer);
-    free(inner);
+    made_by_text buffer;
+    manifest_entry entry = entry_of(r, o, &buffer);
+    return manifest_compare(r->known, o->relative, &entry) == MANIFEST_SAME;
 }
 
-static status list_inputs(folder_run *r, error *err)
+static status record(folder_run *r, const translate_output *o, error *err)
 {
-    for (size_t i = 0; i < r->request->input_count; i++) {
-        const char *input = r->request->inputs[i];
-        size_t first = r->inputs.count;
-        TRY(image_list_add(&r->inputs, input, err));
-        pass_over_outputs(r, input, first);
-        if (r->inputs.count == first) log_warn(r->log, "%s: no pictures found (.png, .jpg, .jpeg)", input);
-    }
-    return r->inputs.count ? STATUS_OK : error_set(err, STATUS_FAILED, "no pictures to translate");
+    made_by_text buffer;
+    manifest_entry entry = entry_of(r, o, &buffer);
+    return manifest_record(r->known, o->relative, &entry, err);
 }
 
 /* Whether a picture is to be made, or is there. */
@@ -111,7 +88,8 @@ static status plan(folder_run *r, error *err)
     /* Someone who asks for "-o cat.png" does not want a folder of that name. */
     if (file_exists(folder) ? !file_is_folder(folder) : image_extension_known(folder))
         return error_set(err, STATUS_USAGE, "%s: the output must be a folder", folder);
-    TRY(list_inputs(r, err));
+    TRY(translate_inputs_list(r->request->inputs, r->request->input_count, folder, r->log, &r->inputs,
+                              &r->summary.unread, err));
     TRY(output_list_create(&r->inputs, folder, r->request->format, &r->outputs, err));
     if (r->request->sheet) TRY(translate_sheet_check(r->request->sheet, &r->outputs, err));
     TRY(manifest_open(folder, r->log, &r->known, err));
@@ -129,13 +107,14 @@ static status decode(void *context, uint64_t number, void *slot, error *err)
     image *picture = &r->decoded[number % DECODED];
     (void)slot;
     image_free(picture);
-    return image_read(r->todo[number]->source->path, NULL, picture, err);
+    return translate_input_read(r->todo[number]->source->path, r->request->size, &r->limits, picture, err);
 }
 
-static void report(folder_run *r, const error *problem)
+static status report(folder_run *r, const translate_output *o, const error *problem, error *err)
 {
     log_error(r->log, "%s", problem->message);
     r->summary.failed++;
+    return manifest_forget(r->known, o->relative, err);
 }
 
 /* Waits for the picture that is being written and records it. */
@@ -145,14 +124,10 @@ static status finish_writing(folder_run *r, error *err)
     error problem = {0};
     if (!o) return STATUS_OK;
     r->writing = NULL;
-    if (picture_writer_wait(r->writer, &problem) != STATUS_OK) {
-        report(r, &problem);
-        return STATUS_OK;
-    }
+    if (picture_writer_wait(r->writer, &problem) != STATUS_OK) return report(r, o, &problem, err);
     r->summary.made++;
-    made_by_text buffer;
-    manifest_entry entry = entry_of(r, o, &buffer);
-    TRY(manifest_record(r->known, o->relative, &entry, err));
+    r->summary.flattened += r->writing_flattens;
+    if (!is_known(r, o)) TRY(record(r, o, err));
     if (log_clock() - r->saved < seconds_between_saves) return STATUS_OK;
     r->saved = log_clock();
     return manifest_save(r->known, err);
@@ -164,32 +139,63 @@ static status translate_one(folder_run *r, prefetch *decoder, size_t i, error *e
     const void *slot;
     image result = {0};
     error problem = {0};
-    if (prefetch_take(decoder, &slot, &problem) != STATUS_OK) {
-        report(r, &problem);
-        return STATUS_OK;
-    }
+    if (prefetch_take(decoder, &slot, &problem) != STATUS_OK) return report(r, o, &problem, err);
     status computed = translate_image(r->t, &r->decoded[i % DECODED], &result, &problem);
     prefetch_release(decoder);
     if (computed != STATUS_OK) {
         error_prefix(&problem, "%s", o->source->path);
-        report(r, &problem);
-        return STATUS_OK;
+        return report(r, o, &problem, err);
     }
+    bool flattens = o->format == IMAGE_JPEG && result.alpha;
     status finished = finish_writing(r, err);
     if (finished == STATUS_OK) finished = picture_writer_put(r->writer, &result, o->path, r->request->quality, err);
-    if (finished == STATUS_OK) r->writing = o;
+    if (finished == STATUS_OK) {
+        r->writing = o;
+        r->writing_flattens = flattens;
+    }
     image_free(&result);
     return finished;
 }
 
-/* What is made anew must not keep its record: a kill between the two would leave it with the old one. */
-static status forget_records(folder_run *r, error *err)
+/* A picture that is not there yet is recorded before it is made, so that a kill leaves none without its record: it
+ * appears whole or not at all. One that is to be replaced loses its record until that is done. */
+static status announce(folder_run *r, error *err)
 {
-    for (size_t i = 0; i < r->todo_count; i++) TRY(manifest_forget(r->known, r->todo[i]->relative, err));
+    for (size_t i = 0; i < r->todo_count; i++) {
+        const translate_output *o = r->todo[i];
+        TRY(file_exists(o->path) ? manifest_forget(r->known, o->relative, err) : record(r, o, err));
+    }
+    return manifest_save(r->known, err);
+}
+
+/* Takes the records back of what was not made after all, from todo[first] on. */
+static status retract(folder_run *r, size_t first, error *err)
+{
+    for (size_t i = first; i < r->todo_count; i++) TRY(manifest_forget(r->known, r->todo[i]->relative, err));
     return manifest_save(r->known, err);
 }
 
 static bool stopped(const folder_run *r) { return r->request->stop && *r->request->stop; }
+
+static int compare_paths(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* In each folder that is written to, once. Without memory they stay: they do no harm. */
+static void remove_leftovers(const folder_run *r)
+{
+    char **folders = malloc((r->todo_count + 1) * sizeof *folders);
+    size_t count = 0;
+    for (size_t i = 0; folders && i < r->todo_count; i++) {
+        const char *path = r->todo[i]->path;
+        folders[count] = text_printf("%.*s", (int)(text_base_name(path) - path), path);
+        if (folders[count]) count++;
+    }
+    if (count) qsort(folders, count, sizeof *folders, compare_paths);
+    file_remove_leftovers(r->request->output); /* of the manifest */
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || strcmp(folders[i], folders[i - 1]) != 0) file_remove_leftovers(folders[i]);
+    for (size_t i = 0; i < count; i++) free(folders[i]);
+    free(folders);
+}
 
 static status translate_all(folder_run *r, error *err)
 {
@@ -197,20 +203,24 @@ static status translate_all(folder_run *r, error *err)
     status result = STATUS_OK;
     char name[100];
     TRY(file_make_folders(r->request->output, err));
+    TRY(file_check_writable(r->request->output, err));
+    remove_leftovers(r);
     TRY(picture_writer_create(&r->writer, err));
-    TRY(forget_records(r, err));
+    TRY(announce(r, err));
     TRY(prefetch_create(&(prefetch_options){.produce = decode, .context = r, .slot_bytes = 1, .depth = DECODED,
                                             .threads = 1, .end = r->todo_count}, &decoder, err));
     r->saved = log_clock();
     progress bar = progress_start(r->log, "translate", 0, r->todo_count);
-    for (size_t i = 0; i < r->todo_count && !stopped(r) && result == STATUS_OK; i++) {
-        result = translate_one(r, decoder, i, err);
-        progress_update(&bar, i + 1, text_printable(text_base_name(r->todo[i]->relative), name, sizeof name));
+    size_t done = 0;
+    while (done < r->todo_count && !stopped(r) && (result = translate_one(r, decoder, done, err)) == STATUS_OK) {
+        text_printable(text_base_name(r->todo[done]->relative), name, sizeof name);
+        progress_update(&bar, ++done, name);
     }
     prefetch_destroy(decoder);
     /* What is written is recorded after a failure too; the first failure is the one to tell. */
     error later = {0};
-    status written = finish_writing(r, &later), saved = manifest_save(r->known, written == STATUS_OK ? &later : NULL);
+    status written = finish_writing(r, &later);
+    status saved = retract(r, done, written == STATUS_OK ? &later : NULL);
     if (!stopped(r)) progress_finish(&bar);
     if (result != STATUS_OK || (written == STATUS_OK && saved == STATUS_OK)) return result;
     return error_set(err, later.code, "%s", later.message);
@@ -225,12 +235,11 @@ static status write_sheet(folder_run *r, error *err)
     size_t count = 0;
     for (size_t i = 0; i < r->outputs.count; i++) {
         const translate_output *o = &r->outputs.items[i];
-        made_by_text buffer;
-        manifest_entry entry = entry_of(r, o, &buffer);
-        if (manifest_compare(r->known, o->relative, &entry) == MANIFEST_SAME) shown[count++] = o;
+        if (is_known(r, o)) shown[count++] = o;
     }
     status result = STATUS_OK;
-    if (count) result = translate_sheet_write(path, shown, count, translator_from(r->t), translator_to(r->t), err);
+    if (count)
+        result = translate_sheet_write(path, shown, count, translator_from(r->t), translator_to(r->t), &r->limits, err);
     free(shown);
     if (!count)
         log_warn(r->log, "%s: not written: no pictures for a contact sheet", path);
@@ -253,6 +262,9 @@ static void log_summary(const folder_run *r, double seconds)
 {
     const translate_summary *s = &r->summary;
     text line = {0};
+    if (s->flattened)
+        log_warn(r->log, "%zu picture%s lost transparency, which JPEG does not have, and stand%s on white",
+                 s->flattened, s->flattened == 1 ? "" : "s", s->flattened == 1 ? "s" : "");
     text_format(&line, "%zu picture%s in %.1f s", s->made, s->made == 1 ? "" : "s", seconds);
     if (s->present) text_format(&line, ", %zu there already", s->present);
     if (s->left) text_format(&line, ", %zu left alone", s->left);
@@ -261,10 +273,28 @@ static void log_summary(const folder_run *r, double seconds)
     text_free(&line);
 }
 
+static status conclude(const folder_run *r, size_t count, error *err)
+{
+    const translate_summary *s = &r->summary;
+    text line = {0};
+    if (stopped(r))
+        return error_set(err, STATUS_INTERRUPTED, "interrupted; %zu of %zu pictures are written", s->made + s->present,
+                         count);
+    if (!s->failed && !s->unread) return STATUS_OK;
+    if (s->failed) text_format(&line, "%zu of %zu pictures failed", s->failed, count);
+    if (s->unread)
+        text_format(&line, "%s%zu input%s or folder%s could not be read", s->failed ? "; " : "", s->unread,
+                    s->unread == 1 ? "" : "s", s->unread == 1 ? "" : "s");
+    status result = error_set(err, STATUS_FAILED, "%s", text_get(&line));
+    text_free(&line);
+    return result;
+}
+
 status translate_folder(translator *t, const translate_request *request, log_sink *log, translate_summary *summary,
                         error *err)
 {
-    folder_run r = {.t = t, .request = request, .log = log};
+    folder_run r = {.t = t, .request = request, .log = log, .limits = {.max_pixels = request->max_pixels}};
+    if (!r.limits.max_pixels) r.limits.max_pixels = (size_t)TRANSLATE_MAX_MEGAPIXELS * 1000000;
     double begin = log_clock();
     status result = plan(&r, err);
     size_t count = r.outputs.count;
@@ -274,9 +304,5 @@ status translate_folder(translator *t, const translate_request *request, log_sin
     if (summary) *summary = r.summary;
     if (result != STATUS_OK) return result;
     log_summary(&r, log_clock() - begin);
-    if (stopped(&r)) return error_set(err, STATUS_INTERRUPTED, "interrupted; %zu of %zu pictures are written",
-                                      r.summary.made + r.summary.present, count);
-    if (r.summary.failed)
-        return error_set(err, STATUS_FAILED, "%zu of %zu pictures failed", r.summary.failed, count);
-    return STATUS_OK;
+    return conclude(&r, count, err);
 }

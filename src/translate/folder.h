@@ -20,9 +20,11 @@ typedef struct translate_request {
     const char *const *inputs; /* files or folders */
     size_t input_count;
     const char *output; /* a folder, created with those below it */
-    translate_format format;
-    int quality;    /* JPEG, 1 to 100; 0: 95 */
-    bool overwrite; /* replace pictures that exist; never inputs */
+    image_format format; /* of the results; IMAGE_UNKNOWN: that of each input (translate/outputs.h) */
+    int quality;         /* JPEG and WebP, 1 to 100; 0: 95 */
+    size_t size;         /* of the shorter side, to which pictures are resized before; 0: as they are */
+    size_t max_pixels;   /* of an input, and of one that was resized; 0: TRANSLATE_MAX_MEGAPIXELS million */
+    bool overwrite;    /* replace pictures that exist; never inputs */
     const char *sheet; /* file for a contact sheet (translate/sheet.h) of what was made or is there; may be NULL */
     const volatile sig_atomic_t *stop; /* becomes non-zero when it should end; may be NULL */
 } translate_request;
@@ -32,12 +34,15 @@ typedef struct translate_summary {
     size_t present; /* there already, made by the same model and options from the same input */
     size_t left;    /* there already, made otherwise, and left alone with a warning */
     size_t failed;  /* unreadable, or could not be written; each is reported */
+    size_t unread;  /* inputs, folders and links that could not be listed; each is reported */
+    size_t flattened; /* of those made: JPEGs that lost their transparency */
 } translate_summary;
 
 /* Writes one picture for each input, under the names of translate/outputs.h, while the next is decoded and the one
- * before is encoded; at most four pictures are in memory. A picture that fails is reported and the rest is done.
- * Pictures in the output folder are no inputs when it lies in a folder that was named. STATUS_FAILED when one failed
- * or nothing could be begun, STATUS_INTERRUPTED after *stop (what is written is whole). `summary` may be NULL. */
+ * before is encoded; at most four pictures are in memory. What fails is reported and the rest is done. Pictures in
+ * the output folder are no inputs when it lies in a folder that was named. What killed runs left half-written in the
+ * folders that are written to is removed. STATUS_FAILED when something failed or nothing could be begun,
+ * STATUS_INTERRUPTED after *stop (what is written is whole). `summary` may be NULL. */
 status translate_folder(translator *t, const translate_request *request, log_sink *log, translate_summary *summary,
                         error *err);
 

@@ -1,15 +1,17 @@
 #include "translate/manifest.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/text.h"
 
-enum { VERSION = 1, LARGEST = 1 << 30 };
+enum { VERSION = 1, LARGEST = 1 << 28 }; /* of a million pictures */
 
 static const char file_name[] = ".cyclegan-manifest.json";
 
@@ -30,20 +32,22 @@ static json_t *parse(const char *bytes, size_t size)
     return pictures;
 }
 
-static json_t *read_pictures(const char *path, log_sink *log)
+/* *out stays NULL when there is none that can be used. One that cannot be read is an error: writing a new one would
+ * lose what it knows. */
+static status read_pictures(const char *path, log_sink *log, json_t **out, error *err)
 {
     char *bytes;
     size_t size;
-    error problem = {0};
-    if (!file_exists(path)) return NULL;
-    if (file_read_all(path, LARGEST, &bytes, &size, &problem) != STATUS_OK) {
-        log_warn(log, "%s; going on without it", problem.message);
-        return NULL;
-    }
-    json_t *pictures = parse(bytes, size);
+    struct stat info;
+    bool found = stat(path, &info) == 0;
+    if (!found && (errno == ENOENT || errno == ENOTDIR)) return STATUS_OK;
+    if (found && !S_ISREG(info.st_mode)) /* reading a pipe would wait for ever */
+        return error_set(err, STATUS_FAILED, "%s: expected a file, found something else", path);
+    TRY(file_read_all(path, LARGEST, &bytes, &size, err));
+    *out = parse(bytes, size);
     free(bytes);
-    if (!pictures) log_warn(log, "%s: damaged, or of another version; going on without it", path);
-    return pictures;
+    if (!*out) log_warn(log, "%s: damaged, or of another version; going on without it", path);
+    return STATUS_OK;
 }
 
 status manifest_open(const char *folder, log_sink *log, manifest **out, error *err)
@@ -52,14 +56,17 @@ status manifest_open(const char *folder, log_sink *log, manifest **out, error *e
     manifest *m = calloc(1, sizeof *m);
     if (!m) return error_no_memory(err, "the manifest", sizeof *m);
     m->path = text_join_path(folder, file_name);
-    if (m->path) m->pictures = read_pictures(m->path, log);
-    if (m->path && !m->pictures) m->pictures = json_object();
-    if (!m->pictures) {
-        manifest_destroy(m);
-        return error_no_memory(err, "the manifest", sizeof *m);
+    status result = m->path ? read_pictures(m->path, log, &m->pictures, err)
+                            : error_no_memory(err, "the manifest", strlen(folder));
+    if (result == STATUS_OK && !m->pictures) {
+        m->pictures = json_object();
+        if (!m->pictures) result = error_no_memory(err, "the manifest", sizeof *m);
     }
-    *out = m;
-    return STATUS_OK;
+    if (result == STATUS_OK)
+        *out = m;
+    else
+        manifest_destroy(m);
+    return result;
 }
 
 void manifest_destroy(manifest *m)

@@ -1,7 +1,7 @@
 /* What made the pictures of an output folder: FOLDER/.cyclegan-manifest.json.
  *
  *     {"cyclegan_manifest": 1,
- *      "pictures": {"cakes/1.png": {"made_by": "af63dc4c8601ec8c png", "source_bytes": 81234,
+ *      "pictures": {"cakes/1.png": {"made_by": "af63dc4c8601ec8c png size 512", "source_bytes": 81234,
  *                                   "source_modified": "1700000000.000000000"}}}
  *
  * The keys are paths below the folder; bytes outside printable ASCII, and '%', are written as %XX, because a file's
@@ -32,8 +32,8 @@ typedef enum manifest_match {
     MANIFEST_SAME
 } manifest_match;
 
-/* Reads the folder's manifest. A missing one is empty; a damaged one too, with a warning. Free with
- * manifest_destroy. */
+/* Reads the folder's manifest. A missing one is empty; a damaged one too, with a warning; one that cannot be read
+ * fails. Free with manifest_destroy. */
 status manifest_open(const char *folder, log_sink *log, manifest **out, error *err);
 void manifest_destroy(manifest *m); /* accepts NULL */
 

@@ -9,21 +9,21 @@
 /* Length of the name without its picture extension. */
 static size_t stem_length(const char *name)
 {
-    static const char *const extensions[] = {".png", ".jpeg", ".jpg"};
+    static const char *const extensions[] = {".png", ".jpeg", ".jpg", ".webp"};
     for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++)
         if (text_ends_with_ignoring_case(name, extensions[i])) return strlen(name) - strlen(extensions[i]);
     return strlen(name);
 }
 
 /* The name of an input's output; the caller frees. `full`: with the input's extension before its own. */
-static char *output_name(const char *relative, translate_format format, bool full, bool *png)
+static char *output_name(const char *relative, image_format format, bool full, image_format *made)
 {
-    size_t stem = stem_length(relative);
-    bool known = relative[stem] != '\0', is_png = text_ends_with_ignoring_case(relative, ".png");
-    *png = format == TRANSLATE_AS_INPUT ? is_png || !known : format == TRANSLATE_PNG;
-    if (!full && known && *png == is_png) return text_copy(relative);
-    const char *extension = *png ? ".png" : ".jpg";
-    return full ? text_printf("%s%s", relative, extension) : text_printf("%.*s%s", (int)stem, relative, extension);
+    static const char *const extensions[] = {[IMAGE_PNG] = ".png", [IMAGE_JPEG] = ".jpg", [IMAGE_WEBP] = ".webp"};
+    image_format own = image_format_of(relative);
+    *made = format != IMAGE_UNKNOWN ? format : own != IMAGE_UNKNOWN ? own : IMAGE_PNG;
+    if (full) return text_printf("%s%s", relative, extensions[*made]);
+    if (*made == own) return text_copy(relative);
+    return text_printf("%.*s%s", (int)stem_length(relative), relative, extensions[*made]);
 }
 
 /* Outputs of one name stand together, then those of one input name, then as they were given. */
@@ -60,7 +60,7 @@ void output_list_free(output_list *list)
     *list = (output_list){0};
 }
 
-static status fill(translate_output *o, const image_item *source, translate_format format, error *err)
+static status fill(translate_output *o, const image_item *source, image_format format, error *err)
 {
     struct stat info;
     *o = (translate_output){.source = source, .found = stat(source->path, &info) == 0};
@@ -70,7 +70,7 @@ static status fill(translate_output *o, const image_item *source, translate_form
         o->source_bytes = (uint64_t)info.st_size;
         o->source_modified = info.st_mtim;
     }
-    o->relative = output_name(source->relative, format, false, &o->png);
+    o->relative = output_name(source->relative, format, false, &o->format);
     return o->relative ? STATUS_OK : error_no_memory(err, source->path, strlen(source->relative));
 }
 
@@ -81,7 +81,7 @@ static status collision(const translate_output *a, const translate_output *b, er
 }
 
 /* One group of outputs of one name: drops repetitions (their `relative` becomes NULL), gives the others full names. */
-static status settle_group(translate_output **group, size_t count, translate_format format, error *err)
+static status settle_group(translate_output **group, size_t count, image_format format, error *err)
 {
     size_t left = 1;
     translate_output *last = group[0];
@@ -98,7 +98,7 @@ static status settle_group(translate_output **group, size_t count, translate_for
     for (size_t i = 0; left > 1 && i < count; i++) {
         translate_output *o = group[i];
         if (!o->relative) continue;
-        char *full = output_name(o->source->relative, format, true, &o->png);
+        char *full = output_name(o->source->relative, format, true, &o->format);
         if (!full) return error_no_memory(err, o->source->path, strlen(o->relative));
         free(o->relative);
         o->relative = full;
@@ -106,7 +106,7 @@ static status settle_group(translate_output **group, size_t count, translate_for
     return STATUS_OK;
 }
 
-static status settle_names(translate_output **order, size_t count, translate_format format, error *err)
+static status settle_names(translate_output **order, size_t count, image_format format, error *err)
 {
     qsort(order, count, sizeof *order, compare_names);
     for (size_t begin = 0, end; begin < count; begin = end) {
@@ -152,7 +152,7 @@ static status check_inputs_survive(output_list *list, translate_output **order, 
     return STATUS_OK;
 }
 
-status output_list_create(const image_list *inputs, const char *folder, translate_format format, output_list *out,
+status output_list_create(const image_list *inputs, const char *folder, image_format format, output_list *out,
                           error *err)
 {
     *out = (output_list){.items = calloc(inputs->count + 1, sizeof *out->items)};

@@ -14,7 +14,7 @@ enum { PICTURES_A_ROW = 10, CELL = 144, GAP = 4 };
 status translate_sheet_check(const char *path, const output_list *outputs, error *err)
 {
     if (!image_extension_known(path))
-        return error_set(err, STATUS_USAGE, "%s: a contact sheet is .png, .jpg or .jpeg", path);
+        return error_set(err, STATUS_USAGE, "%s: a contact sheet is .png, .jpg, .jpeg or .webp", path);
     struct stat info;
     bool there = stat(path, &info) == 0;
     for (size_t i = 0; i < outputs->count; i++) {
@@ -31,10 +31,11 @@ status translate_sheet_check(const char *path, const output_list *outputs, error
     return STATUS_OK;
 }
 
-static status place(report_sheet *sheet, const char *path, size_t column, size_t row, error *err)
+static status place(report_sheet *sheet, const char *path, const image_limits *limits, size_t column, size_t row,
+                    error *err)
 {
     image picture = {0};
-    TRY(image_read(path, NULL, &picture, err));
+    TRY(image_read(path, limits, &picture, err));
     status result = report_sheet_place(sheet, &picture, column, row, err);
     image_free(&picture);
     return result;
@@ -42,18 +43,18 @@ static status place(report_sheet *sheet, const char *path, size_t column, size_t
 
 /* pictures[i * count / shown] stands at place i. */
 static status fill(report_sheet *sheet, const translate_output *const *pictures, size_t count, size_t shown,
-                   size_t columns, error *err)
+                   size_t columns, const image_limits *limits, error *err)
 {
     for (size_t i = 0; i < shown; i++) {
         const translate_output *o = pictures[i * count / shown];
-        TRY(place(sheet, o->source->path, i % columns, i / columns * 2, err));
-        TRY(place(sheet, o->path, i % columns, i / columns * 2 + 1, err));
+        TRY(place(sheet, o->source->path, limits, i % columns, i / columns * 2, err));
+        TRY(place(sheet, o->path, limits, i % columns, i / columns * 2 + 1, err));
     }
     return STATUS_OK;
 }
 
 status translate_sheet_write(const char *path, const translate_output *const *pictures, size_t count, const char *from,
-                             const char *to, error *err)
+                             const char *to, const image_limits *limits, error *err)
 {
     if (!count) return error_set(err, STATUS_FAILED, "%s: no pictures for a contact sheet", path);
     size_t shown = count < TRANSLATE_SHEET_PICTURES ? count : TRANSLATE_SHEET_PICTURES;
@@ -69,7 +70,7 @@ status translate_sheet_write(const char *path, const translate_output *const *pi
                                     .gap = GAP, .row_titles = titles};
     report_sheet *sheet = NULL;
     status result = report_sheet_create(&options, &sheet, err);
-    if (result == STATUS_OK) result = fill(sheet, pictures, count, shown, columns, err);
+    if (result == STATUS_OK) result = fill(sheet, pictures, count, shown, columns, limits, err);
     if (result == STATUS_OK) result = file_make_parent(path, err);
     if (result == STATUS_OK) result = report_sheet_write(sheet, path, err);
     report_sheet_destroy(sheet);

@@ -1,9 +1,10 @@
 #include "translate/translator.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "models/infer.h"
 #include "models/weights.h"
@@ -11,6 +12,9 @@
 #include "translate/choice.h"
 
 enum { PROGRAMS = 4, CHANNELS = 3 };
+/* Of each pixel beside the network: floats 12, padded 3, result 4; and in a folder the next picture while it is decoded
+ * (15) and the one before while it is encoded (8). */
+enum { PICTURE_BYTES = 42 };
 
 /* The network compiled for one size. */
 typedef struct prepared {
@@ -179,12 +183,13 @@ status translator_create(nn_backend *backend, const char *path, const char *to, 
 /* Memory that does not exist may be promised all the same, and touching it would end the program. */
 static status check_memory(const translator *t, const prepared *p, error *err)
 {
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    double need = (double)nn_program_bytes(p->program), there = (double)pages * (double)page;
-    if (strcmp(t->backend->interface->name, "cpu") != 0 || pages <= 0 || page <= 0 || need <= there) return STATUS_OK;
+    double network = (double)nn_program_bytes(p->program) - (double)t->arena.bytes; /* what is held already is there */
+    double need = (network > 0 ? network : 0) + (double)p->width * (double)p->height * PICTURE_BYTES;
+    double there = memory_available();
+    if (strcmp(t->backend->interface->name, "cpu") != 0 || there <= 0 || need <= there) return STATUS_OK;
     char need_text[32], there_text[32];
-    return error_set(err, STATUS_NO_MEMORY, "a picture of %zux%zu needs %s of memory, the machine has %s", p->width,
-                     p->height, text_bytes(need, need_text, sizeof need_text),
+    return error_set(err, STATUS_NO_MEMORY, "a picture of %zux%zu needs %s of memory, %s are available; translate it "
+                     "smaller with --size", p->width, p->height, text_bytes(need, need_text, sizeof need_text),
                      text_bytes(there, there_text, sizeof there_text));
 }
 
@@ -254,8 +259,9 @@ static void pad(const image *in, image *out)
     }
 }
 
-/* floats: (padded height, padded width, 3), room for input and result. */
-static void run(prepared *p, const image *padded, float *floats, image *out)
+/* floats: (padded height, padded width, 3), room for input and result. Weights can be finite and yet so large that the
+ * result is not. */
+static status run(prepared *p, const image *padded, float *floats, image *out, error *err)
 {
     image_to_floats(padded, floats);
     nn_program_write(p->program, p->x, floats);
@@ -264,7 +270,12 @@ static void run(prepared *p, const image *padded, float *floats, image *out)
     for (size_t y = 1; y < out->height; y++) /* cropping */
         memmove(floats + y * out->width * CHANNELS, floats + y * padded->width * CHANNELS,
                 out->width * CHANNELS * sizeof *floats);
+    for (size_t i = 0; i < out->width * out->height * CHANNELS; i++)
+        if (!isfinite(floats[i]))
+            return error_set(err, STATUS_NOT_FINITE, "the generator made a pixel that is %s: its weights are damaged, "
+                             "or training diverged", isnan(floats[i]) ? "not a number" : "infinite");
     image_from_floats(floats, out);
+    return STATUS_OK;
 }
 
 status translate_image(translator *t, const image *in, image *out, error *err)
@@ -285,9 +296,11 @@ status translate_image(translator *t, const image *in, image *out, error *err)
     }
     TRY_OR(error, image_create(&padded, width, height, err));
     TRY_OR(error, image_create(out, in->width, in->height, err));
+    TRY_OR(error, image_copy_extras(in, out, err));
     pad(in, &padded);
-    run(p, &padded, floats, out);
+    TRY_OR(error, run(p, &padded, floats, out, err));
 error:
+    if (result != STATUS_OK) image_free(out);
     image_free(&padded);
     free(floats);
     return result;

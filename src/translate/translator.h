@@ -30,7 +30,8 @@ uint64_t translator_fingerprint(const translator *t);
 
 /* out: as large as in, for any size from 1x1; the caller frees it with image_free. Where the sides do not divide by
  * the network's stride, the picture is continued to the right and below by reflection (again and again if need be)
- * and the result is cropped; nothing is resized. Not from two threads at once. */
+ * and the result is cropped; nothing is resized. Alpha and profile are those of `in`. Fails when the memory is not
+ * there, and with STATUS_NOT_FINITE when the network gives NaN or infinity. Not from two threads at once. */
 status translate_image(translator *t, const image *in, image *out, error *err);
 
 #endif
