@@ -192,6 +192,169 @@ static void keeps_messages_out_of_files(test *t)
     fixture_end(&f);
 }
 
+/* Sends a signal to the translation of a folder some milliseconds after `awaited` is there, or after ten seconds. */
+static void stop_midway(int number, const char *awaited, long milliseconds, const char *model, const char *in,
+                        const char *out)
+{
+    pid_t child = fork(), ended = 0;
+    if (child == 0) {
+        signal(SIGINT, SIG_DFL);
+        execl(program(), "cyclegan", "translate", "--quiet", "--threads", "1", "--model", model, in, "-o", out,
+              (char *)NULL);
+        _exit(127);
+    }
+    int result = 0;
+    for (int i = 0; i < 10000 && !file_exists(awaited) && (ended = waitpid(child, &result, WNOHANG)) == 0; i++)
+        wait_milliseconds(1);
+    if (ended) return;
+    wait_milliseconds(milliseconds);
+    kill(child, number);
+    waitpid(child, &result, 0);
+}
+
+/* Every picture that is there is whole; returns how many. */
+static int count_whole(test *t, const char *folder, int pictures)
+{
+    int count = 0;
+    for (int i = 0; i < pictures; i++) {
+        char path[512];
+        image picture = {0};
+        error err = {0};
+        snprintf(path, sizeof path, "%s/%d/%d.png", folder, i / 20, i);
+        if (!file_exists(path)) continue;
+        if (image_read(path, NULL, &picture, &err) != STATUS_OK) test_failed(t, __FILE__, __LINE__, "%s", err.message);
+        count++;
+        image_free(&picture);
+    }
+    return count;
+}
+
+/* Killed again and again, the folder is done in the end: no picture half, none left out, none taken for another's. */
+static void survives_kills(test *t)
+{
+    NEED_PROGRAM(t);
+    enum { PICTURES = 60, KILLS = 12 };
+    fixture f = fixture_begin();
+    char model[128], in[128], out[128], line[512], command[256];
+    snprintf(model, sizeof model, "%s/model.safetensors", f.folder);
+    snprintf(in, sizeof in, "%s/in", f.folder);
+    snprintf(out, sizeof out, "%s/out", f.folder);
+    fixture_save(&f, model, &tiny, 1, (char *)NULL);
+    for (int i = 0; i < PICTURES; i++)
+        fixture_picture(&f, fixture_path(&f, "in/%d/%d.png", i / 20, i), 96, 96, (unsigned)i);
+    int midway = 0;
+    for (int i = 0; i < KILLS; i++) {
+        int awaited = i * PICTURES / KILLS;
+        stop_midway(i % 3 == 2 ? SIGINT : SIGKILL, fixture_path(&f, "out/%d/%d.png", awaited / 20, awaited), i * 7 % 13,
+                    model, in, out);
+        int whole = count_whole(t, out, PICTURES);
+        midway += whole > 0 && whole < PICTURES;
+    }
+    CHECK(t, midway > 0);
+    snprintf(line, sizeof line, "translate --model %s %s -o %s", model, in, out);
+    check_run(t, line, 0, "pictures in");
+    CHECK(t, count_whole(t, out, PICTURES) == PICTURES);
+    static char output[65536];
+    CHECK(t, run(line, output) == 0);
+    CHECK(t, strstr(output, "60 there already") && !strstr(output, "left alone"));
+    snprintf(command, sizeof command, "! find %s -name '*.part' | grep -q .", out);
+    CHECK(t, system(command) == 0);
+    fixture_end(&f);
+}
+
+/* A file system of 128 KiB. */
+static void survives_a_full_disk(test *t)
+{
+    NEED_PROGRAM(t);
+    fixture f = fixture_begin();
+    char command[512], line[512];
+    fixture_save(&f, fixture_path(&f, "model.safetensors"), &tiny, 1, (char *)NULL);
+    for (int i = 0; i < 8; i++) fixture_picture(&f, fixture_path(&f, "in/%d.png", i), 100, 100, (unsigned)i);
+    file_make_folders(fixture_path(&f, "out"), &f.err);
+    snprintf(command, sizeof command, "mount -t tmpfs -o size=128k none %s/out 2>/dev/null", f.folder);
+    if (system(command) != 0) {
+        fixture_end(&f);
+        SKIP(t, "cannot mount a file system");
+    }
+    static char output[65536];
+    snprintf(line, sizeof line, "translate --model %s/model.safetensors %s/in -o %s/out", f.folder, f.folder, f.folder);
+    int result = run(line, output);
+    int whole = 0;
+    for (int i = 0; i < 8; i++) {
+        image picture = {0};
+        if (!file_exists(fixture_path(&f, "out/%d.png", i))) continue;
+        whole++;
+        REQUIRE_OK(t, image_read(fixture_path(&f, "out/%d.png", i), NULL, &picture, &f.err), f.err);
+        image_free(&picture);
+    }
+    snprintf(command, sizeof command, "ls -A %s/out | grep -q part", f.folder);
+    CHECK(t, system(command) != 0); /* nothing half-written stays */
+    snprintf(command, sizeof command, "umount %s/out", f.folder);
+    CHECK(t, system(command) == 0);
+    CHECK(t, result == 1 && whole > 0 && whole < 8);
+    CHECK(t, strstr(output, "cannot write: No space left on device"));
+    fixture_end(&f);
+}
+
+/* Names of domains in a model file are shown, harmlessly, and nothing else. */
+static void shows_hostile_names(test *t)
+{
+    NEED_PROGRAM(t);
+    fixture f = fixture_begin();
+    char line[512];
+    static char output[65536];
+    fixture_save(&f, fixture_path(&f, "model.safetensors"), &tiny, 1, "cyclegan_format", "1", "kind", "generator",
+                 "from", "../../\x1b[31m\xc2\x9b", "to", "../up\x07\n", "direction", "a_to_b", (char *)NULL);
+    fixture_picture(&f, fixture_path(&f, "in/\x1b[2J\xff.png"), 16, 16, 1);
+    snprintf(line, sizeof line, "translate --model %s/model.safetensors %s/in -o %s/out --sheet %s/sheet.png", f.folder,
+             f.folder, f.folder, f.folder);
+    CHECK(t, run(line, output) == 0);
+    CHECK_CONTAINS(t, output, "../../\\x1b[31m\\xc2\\x9b to ../up\\x07\\x0a\n");
+    CHECK(t, !strchr(output, '\x1b') && !strchr(output, '\x9b') && !strchr(output, '\x07'));
+    CHECK(t, file_exists(fixture_path(&f, "sheet.png")));
+    snprintf(line, sizeof line, "translate --model %s/model.safetensors %s/in -o %s/out --to x", f.folder, f.folder,
+             f.folder);
+    CHECK(t, run(line, output) == 2 && !strchr(output, '\x1b'));
+    CHECK_CONTAINS(t, output, "this generator makes ../up\\x07\\x0a from ../../\\x1b[31m");
+    snprintf(line, sizeof line, "rm -r %s/in %s/out %s/sheet.png %s/model.safetensors && rmdir %s && mkdir %s", f.folder,
+             f.folder, f.folder, f.folder, f.folder, f.folder);
+    CHECK(t, system(line) == 0); /* nothing else was made there */
+    fixture_end(&f);
+}
+
+static void takes_translation_options(test *t)
+{
+    NEED_PROGRAM(t);
+    fixture f = fixture_begin();
+    char line[512];
+    fixture_save(&f, fixture_path(&f, "model.safetensors"), &tiny, 1, (char *)NULL);
+    fixture_picture(&f, fixture_path(&f, "in/1.png"), 1200, 1000, 1);
+    int used = snprintf(line, sizeof line, "translate --model %s/model.safetensors %s/in -o %s/out ", f.folder, f.folder,
+                        f.folder);
+    static const struct {
+        const char *options;
+        int result;
+        const char *part;
+    } cases[] = {
+        {"--size 7", 2, "--size: expected a whole number from 8 to 16384"},
+        {"--size 16385", 2, "from 8 to 16384"},
+        {"--format gif", 2, "expected one of png, jpeg, webp, found 'gif'"},
+        {"--quality 101 --format webp", 2, "from 1 to 100"},
+        {"--max-megapixels 0", 2, "from 1 to 100000"},
+        {"--max-megapixels 1", 1, "in/1.png: a picture of 1200x1000 is over the limit of 1000000 pixels"},
+        {"--max-megapixels 2 --size 24 --format webp --quality 50", 0, "1 picture in"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(line + used, sizeof line - (size_t)used, "%s", cases[i].options);
+        check_run(t, line, cases[i].result, cases[i].part);
+    }
+    image picture = {0};
+    REQUIRE_OK(t, image_read(fixture_path(&f, "out/1.webp"), NULL, &picture, &f.err), f.err);
+    CHECK(t, picture.width == 29 && picture.height == 24);
+    image_free(&picture);
+    fixture_end(&f);
+}
+
 /* A limit on the size of files is an error like a full disk, not the end of the program. */
 static void survives_a_limit_on_files(test *t)
 {
@@ -209,4 +372,5 @@ static void survives_a_limit_on_files(test *t)
 }
 
 TEST_MAIN(TEST(helps), TEST(refuses_wrong_usage), TEST(fails), TEST(translates), TEST(renders_fractals), TEST(tells_signals),
-          TEST(keeps_messages_out_of_files), TEST(survives_a_limit_on_files))
+          TEST(keeps_messages_out_of_files), TEST(survives_a_limit_on_files), TEST(survives_kills),
+          TEST(survives_a_full_disk), TEST(shows_hostile_names), TEST(takes_translation_options))

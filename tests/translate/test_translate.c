@@ -1,4 +1,7 @@
 /* The translator: pictures of every size against the network run directly, and the choice of a generator. */
+#include <sys/resource.h>
+
+#include "base/memory.h"
 #include "fixture.h"
 #include "nn/program.h"
 #include "translate/translator.h"
@@ -288,5 +291,104 @@ static void refuses_claims(test *t)
     fixture_end(&f);
 }
 
-TEST_MAIN(TEST(keeps_sizes), TEST(pads_unets), TEST(repeats_exactly), TEST(chooses_of_generators),
+/* The translator of a file whose weights are `factor` times those of fixture_weights. */
+static translator *scaled_translator(test *t, fixture *f, float factor)
+{
+    nn_parameters *set = fixture_weights(f, &tiny, 1);
+    for (size_t i = 0; i < set->count; i++) {
+        size_t count = nn_count(set->tensors[i].shape);
+        float *values = malloc(count * sizeof *values);
+        nn_parameters_read(set, NN_DATA, i, values);
+        for (size_t k = 0; k < count; k++) values[k] *= factor;
+        nn_parameters_write(set, NN_DATA, i, values);
+        free(values);
+    }
+    model_weights weights = {.set = set, .slot = NN_DATA, .set_prefix = "", .file_prefix = ""};
+    const char *path = fixture_path(f, "scaled.safetensors");
+    translator *tr = NULL;
+    if (model_weights_save(path, &weights, NULL, 0, SAFETENSORS_F32, &f->err) != STATUS_OK ||
+        translator_create(f->backend, path, NULL, &tr, &f->err) != STATUS_OK)
+        test_failed(t, __FILE__, __LINE__, "%s", f->err.message);
+    nn_parameters_destroy(set);
+    return tr;
+}
+
+static void refuses_results_that_are_not_finite(test *t)
+{
+    fixture f = fixture_begin();
+    image in = fixture_image(32, 32, 1), out = {0};
+    translator *tr = scaled_translator(t, &f, 1e38f);
+    REQUIRE(t, tr);
+    CHECK(t, translate_image(tr, &in, &out, &f.err) == STATUS_NOT_FINITE);
+    CHECK(t, !out.pixels);
+    CHECK_CONTAINS(t, f.err.message, "the generator made a pixel that is not a number: its weights are damaged");
+    translator_destroy(tr);
+    tr = scaled_translator(t, &f, 1000); /* large alone is no harm */
+    REQUIRE_OK(t, translate_image(tr, &in, &out, &f.err), f.err);
+    image_free(&out);
+    image_free(&in);
+    translator_destroy(tr);
+    fixture_end(&f);
+}
+
+static void translates_lines(test *t)
+{
+    static const size_t sizes[][2] = {{1, 20000}, {20000, 1}, {3, 9999}, {1, 2}};
+    fixture f = fixture_begin();
+    translator *tr = scaled_translator(t, &f, 1);
+    REQUIRE(t, tr);
+    for (size_t i = 0; i < 4; i++) {
+        image in = fixture_image(sizes[i][0], sizes[i][1], 1), out = {0};
+        REQUIRE_OK(t, translate_image(tr, &in, &out, &f.err), f.err);
+        CHECK(t, out.width == in.width && out.height == in.height);
+        CHECK(t, out.width * out.height < 64 || !is_flat(&out));
+        image_free(&in);
+        image_free(&out);
+    }
+    image empty = {0}, out = {0};
+    CHECK(t, translate_image(tr, &empty, &out, &f.err) == STATUS_FAILED);
+    CHECK_CONTAINS(t, f.err.message, "empty");
+    translator_destroy(tr);
+    fixture_end(&f);
+}
+
+/* A limit of the process on its memory stands for a machine that has no more. */
+static void refuses_what_does_not_fit(test *t)
+{
+#ifdef __SANITIZE_ADDRESS__
+    SKIP(t, "the sanitizer needs all addresses");
+#endif
+    fixture f = fixture_begin();
+    translator *tr = scaled_translator(t, &f, 1);
+    REQUIRE(t, tr);
+    image small = fixture_image(16, 16, 1), in = fixture_image(2000, 1500, 1), out = {0};
+    struct rlimit before, tight;
+    REQUIRE(t, getrlimit(RLIMIT_AS, &before) == 0);
+    tight = before;
+    double there = memory_available();
+    CHECK(t, there > 1e8);
+    FILE *statm = fopen("/proc/self/statm", "r");
+    unsigned long pages = 0;
+    REQUIRE(t, statm && fscanf(statm, "%lu", &pages) == 1);
+    fclose(statm);
+    tight.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + ((rlim_t)100 << 20);
+    REQUIRE(t, setrlimit(RLIMIT_AS, &tight) == 0);
+    double left = memory_available();
+    status refused = translate_image(tr, &in, &out, &f.err);
+    error problem = f.err;
+    status small_result = translate_image(tr, &small, &out, &f.err);
+    setrlimit(RLIMIT_AS, &before);
+    CHECK(t, left > 0 && left <= 100 << 20);
+    CHECK(t, refused == STATUS_NO_MEMORY && small_result == STATUS_OK);
+    CHECK_CONTAINS(t, problem.message, "a picture of 2000x1500 needs ");
+    CHECK_CONTAINS(t, problem.message, " are available; translate it smaller with --size");
+    image_free(&out);
+    image_free(&in);
+    image_free(&small);
+    translator_destroy(tr);
+    fixture_end(&f);
+}
+
+TEST_MAIN(TEST(refuses_results_that_are_not_finite), TEST(translates_lines), TEST(refuses_what_does_not_fit),
+          TEST(keeps_sizes), TEST(pads_unets), TEST(repeats_exactly), TEST(chooses_of_generators),
           TEST(chooses_of_training_states), TEST(refuses_other_files), TEST(refuses_claims))
