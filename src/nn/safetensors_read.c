@@ -243,10 +243,11 @@ static status read_header(safetensors_file *file, error *err)
     unsigned char prefix[PREFIX_BYTES];
     TRY(read_bytes(file, 0, prefix, sizeof prefix, err));
     uint64_t length = load(prefix, PREFIX_BYTES);
-    if (memcmp(prefix, "PK\3\4", 4) == 0 || memcmp(prefix, "\x80\2", 2) == 0) /* a zip archive; a pickle, as it once was */
+    bool too_long = length > HEADER_LIMIT; /* as what follows would be */
+    if (too_long && (memcmp(prefix, "PK\3\4", 4) == 0 || memcmp(prefix, "\x80\2", 2) == 0)) /* zip; once a pickle */
         return error_set(err, STATUS_FAILED, "%s: not a safetensors file but PyTorch's: tools/convert_pth.py converts it",
                          file->name);
-    if (length > HEADER_LIMIT)
+    if (too_long)
         return error_set(err, STATUS_FAILED, "%s: not a safetensors file: a header of %" PRIu64 " bytes, at most %d are "
                          "read", file->name, length, HEADER_LIMIT);
     if (length > file->size - PREFIX_BYTES)
