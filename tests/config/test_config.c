@@ -332,7 +332,7 @@ static void set(test *t)
     set_refused(t, "data.flip=on", "--set data.flip=on: 'data.flip' expects true or false, found 'on'; write true");
     set_refused(t, "train.epochs=", "--set train.epochs=: 'train.epochs' expects an integer from 1 to 100000, found nothing");
     set_refused(t, "domains.a.train=", "--set domains.a.train=: 'domains.a.train' expects text, found nothing");
-    set_refused(t, "note=\xc3", "--set note=\xc3: the value is not valid UTF-8");
+    set_refused(t, "note=\xc3", "--set note=\\xc3: the value is not valid UTF-8");
 }
 
 static void table_refused(test *t, const config_field *table_fields, size_t count, const char *part)
