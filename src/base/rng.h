@@ -22,7 +22,8 @@ typedef enum rng_stream {
     RNG_POOL_B,
     RNG_FRACTAL,
     RNG_FEATURES, /* random perceptual networks */
-    RNG_TEST
+    RNG_TEST,
+    RNG_NOISE /* pictures that style transfer starts from; step = scale */
 } rng_stream;
 
 /* Four independent 32-bit words. */

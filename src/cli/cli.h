@@ -24,6 +24,7 @@ status cli_train(const cli_context *context, int count, char *const *words, erro
 status cli_translate(const cli_context *context, int count, char *const *words, error *err);
 status cli_fractals(const cli_context *context, int count, char *const *words, error *err);
 status cli_inspect(const cli_context *context, int count, char *const *words, error *err);
+status cli_gatys(const cli_context *context, int count, char *const *words, error *err);
 status cli_sheet(const cli_context *context, int count, char *const *words, error *err);
 
 /* A table's --help on the standard output. */

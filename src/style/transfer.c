@@ -1,0 +1,276 @@
+#define _XOPEN_SOURCE 700 /* realpath */
+#include "style/transfer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "image/folder.h"
+#include "style/gatys.h"
+
+static const char settings_name[] = "gatys.yaml";
+
+typedef struct transfer {
+    const style_transfer_request *request;
+    log_sink *log;
+    style_options o;
+    config *config;
+    text dump; /* the complete config */
+    image_list contents;
+    bool folder;  /* the output is one, for a folder of contents */
+    char *output; /* that folder, or the file */
+    char *parent; /* folder of the output, for the cache */
+    style_gatys *g;
+    size_t made, present, failed;
+    const char *path; /* of the result that is being made */
+} transfer;
+
+static status read_config(transfer *t, error *err)
+{
+    config_table table = {style_fields, style_field_count, &t->o};
+    const style_transfer_request *r = t->request;
+    TRY(config_create(&table, 1, &t->config, err));
+    if (r->config_path) TRY(config_read_file(t->config, r->config_path, err));
+    for (size_t i = 0; i < r->setting_count; i++) TRY(config_set(t->config, r->settings[i], err));
+    TRY(style_options_finish(&t->o, t->config, err));
+    config_dump(t->config, &t->dump);
+    return t->dump.failed ? error_no_memory(err, "the config", t->dump.length) : STATUS_OK;
+}
+
+/* "out/cat.png" -> "out"; "." without a folder. NULL without memory. */
+static char *folder_of(const char *path)
+{
+    const char *name = text_base_name(path);
+    if (name == path) return text_copy(".");
+    return text_printf("%.*s", (int)(name - path), path);
+}
+
+static status settle_output(transfer *t, error *err)
+{
+    const char *output = t->o.output;
+    char shown[200];
+    text_printable(output, shown, sizeof shown);
+    bool is_folder = file_is_folder(output) || output[strlen(output) - 1] == '/';
+    t->folder = file_is_folder(t->o.content_path);
+    if (t->folder && (is_folder ? false : file_exists(output) || image_extension_known(output)))
+        return error_set(err, STATUS_USAGE, "%s: the output for a folder of contents must be a folder", shown);
+    if (!t->folder && !is_folder && !image_extension_known(output))
+        return error_set(err, STATUS_USAGE, "%s: the output must be .png, .jpg, .jpeg or .webp, or a folder", shown);
+    if (!t->folder && is_folder)
+        t->output = text_printf("%s/%s", output, text_base_name(t->o.content_path));
+    else
+        t->output = text_copy(output);
+    if (t->output) t->parent = t->folder ? text_copy(output) : folder_of(t->output);
+    return t->parent ? STATUS_OK : error_no_memory(err, "a path", strlen(output));
+}
+
+/* Whether `path` lies below the folder that `inside` stands for. */
+static bool lies_in(const char *path, const char *inside)
+{
+    char *real = realpath(path, NULL);
+    size_t length = strlen(inside);
+    bool result = real && strncmp(real, inside, length) == 0 && real[length] == '/';
+    free(real);
+    return result;
+}
+
+/* Results of an earlier run are no contents, when the output folder lies among them. */
+static status list_contents(transfer *t, error *err)
+{
+    TRY(image_list_add(&t->contents, t->o.content_path, err));
+    char *contents = realpath(t->o.content_path, NULL), *output = realpath(t->parent, NULL), shown[200];
+    text_printable(t->o.content_path, shown, sizeof shown);
+    bool same = t->folder && contents && output && strcmp(contents, output) == 0;
+    size_t kept = 0;
+    for (size_t i = 0; t->folder && output && !same && i < t->contents.count; i++) {
+        image_item *item = &t->contents.items[i];
+        if (!lies_in(item->path, output)) {
+            t->contents.items[kept++] = *item;
+            continue;
+        }
+        free(item->path);
+        free(item->relative);
+    }
+    if (t->folder && output && !same) t->contents.count = kept;
+    free(contents);
+    free(output);
+    if (same) return error_set(err, STATUS_USAGE, "%s: the output would replace the contents: choose another folder", shown);
+    return t->contents.count ? STATUS_OK : error_set(err, STATUS_FAILED, "%s: no pictures found", shown);
+}
+
+/* The path of a content's result; the caller frees. */
+static char *result_path(const transfer *t, const image_item *item)
+{
+    if (!t->folder) return text_copy(t->output);
+    char *path = text_join_path(t->output, item->relative);
+    if (!path || image_extension_known(path)) return path;
+    char *with = text_printf("%s.png", path);
+    free(path);
+    return with;
+}
+
+/* Whether the folder's gatys.yaml is this config. */
+static bool same_settings(const transfer *t, const char *path)
+{
+    char *bytes;
+    size_t size;
+    error ignored;
+    if (file_read_all(path, 1 << 20, &bytes, &size, &ignored) != STATUS_OK) return false;
+    bool same = strcmp(bytes, text_get(&t->dump)) == 0;
+    free(bytes);
+    return same;
+}
+
+/* Refuses, before anything is computed, to replace what this config did not make. */
+static status check_results(transfer *t, bool *keep, error *err)
+{
+    char *settings = text_join_path(t->output, settings_name), shown[200];
+    status result = STATUS_OK;
+    if (!settings) return error_no_memory(err, "a path", 0);
+    *keep = t->folder && !t->o.overwrite && same_settings(t, settings);
+    free(settings);
+    for (size_t i = 0; !*keep && !t->o.overwrite && result == STATUS_OK && i < t->contents.count; i++) {
+        char *path = result_path(t, &t->contents.items[i]);
+        if (!path)
+            result = error_no_memory(err, "a path", 0);
+        else if (file_exists(path))
+            result = error_set(err, STATUS_FAILED, "%s exists, %s; --overwrite replaces it",
+                               text_printable(path, shown, sizeof shown),
+                               t->folder ? "and was not made with these settings" : "and is left alone");
+        free(path);
+    }
+    return result;
+}
+
+/* "out/cat.png", 100 -> "out/cat_000100.png". */
+static char *intermediate_path(const char *path, size_t iteration)
+{
+    const char *dot = strrchr(text_base_name(path), '.');
+    size_t stem = dot ? (size_t)(dot - path) : strlen(path);
+    return text_printf("%.*s_%06zu%s", (int)stem, path, iteration, path + stem);
+}
+
+static status write_picture(const transfer *t, const char *path, const image *picture, error *err)
+{
+    image_write_options o = {.quality = (int)t->o.quality};
+    TRY(file_make_parent(path, err));
+    return image_write(path, picture, &o, err);
+}
+
+static status write_intermediate(void *context, size_t iteration, const image *picture, error *err)
+{
+    const transfer *t = context;
+    char *path = intermediate_path(t->path, iteration);
+    status result = path ? write_picture(t, path, picture, err) : error_no_memory(err, "a path", 0);
+    free(path);
+    return result;
+}
+
+static void report(const transfer *t, const style_result *r)
+{
+    char shown[200];
+    double each = r->evaluations ? r->optimising / (double)r->evaluations : 0;
+    double iteration = r->iterations ? r->optimising / (double)r->iterations : 0;
+    log_info(t->log, "%s: %zux%zu in %.1f s; %zu iterations of %.3g s (%zu evaluations of %.3g s); loss %.4g to %.4g: "
+             "content %.4g, style %.4g, variation %.4g%s", text_printable(t->path, shown, sizeof shown), r->width,
+             r->height, r->seconds, r->iterations, iteration, r->evaluations, each, r->start.total, r->end.total,
+             r->end.content, r->end.style, r->end.variation,
+             strcmp(t->o.features, "random") == 0 ? "; random features" : "");
+}
+
+static status make(transfer *t, const image_item *item, error *err)
+{
+    image content = {0}, picture = {0};
+    style_result result;
+    style_watch watch = {.stop = t->request->stop, .label = text_base_name(item->relative),
+                         .every = (size_t)t->o.every, .intermediate = write_intermediate, .context = t};
+    char label[60], shown[200];
+    watch.label = text_printable(watch.label, label, sizeof label);
+    TRY(image_read(item->path, NULL, &content, err));
+    status ended = style_gatys_run(t->g, &content, &watch, &picture, &result, err);
+    if (ended != STATUS_OK && ended != STATUS_INTERRUPTED)
+        error_prefix(err, "%s", text_printable(item->path, shown, sizeof shown));
+    if (ended == STATUS_OK) ended = write_picture(t, t->path, &picture, err);
+    if (ended == STATUS_OK) report(t, &result);
+    image_free(&picture);
+    image_free(&content);
+    return ended;
+}
+
+static status make_all(transfer *t, bool keep, error *err)
+{
+    for (size_t i = 0; i < t->contents.count; i++) {
+        error problem = {0};
+        char *path = result_path(t, &t->contents.items[i]);
+        if (!path) return error_no_memory(err, "a path", 0);
+        t->path = path;
+        bool there = keep && file_exists(path);
+        status result = there ? STATUS_OK : make(t, &t->contents.items[i], &problem);
+        free(path);
+        if (result == STATUS_INTERRUPTED)
+            return error_set(err, result, "interrupted; %zu of %zu pictures are written", t->made + t->present,
+                             t->contents.count);
+        if (result != STATUS_OK && !t->folder) return error_set(err, result, "%s", problem.message);
+        if (result != STATUS_OK) log_error(t->log, "%s", problem.message);
+        t->made += result == STATUS_OK && !there;
+        t->present += there;
+        t->failed += result != STATUS_OK;
+    }
+    size_t broken = style_gatys_style_broken(t->g);
+    if (t->folder) log_info(t->log, "%zu pictures made, %zu there already, %zu failed", t->made, t->present, t->failed);
+    if (t->failed) return error_set(err, STATUS_FAILED, "%zu of %zu pictures failed", t->failed, t->contents.count);
+    if (broken)
+        return error_set(err, STATUS_FAILED, "%zu of %zu style pictures could not be used; the result is made with the rest",
+                         broken, style_gatys_style_count(t->g));
+    return STATUS_OK;
+}
+
+static status save_settings(const transfer *t, error *err)
+{
+    if (!t->folder) return STATUS_OK;
+    char *path = text_join_path(t->output, settings_name);
+    if (!path) return error_no_memory(err, "a path", 0);
+    status result = file_write_all(path, text_get(&t->dump), t->dump.length, err);
+    free(path);
+    return result;
+}
+
+static status transfer_with(transfer *t, nn_backend *backend, error *err)
+{
+    bool keep;
+    TRY(read_config(t, err));
+    TRY(settle_output(t, err));
+    TRY(list_contents(t, err));
+    TRY(check_results(t, &keep, err));
+    TRY(style_gatys_create(&t->o, backend, t->parent, t->log, &t->g, err));
+    bool random = strcmp(t->o.features, "random") == 0;
+    log_info(t->log, "features: %s%s", style_gatys_network(t->g),
+             random ? ": no file was named, and a trained network gives better results" : "");
+    log_info(t->log, "style: %zu picture%s", style_gatys_style_count(t->g), style_gatys_style_count(t->g) == 1 ? "" : "s");
+    TRY(file_make_folders(t->parent, err));
+    TRY(save_settings(t, err));
+    return make_all(t, keep, err);
+}
+
+status style_transfer(const style_transfer_request *request, log_sink *log, error *err)
+{
+    transfer t = {.request = request, .log = log};
+    nn_backend *backend;
+    TRY(nn_cpu_create(request->threads, &backend, err));
+    status result = transfer_with(&t, backend, err);
+    style_gatys_destroy(t.g);
+    image_list_free(&t.contents);
+    free(t.output);
+    free(t.parent);
+    text_free(&t.dump);
+    config_destroy(t.config);
+    nn_backend_destroy(backend);
+    return result;
+}
+
+void style_transfer_help(bool markdown, text *out)
+{
+    style_options o;
+    config_table table = {style_fields, style_field_count, &o};
+    config_help(&table, 1, markdown, out);
+}
