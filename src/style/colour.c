@@ -37,6 +37,9 @@ static void rotate(double m[3][3], double v[3][3], int p, int q)
     }
 }
 
+/* Variance that is next to nothing: far below a grey level's square, 6e-5. */
+static const double no_variance = 1e-8;
+
 /* covariance^power, symmetric; eigenvalues that are next to nothing count as 0, and 0 to a negative power as 0. */
 static void power_of(const double covariance[3][3], double power, double out[3][3])
 {
@@ -53,7 +56,8 @@ static void power_of(const double covariance[3][3], double power, double out[3][
         for (int b = 0; b < 3; b++) {
             out[a][b] = 0;
             for (int k = 0; k < 3; k++)
-                if (m[k][k] > 1e-6 * largest) out[a][b] += v[a][k] * pow(m[k][k], power) * v[b][k];
+                if (m[k][k] > 1e-6 * largest && m[k][k] > no_variance)
+                    out[a][b] += v[a][k] * pow(m[k][k], power) * v[b][k];
         }
 }
 

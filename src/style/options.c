@@ -33,7 +33,7 @@ const config_field style_fields[] = {
     {"style.layers", CONFIG_STRING, AT(style_layers), "relu1_1, relu2_1, relu3_1, relu4_1, relu5_1",
      .help = "layers whose Gram matrices are the style"},
     {"style.weights", CONFIG_STRING, AT(style_weights), .help = "a weight for each of them (else 1 / their number)"},
-    {"style.weight", CONFIG_FLOAT, AT(style_weight), "10", 0, 1e15, .help = "weight of them all"},
+    {"style.weight", CONFIG_FLOAT, AT(style_weight), "300", 0, 1e15, .help = "weight of them all"},
     {"style.gram", CONFIG_CHOICE, AT(gram), "relative", .choices = grams,
      .help = "how a layer's Gram matrices are compared: relative to the style's; 1 / (4 N^2 M^2) (gatys); mean square of "
              "Gram / (c h w) (element); sum / (4 * 9 * (picture's h w)^2) (keras)"},
@@ -80,14 +80,14 @@ const size_t style_field_count = sizeof style_fields / sizeof *style_fields;
  * c = 64, 128, 256, 512, 512; half the half of it is in the form `gatys`. */
 static const char *const of_gatys[] = {
     "content.layers=relu4_2", "content.form=mean", "content.weight=1",
-    "style.layers=relu1_1, relu2_1, relu3_1, relu4_1, relu5_1", "style.gram=gatys", "style.weight=1",
     "style.weights=0.9765625, 0.244140625, 0.06103515625, 0.0152587890625, 0.0152587890625",
+    "style.layers=relu1_1, relu2_1, relu3_1, relu4_1, relu5_1", "style.gram=gatys", "style.weight=1",
     "total_variation.weight=0", "image.init=content", "image.size=512", "optimiser.method=lbfgs",
     "optimiser.iterations=500", "optimiser.history=100", NULL};
 static const char *const of_keras[] = {
     "content.layers=block5_conv2", "content.form=sum", "content.weight=0.025",
     "style.layers=block1_conv1, block2_conv1, block3_conv1, block4_conv1, block5_conv1", "style.gram=keras",
-    "style.weights=0.2, 0.2, 0.2, 0.2, 0.2", "style.weight=1", "total_variation.weight=1e-4",
+    "style.weight=1", "total_variation.weight=1e-4",
     "total_variation.exponent=2.5", "image.init=content", NULL};
 
 static status apply(config *c, const char *const *values, error *err)
@@ -97,7 +97,8 @@ static status apply(config *c, const char *const *values, error *err)
         size_t length = strcspn(*values, "=");
         memcpy(key, *values, length);
         key[length] = '\0';
-        if (!config_was_given(c, key)) TRY(config_set(c, *values, err));
+        bool other_layers = strcmp(key, "style.weights") == 0 && config_was_given(c, "style.layers");
+        if (!other_layers && !config_was_given(c, key)) TRY(config_set(c, *values, err));
     }
     return STATUS_OK;
 }
