@@ -92,7 +92,8 @@ static status check_convolution(model_vgg *v, size_t convolution, error *err)
         return error_set(err, STATUS_FAILED, "features.%zu.weight: expected Nx%zux3x3, found %s", layer, in, shape);
     print_shape(bias, shape, sizeof shape);
     if (bias->rank != 1 || bias->shape[0] != weight->shape[0])
-        return error_set(err, STATUS_FAILED, "features.%zu.bias: expected %zu, found %s", layer, weight->shape[0], shape);
+        return error_set(err, STATUS_FAILED, "features.%zu.bias: expected %zu, found %s", layer, weight->shape[0],
+                         shape);
     v->widths[convolution] = weight->shape[0];
     return STATUS_OK;
 }
@@ -144,8 +145,8 @@ static bool mentions(const char *said, const char *word)
 static status unclear(const char *key, const char *value, const char *const *names, error *err)
 {
     char shown[120];
-    return error_set(err, STATUS_FAILED, "its metadata's %s '%s' is not understood: say which of %s, %s%s%s it is by an "
-                     "option", key, text_printable(value, shown, sizeof shown), names[1], names[2], names[3] ? ", " : "",
+    return error_set(err, STATUS_FAILED, "its metadata's %s '%s' is not understood: say by an option which it is of %s, "
+                     "%s%s%s", key, text_printable(value, shown, sizeof shown), names[1], names[2], names[3] ? ", " : "",
                      names[3] ? names[3] : "");
 }
 
@@ -277,7 +278,8 @@ status model_vgg_layer(const model_vgg *v, const char *name, size_t *layer, erro
     size_t needed = l->kind == VGG_CONVOLUTION ? l->convolution + 1 : l->convolution;
     if (needed <= v->convolutions) return STATUS_OK;
     vgg_name(&v->layers[convolution_layer(v, v->convolutions - 1)], last);
-    return error_set(err, STATUS_USAGE, "%s: the layer '%s' is not in this file, which ends at %s", v->path, shown, last);
+    return error_set(err, STATUS_USAGE, "%s: the layer '%s' is not in this file, which ends at %s", v->path, shown,
+                     last);
 }
 
 size_t model_vgg_channels(const model_vgg *v, size_t layer)
@@ -424,7 +426,8 @@ status model_vgg_load(model_vgg *v, nn_backend *backend, size_t deepest, error *
     convention c = convention_of(v->options.input);
     float shift[CHANNELS];
     for (size_t i = 0; i < CHANNELS; i++) shift[c.source[i]] = c.shift[i];
-    const uint32_t about[] = {(uint32_t)v->options.padding, (uint32_t)v->options.pool, v->ceil_mode, (uint32_t)v->depth};
+    const uint32_t about[] = {(uint32_t)v->options.padding, (uint32_t)v->options.pool, v->ceil_mode,
+                              (uint32_t)v->depth};
     v->fingerprint = hash(hash(0xcbf29ce484222325u, about, sizeof about), shift, sizeof shift);
     size_t index = 0;
     if (v->shifted) nn_parameters_write(v->set, NN_DATA, index++, shift);

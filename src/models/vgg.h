@@ -26,7 +26,12 @@ typedef enum model_vgg_input {
     MODEL_VGG_UNIT,        /* RGB in [0,1] */
     MODEL_VGG_SIGNED       /* RGB in [-1,1] */
 } model_vgg_input;
-typedef enum model_vgg_padding { MODEL_VGG_PADDING_AUTO, MODEL_VGG_ZERO, MODEL_VGG_REFLECT, MODEL_VGG_NO_PADDING } model_vgg_padding;
+typedef enum model_vgg_padding {
+    MODEL_VGG_PADDING_AUTO,
+    MODEL_VGG_ZERO,
+    MODEL_VGG_REFLECT,
+    MODEL_VGG_NO_PADDING
+} model_vgg_padding;
 typedef enum model_vgg_pool { MODEL_VGG_POOL_AUTO, MODEL_VGG_MAX, MODEL_VGG_AVERAGE } model_vgg_pool;
 
 /* Names in that order ("auto", ...), each list ending with NULL: for configs. */

@@ -8,11 +8,12 @@ style_statistics style_statistics_of(const float *pixels, size_t count)
     style_statistics s = {0};
     for (size_t i = 0; i < count; i++)
         for (int c = 0; c < 3; c++) s.mean[c] += pixels[3 * i + (size_t)c] / (double)count;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        double x[3];
+        for (int c = 0; c < 3; c++) x[c] = pixels[3 * i + (size_t)c] - s.mean[c];
         for (int a = 0; a < 3; a++)
-            for (int b = 0; b < 3; b++)
-                s.covariance[a][b] += (pixels[3 * i + (size_t)a] - s.mean[a]) * (pixels[3 * i + (size_t)b] - s.mean[b]) /
-                                      (double)count;
+            for (int b = 0; b < 3; b++) s.covariance[a][b] += x[a] * x[b] / (double)count;
+    }
     return s;
 }
 
@@ -73,8 +74,10 @@ void style_match_colours(float *pixels, size_t count, const style_statistics *wa
     for (size_t i = 0; i < count; i++) {
         double x[3];
         for (int c = 0; c < 3; c++) x[c] = pixels[3 * i + (size_t)c] - own.mean[c];
-        for (int c = 0; c < 3; c++)
-            pixels[3 * i + (size_t)c] = (float)(map[c][0] * x[0] + map[c][1] * x[1] + map[c][2] * x[2] + wanted->mean[c]);
+        for (int c = 0; c < 3; c++) {
+            double mapped = map[c][0] * x[0] + map[c][1] * x[1] + map[c][2] * x[2];
+            pixels[3 * i + (size_t)c] = (float)(mapped + wanted->mean[c]);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ typedef struct style_statistics {
 
 style_statistics style_statistics_of(const float *pixels, size_t count);
 /* The linear map of colours that gives a picture the wanted statistics: wanted^(1/2) own^(-1/2) of the covariances
- * (of those of Image Analogies, Hertzmann 2001: the one without a turn). Where a picture has no variation it gets none. */
+ * (Image Analogies, Hertzmann 2001: of all such maps the one without a turn). What has no variation gets none. */
 void style_match_colours(float *pixels, size_t count, const style_statistics *wanted);
 /* Grey of the same luminance, 0.299 R + 0.587 G + 0.114 B. */
 void style_make_grey(float *pixels, size_t count);

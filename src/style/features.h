@@ -24,7 +24,8 @@ typedef struct style_extractor {
 
 /* picture: (h, w, 3), RGB in [-1, 1]. results: one array for each layer, new; the caller frees each. None after a
  * failure. */
-status style_extract(style_extractor *x, const float *picture, size_t height, size_t width, float **results, error *err);
+status style_extract(style_extractor *x, const float *picture, size_t height, size_t width, float **results,
+                     error *err);
 void style_extractor_free(style_extractor *x);
 
 #endif

@@ -20,6 +20,7 @@ void style_list_free(style_list *list); /* leaves it empty */
 
 /* As many numbers of at least 0, one of them above, as `count`; all `fallback` when `said` is NULL. `key`: of the
  * config, for messages. */
-status style_weights_read(const char *key, const char *said, double fallback, double *weights, size_t count, error *err);
+status style_weights_read(const char *key, const char *said, double fallback, double *weights, size_t count,
+                          error *err);
 
 #endif

@@ -15,8 +15,8 @@ static const char *const methods[] = {"lbfgs", "adam", NULL};
 
 const config_field style_fields[] = {
     {"preset", CONFIG_CHOICE, AT(preset), "none", .choices = presets,
-     .help = "defaults of others: gatys, of PytorchNeuralStyleTransfer by Gatys; keras, of Chollet's example. Both have "
-             "weights for the full VGG-19 of Caffe"},
+     .help = "defaults of others: gatys, of PytorchNeuralStyleTransfer by Gatys; keras, of Chollet's example. Both "
+             "have weights for the full VGG-19 of Caffe"},
     {"content.path", CONFIG_STRING, AT(content_path), .flags = CONFIG_REQUIRED,
      .help = "a picture, or a folder of them, each of which is done"},
     {"content.layers", CONFIG_STRING, AT(content_layers), "relu4_2",
@@ -35,8 +35,8 @@ const config_field style_fields[] = {
     {"style.weights", CONFIG_STRING, AT(style_weights), .help = "a weight for each of them (else 1 / their number)"},
     {"style.weight", CONFIG_FLOAT, AT(style_weight), "300", 0, 1e15, .help = "weight of them all"},
     {"style.gram", CONFIG_CHOICE, AT(gram), "relative", .choices = grams,
-     .help = "how a layer's Gram matrices are compared: relative to the style's; 1 / (4 N^2 M^2) (gatys); mean square of "
-             "Gram / (c h w) (element); sum / (4 * 9 * (picture's h w)^2) (keras)"},
+     .help = "how a layer's Gram matrices are compared: relative to the style's; 1 / (4 N^2 M^2) (gatys); mean square "
+             "of Gram / (c h w) (element); sum / (4 * 9 * (picture's h w)^2) (keras)"},
     {"style.scale", CONFIG_FLOAT, AT(style_scale), "1", 0.05, 20,
      .help = "shorter side of style pictures, relative to the result's: larger gives larger strokes"},
     {"total_variation.weight", CONFIG_FLOAT, AT(variation_weight), "0", 0, 1e12,

@@ -94,7 +94,8 @@ static status list_contents(transfer *t, error *err)
     if (t->folder && output && !same) t->contents.count = kept;
     free(contents);
     free(output);
-    if (same) return error_set(err, STATUS_USAGE, "%s: the output would replace the contents: choose another folder", shown);
+    if (same)
+        return error_set(err, STATUS_USAGE, "%s: the output would replace the contents: choose another folder", shown);
     return t->contents.count ? STATUS_OK : error_set(err, STATUS_FAILED, "%s: no pictures found", shown);
 }
 
@@ -220,8 +221,8 @@ static status make_all(transfer *t, bool keep, error *err)
     if (t->folder) log_info(t->log, "%zu pictures made, %zu there already, %zu failed", t->made, t->present, t->failed);
     if (t->failed) return error_set(err, STATUS_FAILED, "%zu of %zu pictures failed", t->failed, t->contents.count);
     if (broken)
-        return error_set(err, STATUS_FAILED, "%zu of %zu style pictures could not be used; the result is made with the rest",
-                         broken, style_gatys_style_count(t->g));
+        return error_set(err, STATUS_FAILED, "%zu of %zu style pictures could not be used; the others were", broken,
+                         style_gatys_style_count(t->g));
     return STATUS_OK;
 }
 
@@ -246,7 +247,8 @@ static status transfer_with(transfer *t, nn_backend *backend, error *err)
     bool random = strcmp(t->o.features, "random") == 0;
     log_info(t->log, "features: %s%s", style_gatys_network(t->g),
              random ? ": no file was named, and a trained network gives better results" : "");
-    log_info(t->log, "style: %zu picture%s", style_gatys_style_count(t->g), style_gatys_style_count(t->g) == 1 ? "" : "s");
+    size_t styles = style_gatys_style_count(t->g);
+    log_info(t->log, "style: %zu picture%s", styles, styles == 1 ? "" : "s");
     TRY(file_make_folders(t->parent, err));
     TRY(save_settings(t, err));
     return make_all(t, keep, err);

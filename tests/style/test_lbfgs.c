@@ -97,8 +97,8 @@ static void reaches_what_scipy_does(test *t)
         REQUIRE_OK(t, style_lbfgs(&m, &(style_lbfgs_options){.history = 10}, x, &found, &err), err);
         size_t ends = found.exhausted ? 50 : 2; /* two searches that find nothing lower in floats */
         if (!(found.loss <= 1.1 * e->loss) || found.evaluations > e->evaluations * 5 / 4 + ends)
-            test_failed(t, __FILE__, __LINE__, "case %zu: %zu iterations, %zu evaluations, loss %g; SciPy: %g after %zu",
-                        i, found.iterations, found.evaluations, found.loss, e->loss, e->evaluations);
+            test_failed(t, __FILE__, __LINE__, "case %zu: %zu iterations, %zu evaluations, loss %g; SciPy's %g, %zu", i,
+                        found.iterations, found.evaluations, found.loss, e->loss, e->evaluations);
         CHECK(t, !r.rose && found.evaluations == r.evaluations && found.iterations <= e->iterations);
     }
 }

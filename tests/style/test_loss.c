@@ -41,8 +41,9 @@ static status configure(setup *s, const char *name)
     static const char *const keys[] = {"content.form", "style.gram", "content.weight", "style.weight",
                                        "total_variation.weight", "total_variation.exponent"};
     TRY(config_create(&table, 1, &s->config, &s->err));
-    if (sscanf(safetensors_metadata_get(s->file, name), "%s %s %s %s %s %s", said[0], said[1], said[2], said[3], said[4],
-               said[5]) != 6)
+    const char *words = safetensors_metadata_get(s->file, name);
+    if (!words || sscanf(words, "%31s %31s %31s %31s %31s %31s", said[0], said[1], said[2], said[3], said[4],
+                         said[5]) != 6)
         return error_set(&s->err, STATUS_FAILED, "the fixture's case %s has not six words", name);
     for (int i = 0; i < 6; i++) {
         snprintf(line, sizeof line, "%s=%s", keys[i], said[i]);

@@ -160,7 +160,7 @@ static void does_folders(test *t)
     CHECK(t, !strstr(p.said, "computed before"));
     /* Other settings. */
     CHECK(t, transfer(&p, a, b, c, "style.weight=3", NULL) == STATUS_FAILED);
-    CHECK_CONTAINS(t, p.err.message, "in/out/1.png exists, and was not made with these settings; --overwrite replaces it");
+    CHECK_CONTAINS(t, p.err.message, "in/out/1.png exists, and was not made with these settings; --overwrite replaces");
     /* One broken picture on each side. */
     REQUIRE_OK(t, file_write_all(at(&p, "styles/4.jpg"), "no picture", 10, &p.err), p.err);
     REQUIRE_OK(t, file_write_all(at(&p, "in/3.png"), "no picture", 10, &p.err), p.err);
