@@ -20,8 +20,8 @@ typedef struct command {
 static const command commands[] = {
     {"train", cli_train, "train a CycleGAN from a config file"},
     {"translate", cli_translate, "translate pictures with a trained generator"},
-    {"inspect", cli_inspect, "tell what a checkpoint, a run or a folder of pictures holds"},
     {"gatys", cli_gatys, "paint pictures in the style of others, by optimising each"},
+    {"inspect", cli_inspect, "tell what a checkpoint, a run or a folder of pictures holds"},
     {"fractals", cli_fractals, "render a set of fractals"},
     {"sheet", cli_sheet, "make a contact sheet of folders"},
 };
