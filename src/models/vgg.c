@@ -145,9 +145,10 @@ static bool mentions(const char *said, const char *word)
 static status unclear(const char *key, const char *value, const char *const *names, error *err)
 {
     char shown[120];
-    return error_set(err, STATUS_FAILED, "its metadata's %s '%s' is not understood: say by an option which it is of %s, "
-                     "%s%s%s", key, text_printable(value, shown, sizeof shown), names[1], names[2], names[3] ? ", " : "",
-                     names[3] ? names[3] : "");
+    const char *third = names[3] ? names[3] : "";
+    return error_set(err, STATUS_FAILED, "its metadata's %s '%s' is not understood: say by an option which of %s, "
+                     "%s%s%s it is", key, text_printable(value, shown, sizeof shown), names[1], names[2],
+                     third[0] ? ", " : "", third);
 }
 
 /* By one of our names, or by words that describe it. */

@@ -33,7 +33,10 @@ static status read_config(transfer *t, error *err)
     if (r->config_path) TRY(config_read_file(t->config, r->config_path, err));
     for (size_t i = 0; i < r->setting_count; i++) TRY(config_set(t->config, r->settings[i], err));
     TRY(style_options_finish(&t->o, t->config, err));
+    bool overwrite = t->o.overwrite; /* how to write does not change what is made */
+    t->o.overwrite = false;
     config_dump(t->config, &t->dump);
+    t->o.overwrite = overwrite;
     return t->dump.failed ? error_no_memory(err, "the config", t->dump.length) : STATUS_OK;
 }
 
