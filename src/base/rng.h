@@ -23,6 +23,7 @@ typedef enum rng_stream {
     RNG_FRACTAL,
     RNG_FEATURES, /* random perceptual networks */
     RNG_TEST,
+    RNG_METRICS, /* patches and directions of the sliced Wasserstein distance */
     RNG_NOISE /* pictures that style transfer starts from; step = scale */
 } rng_stream;
 
