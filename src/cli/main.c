@@ -22,6 +22,7 @@ static const command commands[] = {
     {"translate", cli_translate, "translate pictures with a trained generator"},
     {"gatys", cli_gatys, "paint pictures in the style of others, by optimising each"},
     {"inspect", cli_inspect, "tell what a checkpoint, a run or a folder of pictures holds"},
+    {"evaluate", cli_evaluate, "measure translated pictures against real ones"},
     {"fractals", cli_fractals, "render a set of fractals"},
     {"sheet", cli_sheet, "make a contact sheet of folders"},
 };
@@ -35,7 +36,7 @@ static volatile sig_atomic_t listening = 1;
 
 static void on_signal(int number)
 {
-    static const char message[] = "cyclegan: interrupted before the first step; there is nothing to save\n";
+    static const char message[] = "cyclegan: interrupted; there is nothing to save\n";
     if (!listening) {
         (void)!write(STDERR_FILENO, message, sizeof message - 1);
         _exit(128 + number);

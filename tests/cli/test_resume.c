@@ -514,7 +514,7 @@ static void signals_end_the_setup(test *t)
         CHECK(t, finish(child) == 128 + numbers[i]);
         if (writer >= 0) close(writer);
         char *said = messages_of(&b);
-        CHECK_TEXT(t, said, "cyclegan: interrupted before the first step; there is nothing to save\n");
+        CHECK_TEXT(t, said, "cyclegan: interrupted; there is nothing to save\n");
         free(said);
     }
     CHECK(t, !file_exists(at(&b, "run")));

@@ -1,6 +1,6 @@
-/* By simulation: intervals contain the true value about as often as they say. Where two sets come from one source, KID's
- * do so more often (the part of its variance that vanishes there is estimated, and never below 0), but are not much
- * wider than they must be. */
+/* By simulation: intervals contain the true value about as often as they say. Where two sets come from one source,
+ * KID's do so more often (the part of its variance that vanishes there is estimated, and never below 0), but are not
+ * much wider than they must be. */
 #include "base/rng.h"
 #include "compare/metrics/interval.h"
 #include "compare/metrics/pictures.h"

@@ -51,8 +51,10 @@ static void vector_measures(test *t)
     check_estimate(t, e, expected_kid + 3, 1e-9);
     REQUIRE_OK(t, compare_diversity(&x, &e, &err), err);
     check_estimate(t, e, expected_diversity, 1e-9);
-    REQUIRE_OK(t, compare_nearest(&y, &x, &e, &err), err);
+    double nearest[5];
+    REQUIRE_OK(t, compare_nearest(&y, &x, nearest, &e, &err), err);
     check_estimate(t, e, expected_nearest, 1e-9);
+    for (size_t i = 0; i < 5; i++) CHECK_NEAR(t, nearest[i], expected_neighbour_distances[i], 1e-9);
     CHECK(t, e.n == 5);
     REQUIRE_OK(t, compare_to_mean(&y, &x, &e, &err), err);
     check_estimate(t, e, expected_to_mean, 1e-6); /* centred in floats */
@@ -224,4 +226,5 @@ static void squares(test *t)
 }
 
 TEST_MAIN(TEST(quantiles), TEST(proportions), TEST(vector_measures), TEST(memorisation), TEST(structural_similarity),
-          TEST(pyramid), TEST(sorts), TEST(distances_of_samples), TEST(sliced_wasserstein), TEST(shrinks), TEST(squares))
+          TEST(pyramid), TEST(sorts), TEST(distances_of_samples), TEST(sliced_wasserstein), TEST(shrinks),
+          TEST(squares))

@@ -54,15 +54,15 @@ static size_t nearest_of(const double *row, size_t count, size_t skip)
     return best;
 }
 
-status compare_nearest(const compare_vectors *outputs, const compare_vectors *targets, compare_estimate *out,
-                       error *err)
+status compare_nearest(const compare_vectors *outputs, const compare_vectors *targets, double *nearest,
+                       compare_estimate *out, error *err)
 {
     double *table;
     TRY(distances(outputs, targets, &table, err));
     size_t count = targets->count;
-    for (size_t i = 0; i < outputs->count; i++) /* row 0 has been read when entry 1 is written */
-        table[i] = table[i * count + nearest_of(table + i * count, count, count)];
-    *out = compare_mean(table, outputs->count);
+    for (size_t i = 0; i < outputs->count; i++)
+        nearest[i] = table[i * count + nearest_of(table + i * count, count, count)];
+    *out = compare_mean(nearest, outputs->count);
     free(table);
     return STATUS_OK;
 }
@@ -165,7 +165,8 @@ static status threshold_of(const compare_vectors *training, double *out, error *
     size_t n = training->count;
     double *table;
     TRY(distances(training, training, &table, err));
-    for (size_t i = 0; i < n; i++) table[i] = table[i * n + nearest_of(table + i * n, n, i)];
+    for (size_t i = 0; i < n; i++) /* row 0 has been read when entry 1 is written */
+        table[i] = table[i * n + nearest_of(table + i * n, n, i)];
     *out = low_quantile(table, n);
     free(table);
     return STATUS_OK;

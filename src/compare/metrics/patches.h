@@ -21,8 +21,8 @@ typedef struct compare_patches {
     double *sums; /* (pictures, 2, 3): sum and sum of squares of each colour, over a picture's patches */
 } compare_patches;
 
-/* Patches of each level, `each` a picture (0: as wasserstein.h says), at places drawn for (seed, which set, level). Free
- * every level with compare_patches_free, after a failure too. */
+/* Patches of each level, `each` a picture (0: as wasserstein.h says), at places drawn for (seed, which set, level).
+ * Free every level with compare_patches_free, after a failure too. */
 status compare_patches_take(const compare_pictures *set, size_t which, size_t levels, size_t each, uint64_t seed,
                             compare_patches *out, error *err);
 void compare_patches_free(compare_patches *p);

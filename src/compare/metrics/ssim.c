@@ -63,8 +63,8 @@ static double row_sum(const double *columns, size_t windows, const double taps[T
 status compare_ssim(const uint8_t *a, const uint8_t *b, size_t side, double *out, error *err)
 {
     if (side < TAPS)
-        return error_set(err, STATUS_FAILED, "structural similarity: pictures of %zu pixels, expected %d at least", side,
-                         TAPS);
+        return error_set(err, STATUS_FAILED, "structural similarity: pictures of %zu pixels, expected %d at least",
+                         side, TAPS);
     double taps[TAPS], sum = 0;
     double *columns = malloc(side * MOMENTS * sizeof *columns);
     if (!columns) return error_no_memory(err, "structural similarity", side * MOMENTS * sizeof *columns);

@@ -35,9 +35,9 @@ void compare_distances(const compare_vectors *a, const compare_vectors *b, doubl
 status compare_diversity(const compare_vectors *set, compare_estimate *out, error *err);
 
 /* Mean over the outputs of the distance to the nearest target. The interval is over outputs, the targets being as they
- * are. At least 2 outputs, 1 target. */
-status compare_nearest(const compare_vectors *outputs, const compare_vectors *targets, compare_estimate *out,
-                       error *err);
+ * are. At least 2 outputs, 1 target. nearest: (outputs.count), each output's distance. */
+status compare_nearest(const compare_vectors *outputs, const compare_vectors *targets, double *nearest,
+                       compare_estimate *out, error *err);
 
 /* Mean over the outputs of the distance to the mean of the targets; the interval is over both sets, of COMPARE_FEWEST
  * or more. */

@@ -8,7 +8,7 @@
 #include "base/rng.h"
 #include "compare/metrics/patches.h"
 
-enum { MOST_GROUPS = 60, JACKKNIFED_DIRECTIONS = 128, DIRECTIONS = 512 };
+enum { MOST_GROUPS = 60, JACKKNIFED_DIRECTIONS = 64, DIRECTIONS = 512 };
 
 double compare_wasserstein_sorted(const float *a, size_t n, const float *b, size_t m)
 {

@@ -36,7 +36,7 @@ typedef struct compare_wasserstein {
 } compare_wasserstein;
 
 /* Pictures of one side, a power of two from 16 to 2048; sets of at least 2. Intervals are the jackknife's over pictures
- * (60 groups of them in larger sets), a picture with all its patches, over the first 128 directions; they are for the
+ * (60 groups of them in larger sets), a picture with all its patches, over the first 64 directions; they are for the
  * measure's expectation at these set sizes. The result is the same for any number of threads. */
 status compare_wasserstein_measure(const compare_pictures *real, const compare_pictures *fake,
                                    const compare_wasserstein_options *options, compare_wasserstein *out, error *err);
