@@ -8,12 +8,17 @@ enum { DIGITS = 9 };
 
 static const char *const folder_keys[COMPARE_FOLDERS] = {"real", "fake", "content", "train"};
 
-/* A name that is no UTF-8 with its other bytes as \xNN. */
+/* A name; one that is no UTF-8 has all bytes but ASCII as \xNN. */
 static json_t *name_of(const char *name)
 {
-    char shown[4096];
     json_t *value = json_string(name);
-    return value ? value : json_string(text_printable(name, shown, sizeof shown));
+    if (value) return value;
+    text ascii = {0};
+    for (const unsigned char *p = (const unsigned char *)name; *p; p++)
+        text_format(&ascii, *p < 0x80 ? "%c" : "\\x%02x", *p);
+    value = json_string(text_get(&ascii));
+    text_free(&ascii);
+    return value;
 }
 
 /* null for what is not measured or not finite. */

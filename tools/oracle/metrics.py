@@ -8,11 +8,14 @@ integer formulas of the inputs, which tests/compare/inputs.h repeats. Leaving a 
 whole measure again without it.
 """
 import math
+import os
 import textwrap
 
 import numpy as np
 from scipy import ndimage, stats
 from skimage.metrics import structural_similarity
+
+import safetensors_io
 
 SIDE, PICTURES = 32, (6, 5)
 ROWS, DIMENSION = (7, 5), 12
@@ -199,6 +202,50 @@ def wasserstein():
     yield interval(of_levels(*numbers), jackknife(of_levels, *numbers), 5, True)
 
 
+# A small VGG, and measures of its features
+
+def layers(weights, pixels):
+    """relu1_1, relu2_1 and relu3_1 as (h, w, channels): inputs in [0, 1], zero padding, max pooling."""
+    x, found = pixels / 255, []
+    for index in (0, 2, 5, 7, 10):
+        w, b = weights["features.%d.weight" % index], weights["features.%d.bias" % index]
+        if index in (5, 10):
+            x = x.reshape(x.shape[0] // 2, 2, x.shape[1] // 2, 2, -1).max((1, 3))
+        wide = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+        x = b + sum(wide[dy:dy + x.shape[0], dx:dx + x.shape[1]] @ w[:, :, dy, dx].T for dy in range(3) for dx in range(3))
+        x = np.maximum(x, 0)
+        if index in (0, 5, 10):
+            found.append(x)
+    return found
+
+
+def gram(x):
+    x = x.reshape(-1, x.shape[-1])
+    return x.T @ x / len(x)
+
+
+def evaluation():
+    """Real: set 0; outputs: set 1, whose inputs are the first of set 0; training pictures: set 0."""
+    fixture = os.path.join(os.path.dirname(__file__), "../../tests/fixtures/vgg_tiny.safetensors")
+    weights = {name: values.astype(np.float64) for name, values in safetensors_io.read(fixture)[0].items()}
+    seen = [[layers(weights, picture(s, i)) for i in range(PICTURES[s])] for s in (0, 1)]
+    x, y = (np.array([levels[2].mean((0, 1)) for levels in s]) for s in seen)
+    content = [np.linalg.norm(b[2] - a[2]) / np.linalg.norm(a[2]) for a, b in zip(*seen)]
+    norms = [np.linalg.norm(np.mean([gram(levels[k]) for levels in seen[0]], axis=0)) for k in range(3)]
+    styles = [np.array([np.concatenate([gram(levels[k]).ravel() / norms[k] for k in range(3)]) for levels in s])
+              for s in seen]
+    size = styles[0].shape[1]
+    real, fake = (style * math.sqrt(size / 3) for style in styles)  # distances() divides by the size
+    write("evaluation_kid", kid_interval(x, y))
+    write("evaluation_content", mean_interval(content))
+    write("evaluation_style_nearest", mean_interval(distances(fake, real).min(1)))
+    write("evaluation_style_mean", interval(to_mean(fake, real), jackknife(to_mean, fake, real), 5, True))
+    write("evaluation_diversity", diversity_interval(y))
+    write("evaluation_diversity_real", diversity_interval(x))
+    write("evaluation_nearest", mean_interval(distances(y, x).min(1)))
+    write("evaluation_ssim", mean_interval([ssim(picture(0, i), picture(1, i)) for i in range(5)]))
+
+
 # Output
 
 def ssim(a, b):
@@ -229,6 +276,7 @@ def main():
     places = (0, 0, 0), (-1, -1, 2), (5, 9, 1)
     write("pyramid", [level[place] for level in laplacian(picture(0, 2)) for place in places])
     write("wasserstein", [v for e in wasserstein() for v in e])
+    evaluation()
 
 
 if __name__ == "__main__":
