@@ -31,8 +31,8 @@ static const argument_option options[] = {
 static const argument_table table = {
     .command = "evaluate",
     .summary = "Measures how near translated pictures are to real ones of the target domain, what they kept of their "
-               "inputs, and how varied they are; each number with its 95 % confidence interval. docs/metrics.md defines "
-               "them.",
+               "inputs, and how varied they are; each number with its 95 % confidence interval. docs/metrics.md "
+               "defines them.",
     .options = options,
     .option_count = sizeof options / sizeof *options,
 };

@@ -37,7 +37,7 @@ static void write_picture(scene *s, const char *folder, const char *name, size_t
     image_free(&picture);
 }
 
-/* real/ and train/: set 0. fake/: set 1, one of it in a folder below. content/: set 0 under the names of the outputs. */
+/* real/ and train/: set 0. fake/: set 1, one of it in a folder below. content/: set 0 under the outputs' names. */
 static scene begin(void)
 {
     scene s = {.folder = "/tmp/cyclegan-test-XXXXXX"};
@@ -141,8 +141,8 @@ static void measures_folders(test *t)
     /* Outputs that are training pictures: no change, no style distance, copies all. */
     request.fake = request.content = request.real;
     REQUIRE_OK(t, compare_evaluate(&request, &s.log, &e, &s.err), s.err);
-    const char *const zero[] = {"content", "style_nearest", "nearest", "pixel_nearest"}, *const one[] = {"ssim", "copies",
-                                                                                                     "pixel_copies"};
+    const char *const zero[] = {"content", "style_nearest", "nearest", "pixel_nearest"};
+    const char *const one[] = {"ssim", "copies", "pixel_copies"};
     for (size_t i = 0; i < 4; i++) CHECK_NEAR(t, compare_evaluation_find(&e, zero[i])->value, 0, 1e-9);
     for (size_t i = 0; i < 3; i++) CHECK_NEAR(t, compare_evaluation_find(&e, one[i])->value, 1, 1e-9);
     CHECK_TEXT(t, e.outputs[3].features.name, "r3.png");

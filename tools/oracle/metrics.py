@@ -212,7 +212,8 @@ def layers(weights, pixels):
         if index in (5, 10):
             x = x.reshape(x.shape[0] // 2, 2, x.shape[1] // 2, 2, -1).max((1, 3))
         wide = np.pad(x, ((1, 1), (1, 1), (0, 0)))
-        x = b + sum(wide[dy:dy + x.shape[0], dx:dx + x.shape[1]] @ w[:, :, dy, dx].T for dy in range(3) for dx in range(3))
+        x = b + sum(wide[dy:dy + x.shape[0], dx:dx + x.shape[1]] @ w[:, :, dy, dx].T
+                    for dy in range(3) for dx in range(3))
         x = np.maximum(x, 0)
         if index in (0, 5, 10):
             found.append(x)
