@@ -49,6 +49,8 @@ static void vector_measures(test *t)
     CHECK(t, e.n == 7 && e.m == 5);
     REQUIRE_OK(t, compare_kid(&x, &shifted, &e, &err), err);
     check_estimate(t, e, expected_kid + 3, 1e-9);
+    REQUIRE_OK(t, compare_kid(&x, &x, &e, &err), err);
+    check_estimate(t, e, expected_kid + 6, 1e-9);
     REQUIRE_OK(t, compare_diversity(&x, &e, &err), err);
     check_estimate(t, e, expected_diversity, 1e-9);
     double nearest[5];

@@ -265,7 +265,7 @@ def main():
     print("/* Made by tools/oracle/metrics.py. Three values are an estimate and its interval. */")
     write("student", [student(d) for d in (1, 2, 3, 10, 59, 1000, 20000)])
     write("wilson", [*wilson(0, 60), *wilson(3, 60), *wilson(60, 60)])
-    write("kid", [*kid_interval(x, y), *kid_interval(x, y + 2)])
+    write("kid", [*kid_interval(x, y), *kid_interval(x, y + 2), *kid_interval(x, x)])
     write("diversity", diversity_interval(x))
     write("nearest", mean_interval(distances(y, x).min(1)))
     write("to_mean", interval(to_mean(y, x), jackknife(to_mean, y, x), 5, True))
