@@ -5,8 +5,12 @@
 #include "cli/arguments.h"
 #include "cli/cli.h"
 #include "gan/train.h"
+#include "training/settings.h"
 
 enum { MAX_THREADS = 1024 };
+
+static const training_trainer *const trainers[] = {&gan_trainer};
+enum { TRAINERS = sizeof trainers / sizeof *trainers };
 
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
 
@@ -40,16 +44,26 @@ static status print_help(bool markdown, error *err)
         arguments_help(&table, &out);
         text_add(&out, "\nFields of the config:\n\n");
     }
-    gan_train_help(markdown, &out);
+    training_help(trainers, TRAINERS, markdown, &out);
     bool failed = out.failed;
     if (!failed) fputs(text_get(&out), stdout);
     text_free(&out);
     return failed ? error_no_memory(err, "the help", 0) : STATUS_OK;
 }
 
+/* By the trainer that the config asks for. */
+static status train_with(const training_request *request, log_sink *log, error *err)
+{
+    training_kind kind;
+    TRY(training_settings_kind(request->config_path, request->settings, request->setting_count, &kind, err));
+    size_t i = 0;
+    while (trainers[i]->kind != kind) i++;
+    return training_train(request, trainers[i], log, err);
+}
+
 static status train(const cli_context *context, const argument_list *given, error *err)
 {
-    gan_train_request request = {.config_path = given->positional[0],
+    training_request request = {.config_path = given->positional[0],
                                  .resume = arguments_has(given, "resume"),
                                  .out = arguments_value(given, "out"),
                                  .profile = arguments_has(given, "profile"),
@@ -65,7 +79,7 @@ static status train(const cli_context *context, const argument_list *given, erro
     request.settings = settings;
     context->log->quiet = arguments_has(given, "quiet");
     *context->listening = 0;
-    status result = gan_train(&request, context->log, err);
+    status result = train_with(&request, context->log, err);
     free(settings);
     return result;
 }

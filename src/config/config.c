@@ -87,6 +87,8 @@ void config_destroy(config *c)
     free(c);
 }
 
+void config_pass_over_unknown(config *c) { c->pass_over_unknown = true; }
+
 status config_set(config *c, const char *assignment, error *err)
 {
     char shown[160];
@@ -111,7 +113,7 @@ status config_set(config *c, const char *assignment, error *err)
         result = error_set(err, STATUS_USAGE, "'%.*s' holds no value but the keys %s", (int)length, assignment,
                            text_get(&keys));
         text_free(&keys);
-    } else if (result == STATUS_OK) {
+    } else if (result == STATUS_OK && !c->pass_over_unknown) {
         char *key = text_printf("%.*s", (int)length, assignment);
         result = key ? config_unknown_path(c, key, err) : error_no_memory(err, "a key", length);
         free(key);
@@ -120,6 +122,7 @@ status config_set(config *c, const char *assignment, error *err)
         error_prefix(err, "--set %s", shown);
         return result;
     }
+    if (!entry) return STATUS_OK;
     char *where = text_copy("--set");
     if (!where) return error_no_memory(err, "a place", sizeof "--set");
     free(entry->where);

@@ -62,6 +62,10 @@ typedef struct config config;
 status config_create(const config_table *tables, size_t count, config **out, error *err);
 void config_destroy(config *c); /* accepts NULL */
 
+/* From here on keys that no table has are passed over with all that they hold: to look at one field before it is known
+ * which tables the others are of. */
+void config_pass_over_unknown(config *c);
+
 /* Errors have status STATUS_USAGE and read "FILE:LINE:COLUMN: what": unknown key (with the nearest known one), wrong
  * type, out of range, duplicate key (naming the first line), malformed YAML, anchors and aliases, a second document. */
 status config_read_file(config *c, const char *path, error *err);

@@ -16,6 +16,7 @@ typedef struct config_entry {
 struct config {
     config_entry *entries; /* in the order of the tables */
     size_t count;
+    bool pass_over_unknown;
     char *file; /* the last one read, for config_finish; may be NULL */
 };
 

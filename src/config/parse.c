@@ -155,6 +155,18 @@ static status read_value(reader *r, config_entry *entry)
     return STATUS_OK;
 }
 
+/* The value of a key that nobody asks for. */
+static status pass_over(reader *r)
+{
+    size_t depth = 0;
+    do {
+        TRY(next(r));
+        depth += r->event.type == YAML_MAPPING_START_EVENT || r->event.type == YAML_SEQUENCE_START_EVENT;
+        depth -= r->event.type == YAML_MAPPING_END_EVENT || r->event.type == YAML_SEQUENCE_END_EVENT;
+    } while (depth);
+    return STATUS_OK;
+}
+
 /* Reads what follows a MAPPING_START up to its end; the map's dotted key is the first `length` bytes of r->path. The
  * recursion goes no deeper than the known keys have dots. */
 static status read_map(reader *r, size_t length)
@@ -174,6 +186,10 @@ static status read_map(reader *r, size_t length)
             memcpy(r->path + begin, name, size);
             entry = config_find(r->c, r->path, end);
             map = entry ? NULL : config_find_map(r->c, r->path, end);
+        }
+        if (!entry && !map && r->c->pass_over_unknown) {
+            TRY(pass_over(r));
+            continue;
         }
         if (!entry && !map) {
             r->path[length] = '\0';

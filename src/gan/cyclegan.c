@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "gan/internal.h"
 #include "models/initialise.h"
 #include "training/memory.h"
@@ -26,7 +25,8 @@ static status build(gan *g, nn_graph *const graphs[4], error *err)
 static status check_memory(const gan *g, double need, error *err)
 {
     if (strcmp(g->backend->interface->name, "cpu") != 0) return STATUS_OK;
-    return training_memory_check(need + g->size.other_bytes, err);
+    return training_memory_check(need + g->size.other_bytes,
+                                 "data.crop_size, train.batch_size, model.ngf, train.pool_size or data.cache_mb", err);
 }
 
 static status allocate(gan *g, error *err)
@@ -89,6 +89,10 @@ status gan_create(const gan_options *options, gan_size size, nn_backend *backend
     g->discriminator = (model_discriminator_options){.kind = (model_discriminator_kind)options->discriminator,
                                                      .ndf = (size_t)options->ndf, .in_channels = 3,
                                                      .layers = (size_t)options->discriminator_layers};
+    g->g_update = (training_update_options){options->beta1, options->beta2, options->adam_eps, options->clip_norm,
+                                            options->ema};
+    g->d_update = g->g_update;
+    g->d_update.ema = 0;
     g->generators = nn_parameters_create();
     g->discriminators = nn_parameters_create();
     g->decisions = calloc(2 * size.batch, sizeof *g->decisions);
@@ -132,40 +136,25 @@ static void run(const gan *g, nn_program *program)
 
 static status read_losses(const gan_handles *h, const nn_program *program, float *losses, error *err)
 {
-    float flag;
-    nn_program_read(program, h->flag, &flag);
-    for (int i = 0; i < GAN_LOSSES; i++)
-        if (h->losses[i] != NN_NONE) nn_program_read(program, h->losses[i], &losses[i]);
-    if (flag != 0) return STATUS_OK;
-    for (int i = 0; i < GAN_LOSSES; i++)
-        if (h->losses[i] != NN_NONE && !isfinite(losses[i]))
-            return error_set(err, STATUS_NOT_FINITE, "loss %s is %g", gan_loss_names[i], (double)losses[i]);
-    return error_set(err, STATUS_NOT_FINITE, "a gradient is NaN or infinite");
+    return training_update_check(&h->update, program, gan_loss_names, h->losses, losses, GAN_LOSSES, err);
 }
 
-static void write_inputs(const gan *g, const gan_handles *h, nn_program *program, const gan_step_input *input)
+static void write_inputs(const gan_handles *h, nn_program *program, const training_update_options *update,
+                         const gan_step_input *input)
 {
-    double t = (double)input->number + 1;
-    float rates[2] = {(float)(input->learning_rate / (1 - pow(g->options.beta1, t))),
-                      (float)(1 / sqrt(1 - pow(g->options.beta2, t)))};
     nn_program_write(program, h->images[0], input->images[0]);
     nn_program_write(program, h->images[1], input->images[1]);
-    nn_program_write(program, h->rates, rates);
-    if (h->ema_rate == NN_NONE) return;
-    /* A short memory at first, so that the random start is forgotten: as in TensorFlow's num_updates. */
-    double decay = fmin(g->options.ema, (1 + t) / (10 + t));
-    float rate = (float)(1 - decay);
-    nn_program_write(program, h->ema_rate, &rate);
+    training_update_write(&h->update, program, update, input->number, input->learning_rate);
 }
 
 status gan_step(gan *g, const gan_step_input *input, float *losses, error *err)
 {
     for (int i = 0; i < GAN_LOSSES; i++) losses[i] = 0;
-    write_inputs(g, &g->g_handles, g->g_program, input);
+    write_inputs(&g->g_handles, g->g_program, &g->g_update, input);
     for (int i = 0; i < 2; i++) nn_program_write(g->g_program, g->g_handles.decisions[i], input->decisions[i]);
     run(g, g->g_program);
     TRY(read_losses(&g->g_handles, g->g_program, losses, err));
-    write_inputs(g, &g->d_handles, g->d_program, input);
+    write_inputs(&g->d_handles, g->d_program, &g->d_update, input);
     run(g, g->d_program);
     return read_losses(&g->d_handles, g->d_program, losses, err);
 }
@@ -188,21 +177,8 @@ void gan_set_profile(gan *g, nn_profile *profile) { g->profile = profile; }
 
 double gan_predict_seconds(gan *g)
 {
-    nn_program *sampler = g->sampler.program[0];
-    size_t count = g->size.side * g->size.side * 3;
-    float *picture = malloc(count * sizeof *picture);
-    if (!picture) return 0;
-    for (size_t i = 0; i < count; i++) picture[i] = (float)(i % 251) / 125 - 1;
-    double seconds = 0;
-    for (int pass = 0; pass < 2 && seconds < 0.5; pass++) {
-        double began = log_clock();
-        nn_program_write(sampler, g->sampler.picture[0], picture);
-        nn_program_run(sampler);
-        seconds = log_clock() - began;
-    }
-    free(picture);
-    double step = nn_program_operations(g->g_program) + nn_program_operations(g->d_program);
-    return seconds * step / nn_program_operations(sampler);
+    return training_predict_seconds(g->sampler.program[0], g->sampler.picture[0], g->size.side * g->size.side * 3,
+                                    nn_program_operations(g->g_program) + nn_program_operations(g->d_program));
 }
 
 size_t gan_parameter_bytes(const gan *g)

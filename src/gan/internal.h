@@ -5,14 +5,15 @@
 #include "gan/cyclegan.h"
 #include "models/discriminator.h"
 #include "models/generator.h"
+#include "training/update.h"
 
 enum { GAN_NETWORK_STATES = 2 * 2 + 2 + 2 * 4 }; /* weights, averages, two moments of each */
 
 /* Inputs and outputs of one step program. */
 typedef struct gan_handles {
-    nn_value images[2], rates, ema_rate, decisions[2];
+    nn_value images[2], decisions[2];
     nn_value losses[GAN_LOSSES]; /* NN_NONE where the program has none */
-    nn_value flag;
+    training_update update;
 } gan_handles;
 
 typedef struct gan_sampler {
@@ -31,6 +32,7 @@ struct gan {
     nn_block pools[2];  /* [0]: translations into b, [1]: into a; (pool_size, side, side, 3) */
     nn_block judged[2]; /* what the discriminators see of them: (batch, side, side, 3) */
     gan_handles g_handles, d_handles;
+    training_update_options g_update, d_update;
     nn_program *g_program, *d_program;
     gan_sampler sampler;
     nn_arena arena;

@@ -7,8 +7,6 @@
  *
  * with |.| the mean absolute difference, and gan() the mean square to 1 or 0, or cross-entropy with logits.
  */
-#include <stdlib.h>
-
 #include "gan/internal.h"
 
 static const char *const generator_prefix[2] = {"G_A.", "G_B."};
@@ -39,39 +37,6 @@ static nn_value weighted_distance(nn_graph *graph, nn_value x, nn_value y, doubl
     return nn_scale(graph, nn_mean_abs(graph, x, y, 0), (float)weight);
 }
 
-/* Differentiates `total`, leaves each gradient in the set's block, and appends flag, norm and Adam. */
-static void optimise(gan *g, nn_graph *graph, nn_parameters *set, const model_trainables *trained, nn_value total,
-                     gan_handles *h)
-{
-    nn_value *gradients = malloc((trained->count + 1) * sizeof *gradients);
-    if (!gradients) {
-        nn_graph_fail(graph, "out of memory: gradients need %zu bytes", trained->count * sizeof *gradients);
-        return;
-    }
-    nn_grad(graph, total, trained->values, trained->count, gradients);
-    for (size_t i = 0; i < trained->count; i++)
-        nn_store(graph, gradients[i], &set->blocks[NN_GRADIENT], set->tensors[trained->tensors[i]].offset);
-    free(gradients);
-
-    nn_shape all = nn_shape_vector(set->total);
-    nn_value p = nn_memory(graph, "parameters", all, &set->blocks[NN_DATA], 0);
-    nn_value gradient = nn_memory(graph, "gradients", all, &set->blocks[NN_GRADIENT], 0);
-    nn_value m = nn_memory(graph, "adam_m", all, &set->blocks[NN_ADAM_M], 0);
-    nn_value v = nn_memory(graph, "adam_v", all, &set->blocks[NN_ADAM_V], 0);
-    nn_value norm = nn_squared_norm(graph, gradient);
-    h->rates = nn_input(graph, "rates", nn_shape_vector(2));
-    h->flag = nn_all_finite(graph, (nn_value[]){total, norm}, 2); /* a sum with a NaN or infinity is one */
-    nn_output(graph, h->flag);
-    nn_adam_options adam = {g->options.beta1, g->options.beta2, (float)g->options.adam_eps,
-                            (float)g->options.clip_norm};
-    nn_adam(graph, p, gradient, m, v, h->rates, h->flag, norm, &adam);
-    if (set->blocks == g->generators->blocks && g->options.ema > 0) {
-        nn_value average = nn_memory(graph, "average", all, &set->blocks[NN_AVERAGE], 0);
-        h->ema_rate = nn_input(graph, "ema_rate", nn_shape_scalar());
-        nn_ema(graph, average, p, h->ema_rate, h->flag);
-    }
-}
-
 /* Sum of the losses that are there; each becomes an output. */
 static nn_value total_of(nn_graph *graph, const gan_handles *h)
 {
@@ -86,7 +51,7 @@ static nn_value total_of(nn_graph *graph, const gan_handles *h)
 
 static void clear_handles(gan_handles *h)
 {
-    *h = (gan_handles){.rates = NN_NONE, .ema_rate = NN_NONE, .flag = NN_NONE};
+    *h = (gan_handles){.update = {NN_NONE, NN_NONE, NN_NONE}};
     for (int i = 0; i < GAN_LOSSES; i++) h->losses[i] = NN_NONE;
 }
 
@@ -116,7 +81,7 @@ void gan_build_generator_step(gan *g, nn_graph *graph)
             h->losses[GAN_LOSS_IDENTITY_A + i] = weighted_distance(graph, same, h->images[1 - i], weight);
         }
     }
-    optimise(g, graph, g->generators, &trained, total_of(graph, h), h);
+    training_update_append(graph, g->generators, &trained, total_of(graph, h), &g->g_update, &h->update);
     nn_shape pool = shape;
     pool.dim[NN_N] = gan_pool_places(g);
     for (int i = 0; i < 2; i++) {
@@ -141,7 +106,7 @@ void gan_build_discriminator_step(gan *g, nn_graph *graph)
         nn_value on_fake = adversarial(g, graph, judge(g, graph, i, fake, &trained), false);
         h->losses[GAN_LOSS_D_A + i] = nn_scale(graph, nn_add(graph, on_real, on_fake), 0.5f);
     }
-    optimise(g, graph, g->discriminators, &trained, total_of(graph, h), h);
+    training_update_append(graph, g->discriminators, &trained, total_of(graph, h), &g->d_update, &h->update);
     model_trainables_free(&trained);
 }
 

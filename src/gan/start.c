@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "gan/internal.h"
-#include "models/infer.h"
+#include "training/start.h"
 
 static const char *const names[4] = {"G_A", "G_B", "D_A", "D_B"};
 static const char *const prefixes[4] = {"G_A.", "G_B.", "D_A.", "D_B."};
@@ -15,41 +15,6 @@ static bool has_network(const safetensors_file *file, const char *prefix)
     for (size_t i = 0; i < safetensors_count(file); i++)
         if (text_starts_with(safetensors_at(file, i)->name, prefix)) return true;
     return false;
-}
-
-static void add_difference(text *line, const char *key, const char *found, const char *expected)
-{
-    if (strcmp(found, expected) != 0)
-        text_format(line, "%s%s is %s in the file, %s in the config", line->length ? "; " : "", key, found, expected);
-}
-
-static void add_number(text *line, const char *key, size_t found, size_t expected)
-{
-    char texts[2][32];
-    snprintf(texts[0], sizeof texts[0], "%zu", found);
-    snprintf(texts[1], sizeof texts[1], "%zu", expected);
-    add_difference(line, key, texts[0], texts[1]);
-}
-
-/* The generator under `prefix` is of the model's architecture, or the error names the keys that say otherwise. */
-static status check_generator(const gan *g, const safetensors_file *file, const char *prefix, error *err)
-{
-    model_generator_options found;
-    const model_generator_options *ours = &g->generator;
-    TRY(model_generator_infer(file, prefix, &found, err));
-    text line = {0};
-    add_difference(&line, "model.generator", model_generator_names[found.kind], model_generator_names[ours->kind]);
-    add_number(&line, "residual blocks", model_generator_blocks(&found), model_generator_blocks(ours));
-    add_number(&line, "model.ngf", found.ngf, ours->ngf);
-    if (!model_generator_is_unet(ours) && !model_generator_is_unet(&found))
-        add_difference(&line, "model.upsample", model_upsample_names[found.upsample],
-                       model_upsample_names[ours->upsample]);
-    add_number(&line, "input channels", found.in_channels, ours->in_channels);
-    add_number(&line, "output channels", found.out_channels, ours->out_channels);
-    status result = STATUS_OK;
-    if (line.length) result = error_set(err, STATUS_USAGE, "another architecture: %s", text_get(&line));
-    text_free(&line);
-    return result;
 }
 
 /* network: 0 to 3 of `names`. */
@@ -91,7 +56,7 @@ static status load_file(gan *g, const char *path, const safetensors_file *file, 
     const char *why = "";
     if (has_network(file, prefixes[0]) && has_network(file, prefixes[1])) {
         for (int i = 0; i < 2; i++) {
-            TRY(check_generator(g, file, prefixes[i], err));
+            TRY(training_check_generator(&g->generator, file, prefixes[i], err));
             TRY(load_network(g, file, i, prefixes[i], err));
             loaded[i] = true;
         }
@@ -100,7 +65,7 @@ static status load_file(gan *g, const char *path, const safetensors_file *file, 
     } else {
         const char *direction = safetensors_metadata_get(file, "direction");
         int network = direction && strcmp(direction, "b_to_a") == 0;
-        TRY(check_generator(g, file, "", err));
+        TRY(training_check_generator(&g->generator, file, "", err));
         TRY(load_network(g, file, network, "", err));
         loaded[network] = true;
     }

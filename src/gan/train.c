@@ -1,154 +1,66 @@
 #include "gan/train.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
-#include "base/file.h"
-#include "gan/settings.h"
+#include "gan/cyclegan.h"
 #include "gan/start.h"
-#include "training/check.h"
 
-static status read_settings(gan_settings *s, const gan_train_request *r, error *err)
+static status check(void *options, const training_options *training, const config *c, error *err)
 {
-    *s = (gan_settings){0};
-    gan_settings_tables(s);
-    TRY(config_create(s->tables, 2, &s->config, err));
-    TRY(config_read_file(s->config, r->config_path, err));
-    for (size_t i = 0; i < r->setting_count; i++) TRY(config_set(s->config, r->settings[i], err));
-    TRY(config_finish(s->config, err));
-    TRY(training_options_check(&s->training, s->config, err));
-    return gan_options_check(&s->gan, s->config, s->training.crop_size, err);
+    return gan_options_check(options, c, training->crop_size, err);
 }
 
-/* What the program has in memory besides the model: pictures, of which the largest has `largest` pixels, batches, a
- * tensor on its way to a file, itself. */
-static double other_bytes(const gan_settings *s, const training_loader *loader, double largest)
+/* On its way to a file. */
+static double pool_bytes(const void *options, const training_options *training)
 {
-    const double program = 48 << 20, side = (double)s->training.crop_size;
-    double pool = (double)s->gan.pool_size * side * side * 3 * sizeof(float);
-    double sheet = (double)s->training.sample_count * 6 * side * side * 3;
-    return training_loader_bytes(loader, largest) +
-           (double)(TRAINING_BATCHES_AHEAD * training_loader_slot_bytes(loader)) + (pool > sheet ? pool : sheet) + program;
+    const gan_options *o = options;
+    double side = (double)training->crop_size;
+    return (double)o->pool_size * side * side * 3 * sizeof(float);
 }
 
-/* "40 s", "35 min", "5.5 h", "3.2 days". */
-static const char *about(double seconds, char *buffer, size_t size)
+static status create(const training_setup *s, void **model, error *err)
 {
-    if (seconds < 90)
-        snprintf(buffer, size, "%.0f s", seconds);
-    else if (seconds < 90 * 60)
-        snprintf(buffer, size, "%.0f min", seconds / 60);
-    else if (seconds < 48 * 3600)
-        snprintf(buffer, size, "%.1f h", seconds / 3600);
-    else
-        snprintf(buffer, size, "%.1f days", seconds / 86400);
-    return buffer;
+    const training_options *o = s->training;
+    gan_size size = {(size_t)o->batch_size, (size_t)o->crop_size, s->other_bytes};
+    gan *g;
+    TRY(gan_create(s->options, size, s->backend, (uint64_t)o->seed, NULL, &g, err));
+    *model = g;
+    return STATUS_OK;
 }
 
-static void describe(const gan_settings *s, gan *model, double others, const training_loop *loop)
+static void destroy(void *model) { gan_destroy(model); }
+static const training_method *method(void *model) { return gan_method(model); }
+
+static status start(void *model, const void *options, log_sink *log, error *err)
 {
-    char arena[32], blocks[32], rest[32], all[32], time[32];
-    const training_options *o = &s->training;
-    uint64_t end = training_schedule_steps(&loop->schedule), left = end > loop->first ? end - loop->first : 0;
-    double of_arena = (double)gan_arena_bytes(model), of_blocks = (double)gan_parameter_bytes(model);
-    log_info(loop->log, "%zu %s, %zu %s; %llu steps of %lld at %lldx%lld; %zu + %zu parameters",
-             training_loader_count(loop->loader, 0), o->domains[0].name, training_loader_count(loop->loader, 1),
-             o->domains[1].name, (unsigned long long)end, (long long)o->batch_size, (long long)o->crop_size,
-             (long long)o->crop_size, nn_parameters_elements(gan_generators(model)),
-             nn_parameters_elements(gan_discriminators(model)));
-    log_info(loop->log, "memory: about %s: %s for a step, %s for weights, moments and pools, up to %s for pictures and "
-             "the rest", text_bytes(of_arena + of_blocks + others, all, sizeof all),
-             text_bytes(of_arena, arena, sizeof arena), text_bytes(of_blocks, blocks, sizeof blocks),
-             text_bytes(others, rest, sizeof rest));
-    if (left == 0 || loop->log->quiet) return;
-    double seconds = gan_predict_seconds(model);
-    log_info(loop->log, "time: about %s (predicted: %llu steps of %.3g s)",
-             about(seconds * (double)left, time, sizeof time), (unsigned long long)left, seconds);
+    const gan_options *o = options;
+    return o->init_from ? gan_start_from(model, o->init_from, log, err) : STATUS_OK;
 }
 
-static void print_profile(const nn_profile *profile, log_sink *log)
+static void measure(void *model, training_footprint *out)
 {
-    double total = 0;
-    for (int op = 0; op < NN_OP_COUNT; op++) total += profile->seconds[op];
-    log_info(log, "%-22s %8s %10s %6s", "operation", "calls", "seconds", "share");
-    for (int op = 0; op < NN_OP_COUNT; op++)
-        if (profile->calls[op])
-            log_info(log, "%-22s %8llu %10.3f %5.1f%%", nn_op_name((nn_op)op), (unsigned long long)profile->calls[op],
-                     profile->seconds[op], 100 * profile->seconds[op] / total);
+    *out = (training_footprint){.step_bytes = (double)gan_arena_bytes(model),
+                                .kept_bytes = (double)gan_parameter_bytes(model),
+                                .kept = "weights, moments and pools"};
+    snprintf(out->parameters, sizeof out->parameters, "%zu + %zu parameters",
+             nn_parameters_elements(gan_generators(model)), nn_parameters_elements(gan_discriminators(model)));
 }
 
-static status train_model(const gan_train_request *r, const gan_settings *s, gan *model, double others,
-                          training_loop *loop, error *err)
-{
-    nn_profile profile = {0};
-    if (r->resume)
-        TRY(gan_resume(model, s, loop, err));
-    else if (s->gan.init_from)
-        TRY(gan_start_from(model, s->gan.init_from, loop->log, err));
-    text dump = {0};
-    config_dump(s->config, &dump);
-    status result = dump.failed ? error_no_memory(err, "the config", dump.length) : STATUS_OK;
-    loop->config = text_get(&dump);
-    describe(s, model, others, loop);
-    if (r->profile) gan_set_profile(model, &profile);
-    if (r->listening) *r->listening = 1;
-    if (result == STATUS_OK) result = training_loop_run(loop, err);
-    if (r->profile) print_profile(&profile, loop->log);
-    text_free(&dump);
-    if (result == STATUS_OK) log_info(loop->log, "done: %s", loop->run->checkpoints);
-    return result;
-}
+static double predict_seconds(void *model) { return gan_predict_seconds(model); }
+static void set_profile(void *model, nn_profile *profile) { gan_set_profile(model, profile); }
 
-static status with_loader(const gan_train_request *r, const gan_settings *s, training_run *run, training_loader *loader,
-                          nn_backend *backend, log_sink *log, error *err)
-{
-    gan *model;
-    double largest;
-    TRY(training_check_pictures(loader, &s->training, r->threads, log, &largest, err));
-    double others = other_bytes(s, loader, largest);
-    gan_size size = {(size_t)s->training.batch_size, (size_t)s->training.crop_size, others};
-    TRY(gan_create(&s->gan, size, backend, (uint64_t)s->training.seed, NULL, &model, err));
-    training_loop loop = {.options = &s->training, .loader = loader, .method = gan_method(model), .run = run,
-                          .log = log, .stop = r->stop,
-                          .schedule = {&s->training, training_loader_steps_per_epoch(loader)}};
-    status result = train_model(r, s, model, others, &loop, err);
-    gan_destroy(model);
-    return result;
-}
-
-static status train_in(const gan_train_request *r, const gan_settings *s, const char *folder, log_sink *log, error *err)
-{
-    training_run run = {.lock = -1};
-    training_loader *loader = NULL;
-    nn_backend *backend = NULL;
-    status result;
-    TRY_OR(done, training_loader_create(&s->training, &loader, err));
-    TRY_OR(done, nn_cpu_create(r->threads, &backend, err));
-    TRY_OR(done, training_run_open(&run, folder, r->resume, err));
-    result = with_loader(r, s, &run, loader, backend, log, err);
-done:
-    training_run_close(&run);
-    training_loader_destroy(loader);
-    nn_backend_destroy(backend);
-    return result;
-}
-
-status gan_train(const gan_train_request *request, log_sink *log, error *err)
-{
-    gan_settings s;
-    status result = read_settings(&s, request, err);
-    if (result == STATUS_OK) {
-        char *folder = request->out ? text_copy(request->out) : text_join_path(s.training.folder, s.training.name);
-        result = folder ? train_in(request, &s, folder, log, err) : error_no_memory(err, "the run's path", 256);
-        free(folder);
-    }
-    config_destroy(s.config);
-    return result;
-}
-
-void gan_train_help(bool markdown, text *out)
-{
-    gan_settings s = {0};
-    gan_settings_tables(&s);
-    config_help(s.tables, 2, markdown, out);
-}
+const training_trainer gan_trainer = {
+    .kind = TRAINING_CYCLEGAN,
+    .fields = gan_fields,
+    .field_count = &gan_field_count,
+    .options_size = sizeof(gan_options),
+    .check = check,
+    .other_bytes = pool_bytes,
+    .create = create,
+    .destroy = destroy,
+    .method = method,
+    .start = start,
+    .measure = measure,
+    .predict_seconds = predict_seconds,
+    .set_profile = set_profile,
+};

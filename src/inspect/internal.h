@@ -40,9 +40,9 @@ status inspect_discriminator(inspect_planner *planner, const safetensors_file *f
 /* key: how it is called among the facts. */
 void inspect_network_facts(const inspect_network *network, const char *key, inspect_facts *facts);
 
-/* settings.c: a config, its main fields and what is not as by default. `name` stands for it in messages. */
-status inspect_settings_read(gan_settings *settings, const char *name, const char *yaml, error *err);
-void inspect_settings_free(gan_settings *settings);
-void inspect_settings_facts(const gan_settings *settings, inspect_facts *facts);
+/* settings.c: a config, its main fields and what is not as by default. `name` stands for it in messages. Free with
+ * training_settings_free, after a failure too. */
+status inspect_settings_read(training_settings *settings, const char *name, const char *yaml, error *err);
+void inspect_settings_facts(const training_settings *settings, inspect_facts *facts);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "gan/cyclegan.h"
 #include "nn/program.h"
 
 struct inspect_planner {
@@ -113,11 +114,11 @@ status inspect_plan_translation(inspect_planner *p, const model_generator_option
     return result;
 }
 
-status inspect_plan_training(inspect_planner *p, const gan_settings *s, double *program, double *blocks, error *err)
+status inspect_plan_training(inspect_planner *p, const training_settings *s, double *program, double *blocks, error *err)
 {
     gan *model;
     gan_size size = {(size_t)s->training.batch_size, (size_t)s->training.crop_size, 0};
-    TRY(gan_create(&s->gan, size, p->backend, 0, NULL, &model, err));
+    TRY(gan_create(s->options, size, p->backend, 0, NULL, &model, err));
     *program = (double)gan_arena_bytes(model);
     *blocks = (double)gan_parameter_bytes(model);
     gan_destroy(model);

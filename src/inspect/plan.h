@@ -9,9 +9,9 @@
 #ifndef INSPECT_PLAN_H
 #define INSPECT_PLAN_H
 
-#include "gan/settings.h"
 #include "models/generator.h"
 #include "nn/backend.h"
+#include "training/settings.h"
 
 typedef struct inspect_planner inspect_planner;
 
@@ -25,7 +25,7 @@ nn_backend *inspect_planner_backend(inspect_planner *planner);
 status inspect_plan_translation(inspect_planner *planner, const model_generator_options *generator, size_t side,
                                 double *bytes, error *err);
 /* Bytes of a training step of this config: its program; weights, gradients, moments and pools. */
-status inspect_plan_training(inspect_planner *planner, const gan_settings *settings, double *program, double *blocks,
-                             error *err);
+status inspect_plan_training(inspect_planner *planner, const training_settings *settings, double *program,
+                             double *blocks, error *err);
 
 #endif

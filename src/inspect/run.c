@@ -27,7 +27,7 @@ static void add_config(const char *path, inspect_facts *facts)
     enum { MOST_BYTES = 1 << 20 };
     char *yaml;
     size_t size;
-    gan_settings settings;
+    training_settings settings = {0};
     error problem = {0};
     status result = file_read_all(path, MOST_BYTES, &yaml, &size, &problem);
     if (result == STATUS_OK) {
@@ -36,9 +36,10 @@ static void add_config(const char *path, inspect_facts *facts)
     }
     if (result == STATUS_OK) {
         inspect_settings_facts(&settings, facts);
-        inspect_settings_free(&settings);
+        training_settings_free(&settings);
         return;
     }
+    training_settings_free(&settings);
     inspect_value(facts, "config", inspect_json_string(problem.message), "%s", problem.message);
     facts->trouble = true;
 }

@@ -1,24 +1,11 @@
 #include <string.h>
 
+#include "gan/train.h"
 #include "inspect/internal.h"
 
-status inspect_settings_read(gan_settings *s, const char *name, const char *yaml, error *err)
+status inspect_settings_read(training_settings *s, const char *name, const char *yaml, error *err)
 {
-    *s = (gan_settings){0};
-    gan_settings_tables(s);
-    status result = config_create(s->tables, 2, &s->config, err);
-    if (result == STATUS_OK) result = config_read_text(s->config, name, yaml, strlen(yaml), err);
-    if (result == STATUS_OK) result = config_finish(s->config, err);
-    if (result == STATUS_OK) result = training_options_check(&s->training, s->config, err);
-    if (result == STATUS_OK) result = gan_options_check(&s->gan, s->config, s->training.crop_size, err);
-    if (result != STATUS_OK) inspect_settings_free(s);
-    return result;
-}
-
-void inspect_settings_free(gan_settings *s)
-{
-    config_destroy(s->config);
-    *s = (gan_settings){0};
+    return training_settings_read_text(s, &gan_trainer, name, yaml, err);
 }
 
 /* "key value, key value, ..." over several lines. */
@@ -55,12 +42,11 @@ static void add_lines(const text *lines, json_t *object, text *shown, inspect_fa
 }
 
 /* What is not as it would be without a config. */
-static void add_differences(const gan_settings *s, inspect_facts *facts)
+static void add_differences(const training_settings *s, inspect_facts *facts)
 {
-    gan_settings plain = {0};
+    training_settings plain;
     text allowed = {0}, forbidden = {0}, shown = {0};
-    gan_settings_tables(&plain);
-    if (config_create(plain.tables, 2, &plain.config, NULL) == STATUS_OK) {
+    if (training_settings_init(&plain, s->trainer, NULL) == STATUS_OK) {
         json_t *object = json_object();
         config_difference(plain.config, s->config, &allowed, &forbidden);
         add_lines(&forbidden, object, &shown, facts);
@@ -70,13 +56,13 @@ static void add_differences(const gan_settings *s, inspect_facts *facts)
         facts->failed = true;
     }
     facts->failed = facts->failed || allowed.failed || forbidden.failed || shown.failed;
-    config_destroy(plain.config);
+    training_settings_free(&plain);
     text_free(&allowed);
     text_free(&forbidden);
     text_free(&shown);
 }
 
-void inspect_settings_facts(const gan_settings *s, inspect_facts *facts)
+void inspect_settings_facts(const training_settings *s, inspect_facts *facts)
 {
     const training_options *o = &s->training;
     inspect_string(facts, "name", o->name);

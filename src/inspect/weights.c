@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "gan/options.h"
 #include "inspect/internal.h"
 #include "models/infer.h"
 #include "training/checkpoint.h"
@@ -39,7 +40,7 @@ static void add_translation(inspect_planner *planner, const inspect_network *n, 
     }
 }
 
-static void add_step(inspect_planner *planner, const gan_settings *s, inspect_facts *facts)
+static void add_step(inspect_planner *planner, const training_settings *s, inspect_facts *facts)
 {
     double program, blocks;
     char shown[3][32];
@@ -59,17 +60,18 @@ typedef struct described {
 } described;
 
 /* A config of other networks would be wrong about the memory, and could ask for any amount of planning. */
-static bool fits(const gan_settings *s, const described *networks)
+static bool fits(const training_settings *s, const described *networks)
 {
+    const gan_options *o = s->options;
     const model_generator_options *g = &networks->generator->generator;
-    model_generator_options told = {.kind = (model_generator_kind)s->gan.generator};
-    bool same = (size_t)s->gan.ngf == g->ngf && model_generator_is_unet(&told) == model_generator_is_unet(g) &&
+    model_generator_options told = {.kind = (model_generator_kind)o->generator};
+    bool same = (size_t)o->ngf == g->ngf && model_generator_is_unet(&told) == model_generator_is_unet(g) &&
                 model_generator_blocks(&told) == model_generator_blocks(g);
     if (!networks->discriminator) return same;
     const model_discriminator_options *d = &networks->discriminator->discriminator;
-    size_t layers = s->gan.discriminator == MODEL_N_LAYERS ? (size_t)s->gan.discriminator_layers : 3;
-    bool pixel = s->gan.discriminator == MODEL_PIXEL;
-    return same && (size_t)s->gan.ndf == d->ndf && pixel == (d->kind == MODEL_PIXEL) && (pixel || layers == d->layers);
+    size_t layers = o->discriminator == MODEL_N_LAYERS ? (size_t)o->discriminator_layers : 3;
+    bool pixel = o->discriminator == MODEL_PIXEL;
+    return same && (size_t)o->ndf == d->ndf && pixel == (d->kind == MODEL_PIXEL) && (pixel || layers == d->layers);
 }
 
 /* planner: with the memory of a training step when there are discriminators. */
@@ -77,11 +79,12 @@ static void add_config(const safetensors_file *file, const described *networks, 
                        inspect_facts *facts)
 {
     const char *yaml = safetensors_metadata_get(file, "config");
-    gan_settings settings;
+    training_settings settings;
     error problem = {0};
     if (!yaml) return;
     if (inspect_settings_read(&settings, "config", yaml, &problem) != STATUS_OK) {
         inspect_value(facts, "config", inspect_json_string(problem.message), "cannot be read: %s", problem.message);
+        training_settings_free(&settings);
         return;
     }
     inspect_settings_facts(&settings, facts);
@@ -89,7 +92,7 @@ static void add_config(const safetensors_file *file, const described *networks, 
         inspect_value(facts, "config", json_string("of other networks"), "is of other networks than the tensors");
     else if (networks->discriminator)
         add_step(planner, &settings, facts);
-    inspect_settings_free(&settings);
+    training_settings_free(&settings);
 }
 
 static void add_direction(const safetensors_file *file, inspect_facts *facts)

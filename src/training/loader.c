@@ -108,7 +108,7 @@ const image_list *training_loader_pictures(const training_loader *l, int domain)
 
 uint64_t training_loader_steps_per_epoch(const training_loader *l)
 {
-    size_t a = l->train[0].list.count, b = l->train[1].list.count, larger = a > b ? a : b;
+    size_t a = l->train[0].list.count, b = l->options->one_way ? 0 : l->train[1].list.count, larger = a > b ? a : b;
     uint64_t steps = larger / (uint64_t)l->options->batch_size;
     return steps ? steps : 1;
 }
@@ -130,6 +130,11 @@ void training_loader_compare(const training_loader *l, int domain, const char *b
     char now[64], changed[64];
     if (!before || strcmp(training_loader_fingerprint(l, domain, now, sizeof now), before) == 0) return;
     unsigned long long count = strtoull(before, NULL, 10);
+    if (domain && l->options->one_way) {
+        log_warn(log, "domain %s: the pictures have changed, and the style from here on is theirs",
+                 l->options->domains[domain].name);
+        return;
+    }
     if (count == l->train[domain].list.count)
         snprintf(changed, sizeof changed, "as many, but with other names");
     else
@@ -144,12 +149,18 @@ static size_t batch_floats(const training_loader *l)
     return (size_t)l->options->batch_size * crop * crop * 3;
 }
 
-size_t training_loader_slot_bytes(const training_loader *l) { return 2 * batch_floats(l) * sizeof(float); }
+/* Domains of which there are batches. */
+static int domains(const training_loader *l) { return l->options->one_way ? 1 : 2; }
+
+size_t training_loader_slot_bytes(const training_loader *l)
+{
+    return (size_t)domains(l) * batch_floats(l) * sizeof(float);
+}
 
 double training_loader_bytes(const training_loader *l, double largest)
 {
     const training_options *o = l->options;
-    double pictures = (double)(l->train[0].list.count + l->train[1].list.count);
+    double pictures = (double)(l->train[0].list.count + (o->one_way ? 0 : l->train[1].list.count));
     double side = (double)o->load_size, resized = side * side * 3;
     if (o->fit == TRAINING_COVER) resized *= 1.5; /* of common shapes */
     if (o->fit == TRAINING_AS_IS) resized = largest * 3;
@@ -246,7 +257,7 @@ static size_t picture_of(training_loader *l, int domain, uint64_t step, uint32_t
     uint64_t epoch = step / training_loader_steps_per_epoch(l), batch = (uint64_t)o->batch_size;
     uint64_t item = step % training_loader_steps_per_epoch(l) * batch + place;
     rng_stream stream = domain ? RNG_ORDER_B : RNG_ORDER_A;
-    bool larger = domain ? count > l->train[0].list.count : count >= l->train[1].list.count;
+    bool larger = l->options->one_way || (domain ? count > l->train[0].list.count : count >= l->train[1].list.count);
     if (!larger) /* a domain either shuffles or draws, so its stream serves one of the two */
         return rng_below((uint64_t)o->seed, stream, step, place, count);
     order *shuffled = &l->orders[domain];
@@ -295,7 +306,7 @@ status training_loader_produce(void *loader, uint64_t step, void *slot, error *e
     training_loader *l = loader;
     float *out = slot;
     size_t crop = (size_t)l->options->crop_size;
-    for (int domain = 0; domain < 2; domain++)
+    for (int domain = 0; domain < domains(l); domain++)
         for (uint32_t place = 0; place < (uint32_t)l->options->batch_size; place++) {
             TRY(produce_one(l, domain, step, place, out, err));
             out += crop * crop * 3;

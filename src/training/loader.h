@@ -22,7 +22,7 @@ void training_loader_destroy(training_loader *loader); /* accepts NULL */
 /* Training pictures of domain 0 (a) or 1 (b). */
 size_t training_loader_count(const training_loader *loader, int domain);
 const image_list *training_loader_pictures(const training_loader *loader, int domain);
-/* max(|a|, |b|) / batch, at least 1. */
+/* max(|a|, |b|) / batch, at least 1; of a one-way training |a| / batch. */
 uint64_t training_loader_steps_per_epoch(const training_loader *loader);
 
 /* Count and names of a domain's training pictures in their order: "61 af63dc4c8601ec8c" (64-bit FNV-1a of the names
@@ -32,7 +32,7 @@ const char *training_loader_fingerprint(const training_loader *loader, int domai
  * be NULL. */
 void training_loader_compare(const training_loader *loader, int domain, const char *before, log_sink *log);
 
-/* A slot holds two batches of (batch, crop, crop, 3) floats in [-1, 1]: a, then b. */
+/* A slot holds two batches of (batch, crop, crop, 3) floats in [-1, 1]: a, then b; of a one-way training a alone. */
 size_t training_loader_slot_bytes(const training_loader *loader);
 /* What the loader will have in memory at most, slots left out: kept pictures, and those being decoded, of which the
  * largest has `largest` pixels. */

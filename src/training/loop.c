@@ -89,7 +89,7 @@ static status run_steps(training_loop *loop, prefetch *batches, position *at, pr
         if (taken != STATUS_OK) return taken;
         const float *images = slot;
         training_step step = {at->step, training_schedule_rate(&loop->schedule, at->step),
-                              {images, images + floats / 2}};
+                              {images, loop->options->one_way ? NULL : images + floats / 2}};
         status result = loop->method->step(loop->method->context, &step, losses, err);
         prefetch_release(batches);
         if (result != STATUS_OK) return error_prefix(err, "step %llu", (unsigned long long)at->step + 1);

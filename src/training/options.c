@@ -6,10 +6,14 @@ static const char *const fits[] = {"squash", "cover", "none", NULL};
 static const char *const storages[] = {"f32", "bf16", NULL};
 static const char *const schedules[] = {"linear", "constant", "cosine", NULL};
 
+const char *const training_kind_names[] = {"cyclegan", NULL};
+
 #define AT(field) offsetof(training_options, field)
 
 const config_field training_fields[] = {
     {"name", CONFIG_STRING, AT(name), .flags = CONFIG_REQUIRED, .help = "name of the run: its folder under output.folder"},
+    {"method", CONFIG_CHOICE, AT(kind), "cyclegan", .choices = training_kind_names,
+     .help = "cyclegan: two generators, a to b and b to a; feedforward: one, which gives a the style of b"},
     {"domains.a.name", CONFIG_STRING, AT(domains[0].name), "a", .help = "what the first domain is called"},
     {"domains.a.train", CONFIG_STRING, AT(domains[0].train), .flags = CONFIG_REQUIRED | CONFIG_MAY_CHANGE,
      .help = "folder of its training pictures"},

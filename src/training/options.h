@@ -15,8 +15,14 @@ typedef enum training_schedule_kind { TRAINING_LINEAR, TRAINING_CONSTANT, TRAINI
 
 typedef enum training_storage { TRAINING_F32, TRAINING_BF16 } training_storage;
 
+typedef enum training_kind { TRAINING_CYCLEGAN, TRAINING_FEEDFORWARD } training_kind;
+/* "cyclegan", "feedforward", NULL. */
+extern const char *const training_kind_names[];
+
 typedef struct training_options {
     char *name;
+    int kind;     /* training_kind */
+    bool one_way; /* not of the config: only pictures of a are trained on, those of b are counted alone */
     training_domain domains[2]; /* a, b */
     /* data */
     int64_t load_size, crop_size;

@@ -6,7 +6,11 @@
 #include "image/image.h"
 #include "report/sheet.h"
 
-enum { ROWS_A_DOMAIN = 3, GAP = 4 };
+enum { MOST_ROWS = 2 * 3, GAP = 4 };
+
+/* Of a domain: the picture, translated, and back. */
+static size_t rows_a_domain(const training_options *o) { return o->one_way ? 2 : 3; }
+static int domains(const training_options *o) { return o->one_way ? 1 : 2; }
 
 static status place(report_sheet *sheet, const float *floats, size_t side, size_t column, size_t row, error *err)
 {
@@ -25,18 +29,18 @@ static status fill_column(training_loader *loader, const training_options *o, co
     size_t side = (size_t)o->crop_size, floats = side * side * 3;
     TRY(training_loader_sample(loader, domain, column, (size_t)o->sample_count, buffer, err));
     TRY(method->sample(method->context, domain, buffer, buffer + floats, buffer + 2 * floats, err));
-    for (size_t i = 0; i < ROWS_A_DOMAIN; i++)
-        TRY(place(sheet, buffer + i * floats, side, column, (size_t)domain * ROWS_A_DOMAIN + i, err));
+    for (size_t i = 0; i < rows_a_domain(o); i++)
+        TRY(place(sheet, buffer + i * floats, side, column, (size_t)domain * rows_a_domain(o) + i, err));
     return STATUS_OK;
 }
 
 /* "snacks", "-> fractals", "-> snacks", then from the other domain. titles: from malloc; false without memory. */
-static bool make_titles(const training_options *o, char *titles[2 * ROWS_A_DOMAIN])
+static bool make_titles(const training_options *o, size_t rows, char *titles[MOST_ROWS])
 {
     bool made = true;
-    for (size_t row = 0; row < 2 * ROWS_A_DOMAIN; row++) {
-        size_t step = row % ROWS_A_DOMAIN;
-        titles[row] = text_printf("%s%s", step ? "-> " : "", o->domains[(row / ROWS_A_DOMAIN + step) % 2].name);
+    for (size_t row = 0; row < rows; row++) {
+        size_t step = row % rows_a_domain(o);
+        titles[row] = text_printf("%s%s", step ? "-> " : "", o->domains[(row / rows_a_domain(o) + step) % 2].name);
         made = made && titles[row];
     }
     return made;
@@ -50,10 +54,10 @@ char *training_samples_path(const char *folder, uint64_t step)
 status training_samples_write(training_loader *loader, const training_options *o, const training_method *method,
                               const char *folder, uint64_t step, error *err)
 {
-    size_t side = (size_t)o->crop_size;
-    char *titles[2 * ROWS_A_DOMAIN];
-    bool titled = make_titles(o, titles);
-    report_sheet_options options = {.columns = (size_t)o->sample_count, .rows = 2 * ROWS_A_DOMAIN, .cell_width = side,
+    size_t side = (size_t)o->crop_size, rows = (size_t)domains(o) * rows_a_domain(o);
+    char *titles[MOST_ROWS] = {NULL};
+    bool titled = make_titles(o, rows, titles);
+    report_sheet_options options = {.columns = (size_t)o->sample_count, .rows = rows, .cell_width = side,
                                     .cell_height = side, .gap = GAP, .row_titles = (const char *const *)titles};
     report_sheet *sheet = NULL;
     float *buffer = malloc(3 * side * side * 3 * sizeof *buffer);
@@ -62,12 +66,12 @@ status training_samples_write(training_loader *loader, const training_options *o
     if (!buffer || !path || !titled)
         result = error_no_memory(err, "a sample sheet", 3 * side * side * 3 * sizeof *buffer);
     if (result == STATUS_OK) result = report_sheet_create(&options, &sheet, err);
-    for (int domain = 0; domain < 2; domain++)
+    for (int domain = 0; domain < domains(o); domain++)
         for (size_t column = 0; column < options.columns && result == STATUS_OK; column++)
             result = fill_column(loader, o, method, sheet, domain, column, buffer, err);
     if (result == STATUS_OK) result = report_sheet_write(sheet, path, err);
     report_sheet_destroy(sheet);
-    for (size_t row = 0; row < 2 * ROWS_A_DOMAIN; row++) free(titles[row]);
+    for (size_t row = 0; row < rows; row++) free(titles[row]);
     free(buffer);
     free(path);
     return result;

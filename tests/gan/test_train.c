@@ -52,10 +52,10 @@ static status train(bench *b, const char *out, bool resume, const char *const *s
     size_t count = 0;
     while (settings && settings[count]) count++;
     snprintf(folder, sizeof folder, "%s/%s", b->place.root, out);
-    gan_train_request request = {.config_path = b->config, .settings = settings, .setting_count = count,
+    training_request request = {.config_path = b->config, .settings = settings, .setting_count = count,
                                  .resume = resume, .out = folder, .threads = 2};
     b->err = (error){0};
-    return gan_train(&request, &b->log, &b->err);
+    return training_train(&request, &gan_trainer, &b->log, &b->err);
 }
 
 static void path_of(const bench *b, const char *name, char *out, size_t size)
@@ -225,8 +225,8 @@ static void what_lies_beside_an_older_state_fits_it(test *t)
     volatile sig_atomic_t stop = 1;
     char folder[128];
     path_of(&b, "run", folder, sizeof folder);
-    gan_train_request request = {.config_path = b.config, .out = folder, .stop = &stop, .resume = true};
-    CHECK(t, gan_train(&request, &b.log, &b.err) == STATUS_INTERRUPTED);
+    training_request request = {.config_path = b.config, .out = folder, .stop = &stop, .resume = true};
+    CHECK(t, training_train(&request, &gan_trainer, &b.log, &b.err) == STATUS_INTERRUPTED);
     CHECK(t, file_exists(sheet));
     REQUIRE_OK(t, train(&b, "short", false, three), b.err);
     compare_files(t, &b, "short/checkpoints/generator_a.safetensors", "run/checkpoints/generator_a.safetensors");
@@ -357,8 +357,8 @@ static void a_stop_saves(test *t)
     volatile sig_atomic_t stop = 1; /* asked to stop before the first step */
     char folder[128];
     path_of(&b, "run", folder, sizeof folder);
-    gan_train_request request = {.config_path = b.config, .out = folder, .stop = &stop};
-    CHECK(t, gan_train(&request, &b.log, &b.err) == STATUS_INTERRUPTED);
+    training_request request = {.config_path = b.config, .out = folder, .stop = &stop};
+    CHECK(t, training_train(&request, &gan_trainer, &b.log, &b.err) == STATUS_INTERRUPTED);
     CHECK_CONTAINS(t, b.err.message, "stopped after step 0 of 6; continue with --resume");
     REQUIRE_OK(t, train(&b, "whole", false, NULL), b.err);
     tear_down(&b);

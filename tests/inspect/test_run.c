@@ -5,9 +5,10 @@
 #include "../training/pictures.h"
 #include "base/text.h"
 #include "facts.h"
-#include "gan/settings.h"
+#include "gan/cyclegan.h"
 #include "gan/train.h"
 #include "training/run.h"
+#include "training/settings.h"
 
 typedef struct bench {
     workplace place;
@@ -43,8 +44,8 @@ static bool train(bench *b)
     snprintf(file, sizeof file, "%s/c.yaml", b->place.root);
     snprintf(run, sizeof run, "%s/run", b->place.root);
     if (file_write_all(file, yaml, (size_t)length, &b->err) != STATUS_OK) return false;
-    gan_train_request request = {.config_path = file, .out = run, .threads = 2};
-    if (gan_train(&request, &b->log, &b->err) == STATUS_OK) return true;
+    training_request request = {.config_path = file, .out = run, .threads = 2};
+    if (training_train(&request, &gan_trainer, &b->log, &b->err) == STATUS_OK) return true;
     fprintf(stderr, "%s\n", b->err.message);
     return false;
 }
@@ -62,21 +63,18 @@ static inspect_facts look(test *t, const char *path)
 /* What a CycleGAN of the run's config has in memory, by making it. */
 static double real_bytes(test *t, const char *path)
 {
-    gan_settings s = {0};
+    training_settings s;
     nn_backend *backend = NULL;
     gan *model = NULL;
     error err = {0};
-    gan_settings_tables(&s);
-    if (config_create(s.tables, 2, &s.config, &err) != STATUS_OK ||
-        config_read_file(s.config, path, &err) != STATUS_OK ||
-        gan_options_check(&s.gan, s.config, s.training.crop_size, &err) != STATUS_OK ||
+    if (training_settings_read(&s, &gan_trainer, path, NULL, 0, &err) != STATUS_OK ||
         nn_cpu_create(2, &backend, &err) != STATUS_OK ||
-        gan_create(&s.gan, (gan_size){1, 16, 0}, backend, 1, NULL, &model, &err) != STATUS_OK)
+        gan_create(s.options, (gan_size){1, 16, 0}, backend, 1, NULL, &model, &err) != STATUS_OK)
         test_failed(t, __FILE__, __LINE__, "%s", err.message);
     double bytes = model ? (double)gan_arena_bytes(model) + (double)gan_parameter_bytes(model) : -1;
     gan_destroy(model);
     nn_backend_destroy(backend);
-    config_destroy(s.config);
+    training_settings_free(&s);
     return bytes;
 }
 

@@ -1,0 +1,83 @@
+#include "training/update.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+
+static void store_gradients(nn_graph *graph, nn_parameters *set, const model_trainables *trained, nn_value total)
+{
+    nn_value *gradients = malloc((trained->count + 1) * sizeof *gradients);
+    if (!gradients) {
+        nn_graph_fail(graph, "out of memory: gradients need %zu bytes", trained->count * sizeof *gradients);
+        return;
+    }
+    nn_grad(graph, total, trained->values, trained->count, gradients);
+    for (size_t i = 0; i < trained->count; i++)
+        nn_store(graph, gradients[i], &set->blocks[NN_GRADIENT], set->tensors[trained->tensors[i]].offset);
+    free(gradients);
+}
+
+void training_update_append(nn_graph *graph, nn_parameters *set, const model_trainables *trained, nn_value total,
+                            const training_update_options *o, training_update *out)
+{
+    *out = (training_update){NN_NONE, NN_NONE, NN_NONE};
+    store_gradients(graph, set, trained, total);
+    nn_shape all = nn_shape_vector(set->total);
+    nn_value p = nn_memory(graph, "parameters", all, &set->blocks[NN_DATA], 0);
+    nn_value gradient = nn_memory(graph, "gradients", all, &set->blocks[NN_GRADIENT], 0);
+    nn_value m = nn_memory(graph, "adam_m", all, &set->blocks[NN_ADAM_M], 0);
+    nn_value v = nn_memory(graph, "adam_v", all, &set->blocks[NN_ADAM_V], 0);
+    nn_value norm = nn_squared_norm(graph, gradient);
+    out->rates = nn_input(graph, "rates", nn_shape_vector(2));
+    out->flag = nn_all_finite(graph, (nn_value[]){total, norm}, 2); /* a sum with a NaN or infinity is one */
+    nn_output(graph, out->flag);
+    nn_adam_options adam = {o->beta1, o->beta2, (float)o->epsilon, (float)o->clip_norm};
+    nn_adam(graph, p, gradient, m, v, out->rates, out->flag, norm, &adam);
+    if (o->ema <= 0) return;
+    nn_value average = nn_memory(graph, "average", all, &set->blocks[NN_AVERAGE], 0);
+    out->ema_rate = nn_input(graph, "ema_rate", nn_shape_scalar());
+    nn_ema(graph, average, p, out->ema_rate, out->flag);
+}
+
+void training_update_write(const training_update *u, nn_program *program, const training_update_options *o,
+                           uint64_t number, double learning_rate)
+{
+    double t = (double)number + 1;
+    float rates[2] = {(float)(learning_rate / (1 - pow(o->beta1, t))), (float)(1 / sqrt(1 - pow(o->beta2, t)))};
+    nn_program_write(program, u->rates, rates);
+    if (u->ema_rate == NN_NONE) return;
+    /* A short memory at first, so that the random start is forgotten: as in TensorFlow's num_updates. */
+    float rate = (float)(1 - fmin(o->ema, (1 + t) / (10 + t)));
+    nn_program_write(program, u->ema_rate, &rate);
+}
+
+status training_update_check(const training_update *u, const nn_program *program, const char *const *names,
+                             const nn_value *values, float *losses, size_t count, error *err)
+{
+    float flag;
+    nn_program_read(program, u->flag, &flag);
+    for (size_t i = 0; i < count; i++)
+        if (values[i] != NN_NONE) nn_program_read(program, values[i], &losses[i]);
+    if (flag != 0) return STATUS_OK;
+    for (size_t i = 0; i < count; i++)
+        if (values[i] != NN_NONE && !isfinite(losses[i]))
+            return error_set(err, STATUS_NOT_FINITE, "loss %s is %g", names[i], (double)losses[i]);
+    return error_set(err, STATUS_NOT_FINITE, "a gradient is NaN or infinite");
+}
+
+double training_predict_seconds(nn_program *sampler, nn_value picture, size_t count, double operations)
+{
+    float *made = malloc(count * sizeof *made);
+    if (!made) return 0;
+    for (size_t i = 0; i < count; i++) made[i] = (float)(i % 251) / 125 - 1;
+    double seconds = 0;
+    for (int pass = 0; pass < 2 && seconds < 0.5; pass++) {
+        double began = log_clock();
+        nn_program_write(sampler, picture, made);
+        nn_program_run(sampler);
+        seconds = log_clock() - began;
+    }
+    free(made);
+    return seconds * operations / nn_program_operations(sampler);
+}
