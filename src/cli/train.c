@@ -5,11 +5,12 @@
 #include "cli/arguments.h"
 #include "cli/cli.h"
 #include "gan/train.h"
+#include "style/feedforward_train.h"
 #include "training/settings.h"
 
 enum { MAX_THREADS = 1024 };
 
-static const training_trainer *const trainers[] = {&gan_trainer};
+static const training_trainer *const trainers[] = {&gan_trainer, &style_feedforward_trainer};
 enum { TRAINERS = sizeof trainers / sizeof *trainers };
 
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
@@ -28,7 +29,7 @@ static const argument_option options[] = {
 
 static const argument_table table = {
     .command = "train",
-    .summary = "Trains a CycleGAN on two folders of pictures that a config file names.",
+    .summary = "Trains on two folders of pictures that a config file names: a CycleGAN, or a feed-forward style network.",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .positional = "CONFIG.yaml",

@@ -42,6 +42,7 @@ void model_vgg_destroy(model_vgg *v)
     free(v);
 }
 
+size_t model_vgg_bytes(const model_vgg *v) { return v->set->blocks[NN_DATA].count * sizeof(float); }
 bool model_vgg_is_random(const model_vgg *v) { return !v->path; }
 const char *model_vgg_description(const model_vgg *v) { return v->description; }
 uint64_t model_vgg_fingerprint(const model_vgg *v) { return v->fingerprint; }

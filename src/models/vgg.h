@@ -74,6 +74,8 @@ void model_vgg_build(const model_vgg *v, nn_graph *g, nn_value image, const size
 /* Changes with anything that changes a result; after model_vgg_load. */
 uint64_t model_vgg_fingerprint(const model_vgg *v);
 bool model_vgg_is_random(const model_vgg *v);
+/* Of its weights in memory. */
+size_t model_vgg_bytes(const model_vgg *v);
 /* One line for people: "VGG-19 up to conv5_1, 16 to 128 channels, input unit, padding reflect, max pooling". */
 const char *model_vgg_description(const model_vgg *v);
 

@@ -72,7 +72,7 @@ void style_evaluator_destroy(style_evaluator *e)
     free(e);
 }
 
-static double mean_square(const float *values, size_t count)
+double style_mean_square(const float *values, size_t count)
 {
     double sum = 0;
     for (size_t i = 0; i < count; i++) sum += (double)values[i] * values[i];
@@ -82,7 +82,7 @@ static double mean_square(const float *values, size_t count)
 /* 1 / the target's mean square; a target that is 0 everywhere has no scale to be relative to. */
 static double relative(const float *target, size_t count)
 {
-    double square = mean_square(target, count);
+    double square = style_mean_square(target, count);
     return square > 0 ? 1 / square : 1;
 }
 

@@ -35,6 +35,8 @@ typedef struct style_loss {
 /* Layers by their names in the options, weights with them. */
 status style_loss_init(style_loss *loss, const style_options *o, const model_vgg *vgg, error *err);
 
+double style_mean_square(const float *values, size_t count);
+
 /* What to come near to. */
 typedef struct style_targets {
     const float *content[STYLE_MOST_LAYERS]; /* features of loss->content, for the evaluator's size; NULL: no layer */

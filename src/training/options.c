@@ -6,7 +6,7 @@ static const char *const fits[] = {"squash", "cover", "none", NULL};
 static const char *const storages[] = {"f32", "bf16", NULL};
 static const char *const schedules[] = {"linear", "constant", "cosine", NULL};
 
-const char *const training_kind_names[] = {"cyclegan", NULL};
+const char *const training_kind_names[] = {"cyclegan", "feedforward", NULL};
 
 #define AT(field) offsetof(training_options, field)
 
