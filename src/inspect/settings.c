@@ -2,10 +2,15 @@
 
 #include "gan/train.h"
 #include "inspect/internal.h"
+#include "style/feedforward_train.h"
 
 status inspect_settings_read(training_settings *s, const char *name, const char *yaml, error *err)
 {
-    return training_settings_read_text(s, &gan_trainer, name, yaml, err);
+    training_kind kind;
+    *s = (training_settings){0};
+    TRY(training_settings_kind_of_text(name, yaml, &kind, err));
+    const training_trainer *trainer = kind == TRAINING_CYCLEGAN ? &gan_trainer : &style_feedforward_trainer;
+    return training_settings_read_text(s, trainer, name, yaml, err);
 }
 
 /* "key value, key value, ..." over several lines. */
@@ -32,8 +37,9 @@ static void add_lines(const text *lines, json_t *object, text *shown, inspect_fa
         char whole[1024];
         snprintf(whole, sizeof whole, "%.*s", (int)(end - line), line);
         char *colon = strstr(whole, ": "), *arrow = strstr(whole, " -> ");
-        /* The names and folders are facts of their own. */
-        bool told = text_starts_with(whole, "name:") || text_starts_with(whole, "domains.");
+        /* The names, the method and the folders are facts of their own. */
+        bool told = text_starts_with(whole, "name:") || text_starts_with(whole, "method:") ||
+                    text_starts_with(whole, "domains.");
         if (!colon || !arrow || arrow < colon || told) continue;
         *colon = '\0';
         text_format(shown, "%s%s %s", shown->length ? ", " : "", whole, arrow + 4);
@@ -66,6 +72,7 @@ void inspect_settings_facts(const training_settings *s, inspect_facts *facts)
 {
     const training_options *o = &s->training;
     inspect_string(facts, "name", o->name);
+    inspect_string(facts, "method", training_kind_names[o->kind]);
     json_t *domains = json_object();
     for (int d = 0; d < 2; d++) {
         json_t *domain = json_pack("{s: o, s: o}", "name", inspect_json_string(o->domains[d].name), "train",

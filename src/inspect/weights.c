@@ -3,6 +3,7 @@
 #include "gan/options.h"
 #include "inspect/internal.h"
 #include "models/infer.h"
+#include "style/feedforward_options.h"
 #include "training/checkpoint.h"
 
 static bool has_tensors(const safetensors_file *file, const char *prefix)
@@ -59,15 +60,18 @@ typedef struct described {
     const inspect_network *generator, *discriminator; /* NULL: the file has none */
 } described;
 
+static bool is_gan(const training_settings *s) { return s->trainer->kind == TRAINING_CYCLEGAN; }
+
 /* A config of other networks would be wrong about the memory, and could ask for any amount of planning. */
 static bool fits(const training_settings *s, const described *networks)
 {
-    const gan_options *o = s->options;
+    const gan_options *o = is_gan(s) ? s->options : NULL;
+    const style_feedforward_options *style = is_gan(s) ? NULL : s->options;
     const model_generator_options *g = &networks->generator->generator;
-    model_generator_options told = {.kind = (model_generator_kind)o->generator};
-    bool same = (size_t)o->ngf == g->ngf && model_generator_is_unet(&told) == model_generator_is_unet(g) &&
+    model_generator_options told = {.kind = (model_generator_kind)(o ? o->generator : style->generator)};
+    bool same = (size_t)(o ? o->ngf : style->ngf) == g->ngf && model_generator_is_unet(&told) == model_generator_is_unet(g) &&
                 model_generator_blocks(&told) == model_generator_blocks(g);
-    if (!networks->discriminator) return same;
+    if (!o || !networks->discriminator) return same && !(style && networks->discriminator);
     const model_discriminator_options *d = &networks->discriminator->discriminator;
     size_t layers = o->discriminator == MODEL_N_LAYERS ? (size_t)o->discriminator_layers : 3;
     bool pixel = o->discriminator == MODEL_PIXEL;
@@ -152,16 +156,22 @@ static status tell_state(const subject *s, inspect_facts *facts, error *err)
     static const char *const averages[2] = {"ema.G_A.", "ema.G_B."};
     inspect_network networks[4], average;
     described two = {&networks[0], NULL};
+    const char *yaml = safetensors_metadata_get(s->file, "config");
+    training_kind kind = TRAINING_CYCLEGAN;
+    bool one_way = yaml && training_settings_kind_of_text("config", yaml, &kind, NULL) == STATUS_OK &&
+                   kind == TRAINING_FEEDFORWARD;
     inspect_begin(facts, s->path, "training state");
     for (int i = 0; i < 4; i++) {
-        if (i >= 2 && !has_tensors(s->file, prefixes[i])) continue; /* generators alone, put into one file */
+        /* Generators alone, put into one file; a style network has but one. */
+        if (i >= (one_way ? 1 : 2) && !has_tensors(s->file, prefixes[i])) continue;
         TRY(i < 2 ? inspect_generator(s->planner, s->file, prefixes[i], &networks[i], err)
                   : inspect_discriminator(s->planner, s->file, prefixes[i], &networks[i], err));
         inspect_network_facts(&networks[i], keys[i], facts);
         if (i == 2) two.discriminator = &networks[i];
     }
     bool averaged = has_tensors(s->file, "ema.");
-    for (int i = 0; averaged && i < 2; i++) TRY(inspect_generator(s->planner, s->file, averages[i], &average, err));
+    for (int i = 0; averaged && i < (one_way ? 1 : 2); i++)
+        TRY(inspect_generator(s->planner, s->file, averages[i], &average, err));
     inspect_value(facts, "ema", json_boolean(averaged), "%s", averaged ? "averaged generators are there" : "none");
     add_pools(s->file, facts);
     inspect_string(facts, "domain_a", safetensors_metadata_get(s->file, "domain_a"));

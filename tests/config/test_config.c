@@ -80,6 +80,28 @@ static void unknown_keys(test *t)
     refused(t, "<<: 3\n", "x.yaml:1:1: unknown key '<<'");
 }
 
+/* Whatever they hold; known keys and the YAML are as strict as ever. */
+static void unknown_keys_are_passed_over(test *t)
+{
+    fixture f;
+    REQUIRE(t, setup(&f));
+    config_pass_over_unknown(f.c);
+    REQUIRE_OK(t, read_yaml(&f, "los: {a: [1, {b: 2}, [3]], c: }\nloss: {lamda: x, lambda_cycle: 4}\n"
+                                "zz: [[{}], 1]\nname: y\n"), f.err);
+    CHECK(t, f.o.lambda_cycle == 4);
+    CHECK_TEXT(t, f.o.name, "y");
+    REQUIRE_OK(t, config_set(f.c, "no.such=1", &f.err), f.err);
+    REQUIRE_OK(t, config_set(f.c, "loss.lambda_cycle=5", &f.err), f.err);
+    CHECK(t, f.o.lambda_cycle == 5);
+    CHECK(t, read_yaml(&f, "los: {a: 1}\nloss: {lambda_cycle: x}\n") == STATUS_USAGE);
+    CHECK_CONTAINS(t, f.err.message, "x.yaml:2:22: 'loss.lambda_cycle' expects a number");
+    CHECK(t, read_yaml(&f, "los: [1, {b: 2]\n") == STATUS_USAGE);
+    CHECK_CONTAINS(t, f.err.message, "malformed YAML");
+    CHECK(t, read_yaml(&f, "los: *a\n") == STATUS_USAGE);
+    CHECK_CONTAINS(t, f.err.message, "aliases are not supported");
+    config_destroy(f.c);
+}
+
 static void duplicates(test *t)
 {
     refused(t, "name: x\nnote: y\nname: z\n", "x.yaml:3:1: 'name' was given before, on line 1");
@@ -384,7 +406,7 @@ static void files(test *t)
     config_destroy(f.c);
 }
 
-TEST_MAIN(TEST(defaults), TEST(reads_values), TEST(unknown_keys), TEST(duplicates), TEST(wrong_types), TEST(ranges),
+TEST_MAIN(TEST(defaults), TEST(reads_values), TEST(unknown_keys), TEST(unknown_keys_are_passed_over), TEST(duplicates), TEST(wrong_types), TEST(ranges),
           TEST(bools_and_choices), TEST(wrong_structure), TEST(null_resets_text), TEST(hostile_text),
           TEST(deep_and_large), TEST(mutations), TEST(empty_files), TEST(set),
           TEST(table_mistakes), TEST(files))

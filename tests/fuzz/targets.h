@@ -90,6 +90,14 @@ static inline void fuzz_config(const uint8_t *bytes, size_t size)
 {
     training_options training = {0};
     gan_options gan = {0};
+    int kind;
+    static const config_field method = {"method", CONFIG_CHOICE, 0, "cyclegan", .choices = training_kind_names};
+    config *of_method; /* only that key */
+    error unknown = {0};
+    if (config_create(&(config_table){&method, 1, &kind}, 1, &of_method, &unknown) != STATUS_OK) __builtin_trap();
+    config_pass_over_unknown(of_method);
+    fuzz_check(config_read_text(of_method, "f", (const char *)bytes, size, &unknown), &unknown);
+    config_destroy(of_method);
     config_table tables[] = {{training_fields, training_field_count, &training}, {gan_fields, gan_field_count, &gan}};
     config *c;
     error err = {0};

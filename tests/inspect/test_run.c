@@ -7,6 +7,7 @@
 #include "facts.h"
 #include "gan/cyclegan.h"
 #include "gan/train.h"
+#include "style/feedforward_train.h"
 #include "training/run.h"
 #include "training/settings.h"
 
@@ -101,6 +102,40 @@ static void tells_of_a_state(test *t)
     workplace_remove(&b.place);
 }
 
+/* One generator, and no picture pools. */
+static void tells_of_a_style_network(test *t)
+{
+    bench b;
+    REQUIRE(t, train(&b)); /* for the pictures */
+    char yaml[1024];
+    const char *r = b.place.root, *file = in(&b, "style.yaml"), *run = in(&b, "style");
+    int length = snprintf(yaml, sizeof yaml,
+                          "name: painted\nmethod: feedforward\n"
+                          "domains:\n  a: {name: snacks, train: %s/a}\n  b: {name: fractals, train: %s/b}\n"
+                          "data: {load_size: 16, crop_size: 16}\nmodel: {ngf: 3}\n"
+                          "features: tests/fixtures/vgg_tiny.safetensors\n"
+                          "content: {layers: relu2_2}\nstyle: {layers: relu1_2}\ntrain: {steps: 1, ema: 0.5}\n", r, r);
+    REQUIRE_OK(t, file_write_all(file, yaml, (size_t)length, &b.err), b.err);
+    training_request request = {.config_path = file, .out = run, .threads = 2};
+    REQUIRE_OK(t, training_train(&request, &style_feedforward_trainer, &b.log, &b.err), b.err);
+    inspect_facts f = look(t, run);
+    CHECK(t, !f.trouble);
+    CHECK_TEXT(t, fact_text(&f, "name"), "painted");
+    CHECK_TEXT(t, fact_text(&f, "method"), "feedforward");
+    CHECK(t, fact_number(&f, "generator_a/step") == 1);
+    inspect_facts_free(&f);
+    f = look(t, in(&b, "style/checkpoints/latest.safetensors"));
+    CHECK(t, !f.trouble && fact_number(&f, "G_A/ngf") == 3 && !fact_at(&f, "G_B") && json_is_true(fact_at(&f, "ema")));
+    CHECK_TEXT(t, fact_text(&f, "not_as_by_default/content.layers"), "relu2_2");
+    CHECK(t, !fact_at(&f, "config"));
+    inspect_facts_free(&f);
+    f = look(t, in(&b, "style/checkpoints/generator_a.safetensors"));
+    CHECK_TEXT(t, fact_text(&f, "to"), "fractals");
+    CHECK(t, !fact_at(&f, "config"));
+    inspect_facts_free(&f);
+    workplace_remove(&b.place);
+}
+
 static void append(const char *path, const char *words)
 {
     FILE *file = fopen(path, "a");
@@ -187,4 +222,4 @@ static void the_program_tells(test *t)
     workplace_remove(&b.place);
 }
 
-TEST_MAIN(TEST(tells_of_a_state), TEST(tells_of_a_run), TEST(the_program_tells))
+TEST_MAIN(TEST(tells_of_a_state), TEST(tells_of_a_style_network), TEST(tells_of_a_run), TEST(the_program_tells))
