@@ -63,6 +63,9 @@ typedef struct image_write_options {
  * is written; so is alpha, but in JPEG, which has none: there the picture is laid over white. A JPEG's sides are at most
  * 65500 pixels, a WebP's 16383. options may be NULL. */
 status image_write(const char *path, const image *picture, const image_write_options *options, error *err);
+/* The same into new memory, which the caller frees with free(); `path` says the format and is for messages. */
+status image_encode(const char *path, const image *picture, const image_write_options *options, uint8_t **bytes,
+                    size_t *size, error *err);
 /* By the extension, whatever its case; IMAGE_UNKNOWN for others. */
 image_format image_format_of(const char *path);
 /* Whether image_write knows the extension / image_read is worth trying on the name. */

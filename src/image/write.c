@@ -32,15 +32,21 @@ static status encode(const char *path, const image *picture, int quality, uint8_
     }
 }
 
-status image_write(const char *path, const image *picture, const image_write_options *options, error *err)
+status image_encode(const char *path, const image *picture, const image_write_options *options, uint8_t **bytes,
+                    size_t *size, error *err)
 {
     int quality = options && options->quality ? options->quality : DEFAULT_QUALITY;
     if (quality < 1 || quality > 100)
         return error_set(err, STATUS_FAILED, "%s: the quality is 1 to 100, not %d", path, quality);
     if (!picture->pixels) return error_set(err, STATUS_FAILED, "%s: the picture to write is empty", path);
+    return encode(path, picture, quality, bytes, size, err);
+}
+
+status image_write(const char *path, const image *picture, const image_write_options *options, error *err)
+{
     uint8_t *bytes;
     size_t size;
-    TRY(encode(path, picture, quality, &bytes, &size, err));
+    TRY(image_encode(path, picture, options, &bytes, &size, err));
     status result = file_write_all(path, bytes, size, err);
     free(bytes);
     return result;
