@@ -37,7 +37,7 @@ void compare_add(compare_evaluation *e, const char *key, const char *meaning, co
 static status load_folders(compare_evaluation *e, const compare_request *request, log_sink *log, error *err)
 {
     const char *const paths[COMPARE_FOLDERS] = {request->real, request->fake, request->content, request->train};
-    const size_t fewest[COMPARE_FOLDERS] = {COMPARE_FEWEST, COMPARE_FEWEST, 1, 2};
+    const size_t fewest[COMPARE_FOLDERS] = {COMPARE_FEWEST, request->few ? 2 : COMPARE_FEWEST, 1, 2};
     char shown[300];
     for (size_t i = 0; i < COMPARE_FOLDERS; i++) {
         compare_folder *folder = &e->folders[i];
@@ -154,9 +154,11 @@ static status add_small(compare_evaluation *e, float *const values[COMPARE_FOLDE
     compare_estimate estimate;
     for (size_t i = 0; i < COMPARE_FOLDERS; i++)
         sets[i] = (compare_vectors){values[i], e->folders[i].set.count, dimension};
-    TRY(compare_diversity(&sets[COMPARE_FAKE], &estimate, err));
-    compare_add(e, "pixel_diversity", "distance of two outputs, 32 x 32 pixels of 0 to 255; more is more varied",
-                estimate);
+    if (e->output_count >= COMPARE_FEWEST) {
+        TRY(compare_diversity(&sets[COMPARE_FAKE], &estimate, err));
+        compare_add(e, "pixel_diversity", "distance of two outputs, 32 x 32 pixels of 0 to 255; more is more varied",
+                    estimate);
+    }
     TRY(compare_diversity(&sets[COMPARE_REAL], &estimate, err));
     compare_add(e, "pixel_diversity_real", "the same of two real pictures", estimate);
     if (!values[COMPARE_TRAIN]) return STATUS_OK;

@@ -24,6 +24,8 @@ typedef struct compare_request {
     size_t side;                /* pictures become squares of this side, a power of two from 16 to 2048 */
     uint64_t seed;              /* of patches and directions */
     compare_network *network;   /* made for that side; NULL: no measures of features */
+    bool few;                   /* 2 or 3 outputs will do: what needs more (KID, diversity, the distance to the mean
+                                   style) is then left out */
 } compare_request;
 
 /* One number. */
@@ -60,7 +62,7 @@ typedef struct compare_evaluation {
 } compare_evaluation;
 
 /* Pictures that cannot be read, and outputs without an input, are warned of and left out. Fails when fewer than
- * COMPARE_FEWEST pictures of real or fake are left, or 2 of train, or 2 pairs. The request's strings must outlive the
+ * COMPARE_FEWEST pictures of real or fake (with `few`, 2 of fake) are left, or 2 of train, or 2 pairs. The request's strings must outlive the
  * evaluation. After a failure there is nothing to free. */
 status compare_evaluate(const compare_request *request, log_sink *log, compare_evaluation *out, error *err);
 void compare_evaluation_free(compare_evaluation *e);

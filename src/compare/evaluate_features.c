@@ -76,9 +76,9 @@ static status add_style(feature_job *job, error *err)
     if (result == STATUS_OK) {
         for (size_t i = 0; i < fake.count; i++) e->outputs[i].style = nearest[i];
         compare_add(e, "style_nearest", "Gram distance of an output to the nearest real picture; 0 is equal", estimate);
-        result = compare_to_mean(&fake, &real, &estimate, err);
+        if (fake.count >= COMPARE_FEWEST) result = compare_to_mean(&fake, &real, &estimate, err);
     }
-    if (result == STATUS_OK)
+    if (result == STATUS_OK && fake.count >= COMPARE_FEWEST)
         compare_add(e, "style_mean", "Gram distance of an output to the mean of the real pictures", estimate);
     free(nearest);
     return result;
@@ -93,8 +93,10 @@ static status add_pooled(feature_job *job, error *err)
     compare_evaluation *e = job->e;
     compare_vectors real = pooled_of(job, COMPARE_REAL), fake = pooled_of(job, COMPARE_FAKE);
     compare_estimate estimate;
-    TRY(compare_diversity(&fake, &estimate, err));
-    compare_add(e, "diversity", "distance of two outputs, pooled features; more is more varied", estimate);
+    if (fake.count >= COMPARE_FEWEST) {
+        TRY(compare_diversity(&fake, &estimate, err));
+        compare_add(e, "diversity", "distance of two outputs, pooled features; more is more varied", estimate);
+    }
     TRY(compare_diversity(&real, &estimate, err));
     compare_add(e, "diversity_real", "the same of two real pictures", estimate);
     if (!e->folders[COMPARE_TRAIN].path) return STATUS_OK;
@@ -106,9 +108,11 @@ static status add_measures(feature_job *job, error *err)
 {
     compare_vectors real = pooled_of(job, COMPARE_REAL), fake = pooled_of(job, COMPARE_FAKE);
     compare_estimate estimate;
-    TRY(compare_kid(&real, &fake, &estimate, err));
-    compare_add(job->e, "kid", "kernel distance of outputs and real pictures, pooled features; 0 is one source",
-                estimate);
+    if (fake.count >= COMPARE_FEWEST) {
+        TRY(compare_kid(&real, &fake, &estimate, err));
+        compare_add(job->e, "kid", "kernel distance of outputs and real pictures, pooled features; 0 is one source",
+                    estimate);
+    }
     TRY(add_style(job, err));
     if (job->content_count)
         compare_add(job->e, "content", "change of features from input to output; 0 is none",
