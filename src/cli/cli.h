@@ -23,6 +23,7 @@ typedef status (*cli_command)(const cli_context *context, int count, char *const
 status cli_train(const cli_context *context, int count, char *const *words, error *err);
 status cli_translate(const cli_context *context, int count, char *const *words, error *err);
 status cli_evaluate(const cli_context *context, int count, char *const *words, error *err);
+status cli_compare(const cli_context *context, int count, char *const *words, error *err);
 status cli_fractals(const cli_context *context, int count, char *const *words, error *err);
 status cli_inspect(const cli_context *context, int count, char *const *words, error *err);
 status cli_gatys(const cli_context *context, int count, char *const *words, error *err);

@@ -23,6 +23,7 @@ static const command commands[] = {
     {"gatys", cli_gatys, "paint pictures in the style of others, by optimising each"},
     {"inspect", cli_inspect, "tell what a checkpoint, a run or a folder of pictures holds"},
     {"evaluate", cli_evaluate, "measure translated pictures against real ones"},
+    {"compare", cli_compare, "set methods side by side: pictures, times, measures, a page"},
     {"fractals", cli_fractals, "render a set of fractals"},
     {"sheet", cli_sheet, "make a contact sheet of folders"},
 };

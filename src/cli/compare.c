@@ -1,0 +1,76 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/arguments.h"
+#include "cli/child.h"
+#include "cli/cli.h"
+#include "compare/comparison.h"
+
+enum { MAX_THREADS = 1024 };
+
+static const argument_option options[] = {
+    {.name = "set", .value = "KEY=VALUE", .repeated = true,
+     .help = "set a field of the config, after the file; may be repeated"},
+    {.name = "out", .value = "DIR", .help = "the comparison's folder (output.folder/name of the config)"},
+    {.name = "threads", .value = "N", .help = "threads of the CPU; 0: all cores (0)"},
+    {.name = "quiet", .help = "say nothing but warnings and errors"},
+    {.name = "help-markdown", .ends = true, .help = "print the config's fields as a Markdown table"},
+};
+
+static const argument_table table = {
+    .command = "compare",
+    .summary = "Gives the same pictures to several methods, measures what they make of them, and leaves a page that "
+               "shows it.",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+    .positional = "CONFIG.yaml",
+    .positional_help = "the config; its fields are listed below",
+    .minimum = 1,
+    .maximum = 1,
+};
+
+static status print_help(bool markdown, error *err)
+{
+    text out = {0};
+    if (!markdown) {
+        arguments_help(&table, &out);
+        text_add(&out, "\nFields of the config (methods.2 to methods.8 are as methods.1):\n\n");
+    }
+    comparison_help(markdown, &out);
+    bool failed = out.failed;
+    if (!failed) fputs(text_get(&out), stdout);
+    text_free(&out);
+    return failed ? error_no_memory(err, "the help", 0) : STATUS_OK;
+}
+
+static status compare(const cli_context *context, const argument_list *given, error *err)
+{
+    comparison_request request = {.config_path = given->positional[0],
+                                  .out = arguments_value(given, "out"),
+                                  .stop = context->stop,
+                                  .launch = cli_launch};
+    TRY(arguments_integer(given, "threads", 0, MAX_THREADS, 0, &request.threads, err));
+    if (request.out && !request.out[0]) return error_set(err, STATUS_USAGE, "compare: --out: expected a folder, found ''");
+    const char **settings;
+    TRY(arguments_values(given, "set", &settings, &request.setting_count, err));
+    request.settings = settings;
+    context->log->quiet = arguments_has(given, "quiet");
+    status result = comparison_run(&request, context->log, err);
+    free(settings);
+    return result;
+}
+
+status cli_compare(const cli_context *context, int count, char *const *words, error *err)
+{
+    argument_list given;
+    TRY(arguments_parse(&table, count, words, &given, err));
+    status result;
+    if (arguments_has(&given, "help"))
+        result = print_help(false, err);
+    else if (arguments_has(&given, "help-markdown"))
+        result = print_help(true, err);
+    else
+        result = compare(context, &given, err);
+    arguments_free(&given);
+    return result;
+}
