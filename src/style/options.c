@@ -33,7 +33,7 @@ const config_field style_fields[] = {
     {"style.layers", CONFIG_STRING, AT(style_layers), "relu1_1, relu2_1, relu3_1, relu4_1, relu5_1",
      .help = "layers whose Gram matrices are the style"},
     {"style.weights", CONFIG_STRING, AT(style_weights), .help = "a weight for each of them (else 1 / their number)"},
-    {"style.weight", CONFIG_FLOAT, AT(style_weight), "300", 0, 1e15, .help = "weight of them all"},
+    {"style.weight", CONFIG_FLOAT, AT(style_weight), "100", 0, 1e15, .help = "weight of them all"},
     {"style.gram", CONFIG_CHOICE, AT(gram), "relative", .choices = grams,
      .help = "how a layer's Gram matrices are compared: relative to the style's; 1 / (4 N^2 M^2) (gatys); mean square "
              "of Gram / (c h w) (element); sum / (4 * 9 * (picture's h w)^2) (keras)"},
