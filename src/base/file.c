@@ -283,6 +283,13 @@ bool file_is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+status file_check_readable(const char *path, error *err)
+{
+    struct stat info;
+    if (stat(path, &info) != 0 || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) return STATUS_OK;
+    return error_set(err, STATUS_FAILED, "%s: cannot read: not a file", path);
+}
+
 status file_check_writable(const char *folder, error *err)
 {
     if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0) return STATUS_OK;

@@ -146,6 +146,7 @@ status image_read(const char *path, const image_limits *limits, image *out, erro
     char *bytes;
     size_t size;
     *out = (image){0};
+    TRY(file_check_readable(path, err));
     TRY(file_read_all(path, max_file_bytes, &bytes, &size, err));
     status result = image_decode(path, (const uint8_t *)bytes, size, limits, out, err);
     free(bytes);

@@ -29,7 +29,8 @@ static void add_config(const char *path, inspect_facts *facts)
     size_t size;
     training_settings settings = {0};
     error problem = {0};
-    status result = file_read_all(path, MOST_BYTES, &yaml, &size, &problem);
+    status result = file_check_readable(path, &problem);
+    if (result == STATUS_OK) result = file_read_all(path, MOST_BYTES, &yaml, &size, &problem);
     if (result == STATUS_OK) {
         result = inspect_settings_read(&settings, path, yaml, &problem);
         free(yaml);
@@ -88,7 +89,7 @@ static void add_log(const char *path, inspect_facts *facts)
 {
     enum { END = 65536 };
     char end[END + 1];
-    FILE *file = fopen(path, "rbe");
+    FILE *file = file_check_readable(path, NULL) == STATUS_OK ? fopen(path, "rbe") : NULL;
     if (!file) return;
     if (fseek(file, -END, SEEK_END) != 0) rewind(file);
     size_t size = fread(end, 1, END, file);

@@ -103,6 +103,7 @@ static status cut_log(const training_run *run, uint64_t step, error *err)
 {
     char *bytes;
     size_t size, kept = 0;
+    TRY(file_check_readable(run->log, err));
     TRY(file_read_all(run->log, (size_t)1 << 32, &bytes, &size, err));
     for (size_t begin = 0; begin < size;) {
         const char *newline = memchr(bytes + begin, '\n', size - begin);

@@ -493,6 +493,20 @@ static void flat_pictures_train(test *t)
     tear_down(&b);
 }
 
+/* Reading it would wait for ever. */
+static void a_pipe_is_no_log(test *t)
+{
+    NEED_PROGRAM(t);
+    bench b;
+    REQUIRE(t, set_up(&b));
+    check_train(t, &b, &(launch){.out = "run", .settings = {"train.steps=2", "train.decay_steps=1"}}, 0, "done");
+    const char *log = at(&b, "run/log.jsonl");
+    REQUIRE(t, unlink(log) == 0 && mkfifo(log, 0600) == 0);
+    check_train(t, &b, &(launch){.out = "run", .settings = {"train.steps=3", "train.decay_steps=1"}, .resume = true}, 1,
+                "run/log.jsonl: cannot read: not a file");
+    tear_down(&b);
+}
+
 /* A config that never comes is waited for; the first signal ends that. */
 static void signals_end_the_setup(test *t)
 {
@@ -524,4 +538,5 @@ static void signals_end_the_setup(test *t)
 TEST_MAIN(TEST(kills_at_random_moments_change_nothing), TEST(kills_within_a_write_change_nothing),
           TEST(a_write_that_fails_keeps_the_checkpoint), TEST(a_full_disk_keeps_the_checkpoint),
           TEST(damaged_checkpoints_fall_back),
-          TEST(a_loss_that_is_not_finite_keeps_the_checkpoint), TEST(flat_pictures_train), TEST(signals_save), TEST(signals_end_the_setup))
+          TEST(a_loss_that_is_not_finite_keeps_the_checkpoint), TEST(flat_pictures_train), TEST(signals_save),
+          TEST(signals_end_the_setup), TEST(a_pipe_is_no_log))

@@ -266,6 +266,16 @@ static void says_what_it_cannot_read(test *t)
     CHECK_CONTAINS(t, err.message, "/tmp/no such file.png");
     CHECK(t, !picture.pixels);
     CHECK(t, image_read("/tmp", NULL, &picture, &err) == STATUS_FAILED);
+    char folder[] = "/tmp/cyclegan-image-XXXXXX", pipe[64];
+    REQUIRE(t, mkdtemp(folder));
+    snprintf(pipe, sizeof pipe, "%s/pipe.png", folder);
+    REQUIRE(t, mkfifo(pipe, 0600) == 0); /* reading it would wait for ever */
+    CHECK(t, image_read(pipe, NULL, &picture, &err) == STATUS_FAILED);
+    CHECK_CONTAINS(t, err.message, "pipe.png: cannot read: not a file");
+    CHECK(t, image_read("/dev/zero", NULL, &picture, &err) == STATUS_FAILED);
+    CHECK_CONTAINS(t, err.message, "/dev/zero: cannot read: not a file");
+    unlink(pipe);
+    rmdir(folder);
 }
 
 static void knows_extensions(test *t)

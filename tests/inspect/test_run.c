@@ -1,4 +1,5 @@
 /* A run's folder and its state, as training leaves them; the program itself. */
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -175,6 +176,11 @@ static void tells_of_a_run(test *t)
     append(in(&b, "run/config.yaml"), "nonsense: 1\n");
     f = look(t, run);
     CHECK_CONTAINS(t, fact_text(&f, "config"), "unknown key 'nonsense'");
+    inspect_facts_free(&f);
+    const char *const pipes[] = {"run/config.yaml", "run/log.jsonl"}; /* reading one would wait for ever */
+    for (size_t i = 0; i < 2; i++) REQUIRE(t, unlink(in(&b, pipes[i])) == 0 && mkfifo(in(&b, pipes[i]), 0600) == 0);
+    f = look(t, in(&b, "run"));
+    CHECK_CONTAINS(t, fact_text(&f, "config"), "config.yaml: cannot read: not a file");
     inspect_facts_free(&f);
     workplace_remove(&b.place);
 }
