@@ -231,7 +231,7 @@ static void bears_wrong_configs(test *t)
     const char *path = fixture_path(&f, "model.safetensors");
     fixture_save(&f, path, &tiny, 1, "cyclegan_format", "1", "kind", "generator", "config", "name: [", (char *)NULL);
     inspect_facts facts = look(t, path, false);
-    CHECK_CONTAINS(t, fact_text(&facts, "config"), "config:1:");
+    CHECK_CONTAINS(t, fact_text(&facts, "config"), "malformed YAML");
     inspect_facts_free(&facts);
     fixture_save(&f, path, &tiny, 1, "cyclegan_format", "1", "kind", "generator", "config",
                  "name: x\ndomains: {a: {train: p}, b: {train: q}}\nmodel: {ngf: 512}\n", (char *)NULL);
