@@ -80,7 +80,7 @@ const char *const page_style[] = {
     ".row .scroll{border-radius:6px}",
     ".row table{font-size:.9rem}",
     ".row thead th,.row tbody th{min-width:5.5em}",
-    ".row tbody th{max-width:11em;overflow-wrap:anywhere}",
+    ".row tbody th{max-width:11em;overflow-wrap:break-word}",
     ".missing{color:var(--bad)}",
     "dt{font-weight:600;margin-top:.9em}",
     "dd{margin:0}",

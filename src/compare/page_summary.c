@@ -14,6 +14,17 @@ static const comparison_measure *find(const char *key)
     return NULL;
 }
 
+/* "45 s", "22 min", "2.5 h". */
+static void add_duration(text *out, double seconds)
+{
+    if (seconds < 90)
+        text_format(out, "%.0f&nbsp;s", seconds);
+    else if (seconds < 90 * 60)
+        text_format(out, "%.0f&nbsp;min", seconds / 60);
+    else
+        text_format(out, "%.1f&nbsp;h", seconds / 3600);
+}
+
 static void add_value(text *out, const comparison_measure *measure, double value)
 {
     char buffer[40];
@@ -22,7 +33,10 @@ static void add_value(text *out, const comparison_measure *measure, double value
     } else if (strcmp(measure->key, "memory") == 0) {
         text_add(out, text_bytes(value, buffer, sizeof buffer));
     } else if (strcmp(measure->key, "training") == 0) {
-        text_add(out, value > 0 ? text_duration(value, buffer, sizeof buffer) : "none");
+        if (value > 0)
+            add_duration(out, value);
+        else
+            text_add(out, "none");
     } else if (measure->percent) {
         text_format(out, "%.0f&nbsp;%%", 100 * value);
     } else {
