@@ -165,7 +165,13 @@ void page_add_summary(const comparison_result *r, text *out)
     add_table(r, out);
     text_add(out, "<p class=\"soft\">Small print below a number: its 95&nbsp;% confidence interval. <span class=\"best\">"
                   "Marked</span>: better than every other method, with intervals that do not overlap. No number knows "
-                  "which picture is beautiful: look at them.</p>\n</section>\n");
+                  "which picture is beautiful: look at them.");
+    if (r->network[0]) {
+        text_add(out, " Style, KID, content, copies and diversity are seen through this network: ");
+        html_text(out, r->network);
+        text_add(out, ".");
+    }
+    text_add(out, "</p>\n</section>\n");
 }
 
 static bool add_plot(const comparison_result *r, const char *title, const comparison_measure *x,
