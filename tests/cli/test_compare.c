@@ -6,23 +6,13 @@
 #include <time.h>
 
 #include "../translate/fixture.h"
+#include "cli/program.h"
 
 #define HOSTILE "\"><script>document.title=1<x>"
 static const char hostile_picture[] = "\"><img src=x onerror=document.title=1>#?%41.png";
 static const char features[] = "tests/fixtures/vgg_tiny.safetensors"; /* up to conv3_1 */
 
 enum { NO_BROWSER = 77 };
-
-static const char *program(void)
-{
-    const char *path = getenv("CYCLEGAN");
-    return path ? path : "build/cyclegan";
-}
-
-#define NEED_PROGRAM(t)                                                                                               \
-    do {                                                                                                              \
-        if (access(program(), X_OK) != 0) SKIP(t, "the program is not built");                                        \
-    } while (0)
 
 static void make_inputs(fixture *f)
 {

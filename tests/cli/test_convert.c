@@ -4,18 +4,13 @@
 #include <unistd.h>
 
 #include "../training/pictures.h"
+#include "cli/program.h"
 #include "nn/safetensors.h"
 
 typedef struct bench {
     workplace place;
     error err;
 } bench;
-
-static const char *program(void)
-{
-    const char *path = getenv("CYCLEGAN");
-    return path ? path : "build/cyclegan";
-}
 
 /* Networks as the reference would save them, from the folder tools/oracle. */
 static const char make_networks[] =
@@ -63,7 +58,7 @@ static bool set_up(bench *b)
 
 #define NEED_PYTORCH(t)                                                                                               \
     do {                                                                                                              \
-        if (access(program(), X_OK) != 0) SKIP(t, "the program is not built");                                        \
+        NEED_PROGRAM(t);                                                                                              \
         if (system("/usr/bin/python3 -c 'import torch' 2>/dev/null") != 0) SKIP(t, "PyTorch is not installed");       \
     } while (0)
 

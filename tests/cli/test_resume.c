@@ -14,6 +14,7 @@
 #include "../training/compare.h"
 #include "../training/pictures.h"
 #include "base/text.h"
+#include "cli/program.h"
 #include "training/restore.h"
 
 enum { MAX_SETTINGS = 8 };
@@ -24,17 +25,6 @@ typedef struct bench {
     int next;
     error err;
 } bench;
-
-static const char *program(void)
-{
-    const char *path = getenv("CYCLEGAN");
-    return path ? path : "build/cyclegan";
-}
-
-#define NEED_PROGRAM(t)                                                                                               \
-    do {                                                                                                              \
-        if (access(program(), X_OK) != 0) SKIP(t, "the program is not built");                                        \
-    } while (0)
 
 /* A path in the test's folder; valid until eight more are asked for. */
 __attribute__((format(printf, 2, 3))) static const char *at(bench *b, const char *format, ...)

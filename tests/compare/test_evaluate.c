@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "cli/program.h"
 #include "compare/evaluate.h"
 #include "compare/metrics/vectors.h"
 #include "compare/metrics/wasserstein.h"
@@ -238,8 +239,7 @@ static char *run(const char *words, int *code)
 {
     static char output[1 << 16];
     char command[1200];
-    const char *program = getenv("CYCLEGAN");
-    snprintf(command, sizeof command, "'%s' evaluate %s", program ? program : "build/cyclegan", words);
+    snprintf(command, sizeof command, "'%s' evaluate %s", program(), words);
     FILE *pipe = popen(command, "r");
     size_t used = pipe ? fread(output, 1, sizeof output - 1, pipe) : 0;
     output[used] = '\0';

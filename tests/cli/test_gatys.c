@@ -4,19 +4,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "cli/program.h"
 #include "image/image.h"
 #include "test.h"
-
-static const char *program(void)
-{
-    const char *path = getenv("CYCLEGAN");
-    return path ? path : "build/cyclegan";
-}
-
-#define NEED_PROGRAM(t)                                                                                               \
-    do {                                                                                                              \
-        if (access(program(), X_OK) != 0) SKIP(t, "the program is not built");                                        \
-    } while (0)
 
 static void check_run(test *t, const char *line, int expected, const char *part)
 {
