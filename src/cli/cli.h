@@ -32,4 +32,16 @@ status cli_sheet(const cli_context *context, int count, char *const *words, erro
 /* A table's --help on the standard output. */
 status cli_print_help(const argument_table *table, error *err);
 
+/* A command that is told what to do by a config; its table has the option --help-markdown. */
+typedef struct cli_config_command {
+    const argument_table *table;
+    const char *fields_title;                   /* stands above the config's fields in --help */
+    void (*fields)(bool markdown, text *out);   /* the config's fields, for people or as a Markdown table */
+    status (*run)(const cli_context *context, const argument_list *given, error *err);
+} cli_config_command;
+
+/* Parses the words; prints --help or --help-markdown, or runs the command. */
+status cli_run_with_config(const cli_config_command *command, const cli_context *context, int count, char *const *words,
+                           error *err);
+
 #endif

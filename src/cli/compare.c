@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/arguments.h"
@@ -29,20 +28,6 @@ static const argument_table table = {
     .maximum = 1,
 };
 
-static status print_help(bool markdown, error *err)
-{
-    text out = {0};
-    if (!markdown) {
-        arguments_help(&table, &out);
-        text_add(&out, "\nFields of the config (methods.2 to methods.8 are as methods.1):\n\n");
-    }
-    comparison_help(markdown, &out);
-    bool failed = out.failed;
-    if (!failed) fputs(text_get(&out), stdout);
-    text_free(&out);
-    return failed ? error_no_memory(err, "the help", 0) : STATUS_OK;
-}
-
 static status compare(const cli_context *context, const argument_list *given, error *err)
 {
     comparison_request request = {.config_path = given->positional[0],
@@ -62,15 +47,6 @@ static status compare(const cli_context *context, const argument_list *given, er
 
 status cli_compare(const cli_context *context, int count, char *const *words, error *err)
 {
-    argument_list given;
-    TRY(arguments_parse(&table, count, words, &given, err));
-    status result;
-    if (arguments_has(&given, "help"))
-        result = print_help(false, err);
-    else if (arguments_has(&given, "help-markdown"))
-        result = print_help(true, err);
-    else
-        result = compare(context, &given, err);
-    arguments_free(&given);
-    return result;
+    static const cli_config_command command = {&table, "Fields of the config (methods.2 to methods.8 are as methods.1)", comparison_help, compare};
+    return cli_run_with_config(&command, context, count, words, err);
 }

@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,20 +44,6 @@ static const struct {
               {"preset", "preset"},        {"overwrite", "output.overwrite"}};
 enum { FIELDS = sizeof fields / sizeof *fields };
 
-static status print_help(bool markdown, error *err)
-{
-    text out = {0};
-    if (!markdown) {
-        arguments_help(&table, &out);
-        text_add(&out, "\nFields of the config:\n\n");
-    }
-    style_transfer_help(markdown, &out);
-    bool failed = out.failed;
-    if (!failed) fputs(text_get(&out), stdout);
-    text_free(&out);
-    return failed ? error_no_memory(err, "the help", 0) : STATUS_OK;
-}
-
 /* Options as settings, before those of --set. *made: how many of them are ours to free. */
 static status gather_settings(const argument_list *given, char ***out, size_t *made, size_t *count, error *err)
 {
@@ -104,15 +89,6 @@ static status gatys(const cli_context *context, const argument_list *given, erro
 
 status cli_gatys(const cli_context *context, int count, char *const *words, error *err)
 {
-    argument_list given;
-    TRY(arguments_parse(&table, count, words, &given, err));
-    status result;
-    if (arguments_has(&given, "help"))
-        result = print_help(false, err);
-    else if (arguments_has(&given, "help-markdown"))
-        result = print_help(true, err);
-    else
-        result = gatys(context, &given, err);
-    arguments_free(&given);
-    return result;
+    static const cli_config_command command = {&table, "Fields of the config", style_transfer_help, gatys};
+    return cli_run_with_config(&command, context, count, words, err);
 }

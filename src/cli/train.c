@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,19 +37,7 @@ static const argument_table table = {
     .maximum = 1,
 };
 
-static status print_help(bool markdown, error *err)
-{
-    text out = {0};
-    if (!markdown) {
-        arguments_help(&table, &out);
-        text_add(&out, "\nFields of the config:\n\n");
-    }
-    training_help(trainers, TRAINERS, markdown, &out);
-    bool failed = out.failed;
-    if (!failed) fputs(text_get(&out), stdout);
-    text_free(&out);
-    return failed ? error_no_memory(err, "the help", 0) : STATUS_OK;
-}
+static void train_fields(bool markdown, text *out) { training_help(trainers, TRAINERS, markdown, out); }
 
 /* By the trainer that the config asks for. */
 static status train_with(const training_request *request, log_sink *log, error *err)
@@ -87,15 +74,6 @@ static status train(const cli_context *context, const argument_list *given, erro
 
 status cli_train(const cli_context *context, int count, char *const *words, error *err)
 {
-    argument_list given;
-    TRY(arguments_parse(&table, count, words, &given, err));
-    status result;
-    if (arguments_has(&given, "help"))
-        result = print_help(false, err);
-    else if (arguments_has(&given, "help-markdown"))
-        result = print_help(true, err);
-    else
-        result = train(context, &given, err);
-    arguments_free(&given);
-    return result;
+    static const cli_config_command command = {&table, "Fields of the config", train_fields, train};
+    return cli_run_with_config(&command, context, count, words, err);
 }
