@@ -51,6 +51,8 @@ static status choose_of_training(const safetensors_file *file, const char *to, g
     domains d = {{a ? a : "a", b ? b : "b"}};
     a = d.name[SIDE_A];
     b = d.name[SIDE_B];
+    bool one_way = !has_tensors(file, "G_B."); /* a feed-forward style network's */
+    if (!to && one_way) to = b;
     if (!to)
         return error_set(err, STATUS_USAGE,
                          "a training state holds two generators; choose one with --to %.80s or --to %.80s", b, a);
@@ -58,6 +60,8 @@ static status choose_of_training(const safetensors_file *file, const char *to, g
     if (side == NO_SIDE)
         return error_set(err, STATUS_USAGE, "--to %.80s: expected one of the domains %.80s (a) and %.80s (b)", to, a,
                          b);
+    if (side == SIDE_A && one_way)
+        return error_set(err, STATUS_USAGE, "--to %.80s: this generator makes %.80s from %.80s", to, b, a);
     if (side == SIDE_B)
         *out = (generator_choice){has_tensors(file, "ema.G_A.") ? "ema.G_A." : "G_A.", a, b};
     else

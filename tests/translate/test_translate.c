@@ -245,6 +245,11 @@ static void chooses_of_training_states(test *t)
     chosen(t, &f, plain, "cats", STATUS_USAGE, "snacks (a) and fractals (b)");
     CHECK(t, chosen(t, &f, averaged, "a", STATUS_OK, "b to a") == prints[2]);
     CHECK(t, chosen(t, &f, averaged, "b", STATUS_OK, "a to b") == prints[3]);
+    const char *one_way = fixture_path(&f, "one_way"); /* as a feed-forward style network's */
+    save_state(&f, one_way, prefixes, seeds, 1, "photos", "paintings");
+    CHECK(t, chosen(t, &f, one_way, NULL, STATUS_OK, "photos to paintings") == prints[0]);
+    CHECK(t, chosen(t, &f, one_way, "b", STATUS_OK, "photos to paintings") == prints[0]);
+    chosen(t, &f, one_way, "photos", STATUS_USAGE, "this generator makes paintings from photos");
     fixture_end(&f);
 }
 
