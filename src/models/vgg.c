@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/rng.h"
 #include "base/text.h"
 #include "models/vgg_layers.h"
@@ -29,7 +30,7 @@ struct model_vgg {
     size_t convolutions;               /* how many the file has */
     nn_parameters *set;
     bool shifted; /* the set has "shift" */
-    uint64_t fingerprint;
+    hash64 fingerprint; /* of what its features follow from */
     char description[200];
 };
 
@@ -45,7 +46,7 @@ void model_vgg_destroy(model_vgg *v)
 size_t model_vgg_bytes(const model_vgg *v) { return v->set->blocks[NN_DATA].count * sizeof(float); }
 bool model_vgg_is_random(const model_vgg *v) { return !v->path; }
 const char *model_vgg_description(const model_vgg *v) { return v->description; }
-uint64_t model_vgg_fingerprint(const model_vgg *v) { return v->fingerprint; }
+uint64_t model_vgg_fingerprint(const model_vgg *v) { return hash64_value(&v->fingerprint); }
 
 /* A layer's index in `features` from the number of its convolution. */
 static size_t convolution_layer(const model_vgg *v, size_t convolution)
@@ -374,17 +375,6 @@ static status read_values(const model_vgg *v, size_t layer, const char *suffix, 
     return STATUS_OK;
 }
 
-static uint64_t hash(uint64_t state, const void *bytes, size_t size)
-{
-    const unsigned char *p = bytes;
-    for (; size >= 4; p += 4, size -= 4) { /* words: a whole network is 80 MB */
-        uint32_t word;
-        memcpy(&word, p, 4);
-        state = (state ^ word) * 0x100000001b3u;
-    }
-    return state ^ state >> 29;
-}
-
 static status load_tensor(model_vgg *v, size_t index, size_t layer, const char *suffix, error *err)
 {
     size_t count = nn_count(v->set->tensors[index].shape);
@@ -395,7 +385,7 @@ static status load_tensor(model_vgg *v, size_t index, size_t layer, const char *
         convention c = convention_of(v->options.input);
         if (layer == 0 && suffix[0] == 'w') adapt_first(&c, values, v->widths[0]);
         nn_parameters_write(v->set, NN_DATA, index, values);
-        v->fingerprint = hash(v->fingerprint, values, count * sizeof *values);
+        hash64_add(&v->fingerprint, values, count * sizeof *values);
     }
     free(values);
     return result;
@@ -430,7 +420,9 @@ status model_vgg_load(model_vgg *v, nn_backend *backend, size_t deepest, error *
     for (size_t i = 0; i < CHANNELS; i++) shift[c.source[i]] = c.shift[i];
     const uint32_t about[] = {(uint32_t)v->options.padding, (uint32_t)v->options.pool, v->ceil_mode,
                               (uint32_t)v->depth};
-    v->fingerprint = hash(hash(0xcbf29ce484222325u, about, sizeof about), shift, sizeof shift);
+    v->fingerprint = hash64_start(0);
+    hash64_add(&v->fingerprint, about, sizeof about);
+    hash64_add(&v->fingerprint, shift, sizeof shift);
     size_t index = 0;
     if (v->shifted) nn_parameters_write(v->set, NN_DATA, index++, shift);
     for (size_t layer = 0; layer <= deepest; layer++) {

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "image/folder.h"
 #include "nn/safetensors.h"
@@ -131,29 +132,23 @@ size_t style_target_broken(const style_target *t)
     return count;
 }
 
-static uint64_t hash(uint64_t state, const void *bytes, size_t size)
-{
-    const unsigned char *p = bytes;
-    for (size_t i = 0; i < size; i++) state = (state ^ p[i]) * 0x100000001b3u;
-    return state;
-}
-
 /* Everything that a source's Gram matrices follow from. */
 static uint64_t key_of(const style_target *t, const source *s, size_t side, const style_statistics *content)
 {
     const uint64_t about[] = {model_vgg_fingerprint(t->s.vgg), side, (uint64_t)t->s.colour, t->s.layers->count};
-    uint64_t key = hash(0xcbf29ce484222325u, about, sizeof about);
-    key = hash(key, t->s.layers->at, t->s.layers->count * sizeof *t->s.layers->at);
-    if (content) key = hash(key, content, sizeof *content);
+    hash64 key = hash64_start(0);
+    hash64_add(&key, about, sizeof about);
+    hash64_add(&key, t->s.layers->at, t->s.layers->count * sizeof *t->s.layers->at);
+    if (content) hash64_add(&key, content, sizeof *content);
     for (size_t i = 0; s && i < s->pictures.count; i++) {
         const image_item *item = &s->pictures.items[i];
         struct stat info;
-        key = hash(key, item->relative, strlen(item->relative) + 1);
+        hash64_add(&key, item->relative, strlen(item->relative) + 1);
         if (stat(item->path, &info) != 0) continue;
         const int64_t file[] = {info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
-        key = hash(key, file, sizeof file);
+        hash64_add(&key, file, sizeof file);
     }
-    return key;
+    return hash64_value(&key);
 }
 
 static size_t gram_count(const style_target *t, size_t layer)

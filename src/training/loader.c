@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/rng.h"
 #include "base/text.h"
 #include "image/image.h"
@@ -116,12 +117,10 @@ uint64_t training_loader_steps_per_epoch(const training_loader *l)
 const char *training_loader_fingerprint(const training_loader *l, int domain, char *buffer, size_t size)
 {
     const image_list *list = &l->train[domain].list;
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < list->count; i++) {
-        const char *name = list->items[i].relative;
-        for (size_t k = 0; k <= strlen(name); k++) hash = (hash ^ (unsigned char)name[k]) * 0x100000001b3u;
-    }
-    snprintf(buffer, size, "%zu %016llx", list->count, (unsigned long long)hash);
+    hash64 names = hash64_start(0);
+    for (size_t i = 0; i < list->count; i++)
+        hash64_add(&names, list->items[i].relative, strlen(list->items[i].relative) + 1);
+    snprintf(buffer, size, "%zu %016llx", list->count, (unsigned long long)hash64_value(&names));
     return buffer;
 }
 

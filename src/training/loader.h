@@ -25,7 +25,7 @@ const image_list *training_loader_pictures(const training_loader *loader, int do
 /* max(|a|, |b|) / batch, at least 1; of a one-way training |a| / batch. */
 uint64_t training_loader_steps_per_epoch(const training_loader *loader);
 
-/* Count and names of a domain's training pictures in their order: "61 af63dc4c8601ec8c" (64-bit FNV-1a of the names
+/* Count and names of a domain's training pictures in their order: "61 af63dc4c8601ec8c" (base/hash.h of the names
  * relative to the folder, each with its NUL). The order of a run follows from them. Returns `buffer`. */
 const char *training_loader_fingerprint(const training_loader *loader, int domain, char *buffer, size_t size);
 /* Warns, in one line a domain, where the pictures are not those of the fingerprint that a checkpoint has. `before` may
