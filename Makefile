@@ -4,6 +4,7 @@
 # make lint       compiler warnings as errors, cppcheck, the include table
 # make fuzz       SECONDS=20 TARGET=image (all): libFuzzer with clang over tests/fuzz
 # make bench      times training and translation, beside PyTorch where there is one
+# make configuration   docs/configuration.md from the program's tables
 # make install    PREFIX=/usr/local
 # Variables: CC, CFLAGS, SANITIZE=address,undefined (builds into build/sanitize), WERROR=1
 CC ?= cc
@@ -99,6 +100,9 @@ fuzz: build/fuzz/fuzz
 lint:
 	@tools/lint.sh
 
+configuration: all
+	@tools/configuration.sh $(BUILD)/cyclegan >docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
+
 install: all
 	install -D -m 755 $(BUILD)/cyclegan $(DESTDIR)$(PREFIX)/bin/cyclegan
 
@@ -106,5 +110,5 @@ clean:
 	rm -rf build
 
 
-.PHONY: all packages test tests demo bench fuzz lint install clean
+.PHONY: all packages test tests demo bench fuzz lint configuration install clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

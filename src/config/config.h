@@ -85,7 +85,7 @@ void config_dump(const config *c, text *out);
 /* Lists the keys in which two configs over the same tables (other targets) differ, each as a line "key: old -> new":
  * those with CONFIG_MAY_CHANGE in `allowed`, others in `forbidden`. */
 void config_difference(const config *old, const config *new_, text *allowed, text *forbidden);
-/* All fields with type, range, default and help: as text for --help, as a Markdown table for the README. */
+/* All fields with type, range, default and help: as text for --help, as a Markdown table for docs/configuration.md. */
 void config_help(const config_table *tables, size_t count, bool markdown, text *out);
 
 #endif

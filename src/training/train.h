@@ -29,7 +29,7 @@ typedef struct training_request {
 status training_train(const training_request *request, const training_trainer *trainer, log_sink *log, error *err);
 
 /* The config fields of the first trainer with the common ones, then those of the others, for `train --help` and the
- * README: see config_help. */
+ * docs: see config_help. */
 void training_help(const training_trainer *const *trainers, size_t count, bool markdown, text *out);
 
 #endif

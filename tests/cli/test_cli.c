@@ -46,6 +46,16 @@ static void helps(test *t)
     check_run(t, "--help 2>&1 >&-", 1, "cannot write");
 }
 
+/* docs/configuration.md is what the program's tables say. */
+static void documents_its_configs(test *t)
+{
+    NEED_PROGRAM(t);
+    char line[512];
+    snprintf(line, sizeof line, "tools/configuration.sh '%s' | cmp - docs/configuration.md", program());
+    if (system(line) != 0)
+        test_failed(t, __FILE__, __LINE__, "docs/configuration.md is not what the program says: make configuration");
+}
+
 static void refuses_wrong_usage(test *t)
 {
     NEED_PROGRAM(t);
@@ -363,6 +373,7 @@ static void survives_a_limit_on_files(test *t)
     fixture_end(&f);
 }
 
-TEST_MAIN(TEST(helps), TEST(refuses_wrong_usage), TEST(fails), TEST(translates), TEST(renders_fractals),
-          TEST(tells_signals), TEST(keeps_messages_out_of_files), TEST(survives_a_limit_on_files), TEST(survives_kills),
-          TEST(survives_a_full_disk), TEST(shows_hostile_names), TEST(takes_translation_options))
+TEST_MAIN(TEST(helps), TEST(documents_its_configs), TEST(refuses_wrong_usage), TEST(fails), TEST(translates),
+          TEST(renders_fractals), TEST(tells_signals), TEST(keeps_messages_out_of_files),
+          TEST(survives_a_limit_on_files), TEST(survives_kills), TEST(survives_a_full_disk),
+          TEST(shows_hostile_names), TEST(takes_translation_options))
