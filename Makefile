@@ -74,7 +74,7 @@ $(BUILD)/bench/%: bench/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $< $(LIBRARY) $(LDLIBS)
 
-bench: $(BUILD)/bench/bench
+bench: $(BUILD)/bench/bench all
 	@bench/compare.py $<
 
 # Parsing needs no kernels, and clang comes without OpenMP: pragmas it does not know are passed over.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""`make bench`: training steps and translations beside PyTorch running the same networks, in turn, on this machine.
+"""`make bench`: training steps, translations and Gatys' iterations beside PyTorch running the same networks, in turn.
 
-Prints a table and writes it with all figures to bench/results/DATE-cpu.json. Without a PyTorch (Debian:
+Prints a table and writes it with all figures to bench/results/DATE-COMMIT-cpu.json. Without a PyTorch (Debian:
 python3-torch; or name another interpreter with TORCH_PYTHON) only this program's own figures appear.
 """
 import datetime
@@ -9,8 +9,12 @@ import json
 import os
 import pathlib
 import platform
+import re
 import subprocess
 import sys
+import tempfile
+
+from pictures import picture, write_png
 
 HERE = pathlib.Path(__file__).resolve().parent
 JOBS = [
@@ -20,6 +24,7 @@ JOBS = [
     ("step", "256", "resnet_9blocks", "64", "64", "resize_conv", "2"),
     ("translate", "256", "resnet_9blocks", "64", "transpose", "6"),
     ("translate", "256", "resnet_9blocks", "64", "resize_conv", "6"),
+    ("gatys", "256", "20"),
 ]
 ROUNDS = 2  # of each job, both programs in turn: the machine's speed drifts
 
@@ -29,6 +34,32 @@ def run(command, environment=None):
     if result.returncode != 0:
         sys.exit(f"{' '.join(command)}: {result.stderr.strip()}")
     return json.loads(result.stdout.splitlines()[-1])
+
+
+def run_gatys(program, side, iterations, threads):
+    """A whole `cyclegan gatys` with its defaults; the random VGG-19 has the full width."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        for kind, name in enumerate(("content.png", "style.png")):
+            write_png(folder / name, int(side), picture(int(side), kind))
+        command = [program, "gatys", "--content", folder / "content.png", "--style", folder / "style.png", "-o",
+                   folder / "out.png", "--iterations", iterations, "--threads", threads]
+        with open(folder / "said", "w+") as said:
+            child = subprocess.Popen(command, stdout=said, stderr=said)
+            _, status, usage = os.wait4(child.pid, 0)
+            said.seek(0)
+            text = said.read()
+    found = re.search(r"(\d+) iterations of ([\d.e-]+) s \((\d+) evaluations of ([\d.e-]+) s\)", text)
+    if status != 0 or not found:
+        sys.exit(f"{' '.join(map(str, command))}: {text.strip()}")
+    return {"seconds": float(found[2]), "evaluation": float(found[4]), "evaluations": int(found[3]),
+            "bytes": usage.ru_maxrss * 1024}
+
+
+def run_ours(binary, job, threads):
+    if job[0] == "gatys":
+        return run_gatys(pathlib.Path(binary).parent.parent / "cyclegan", *job[1:], threads)
+    return run([binary, *job, threads], {"GOMP_SPINCOUNT": "1000"})  # as src/cli/main.c sets it
 
 
 def has_torch(python):
@@ -61,7 +92,7 @@ def main(binary, *only):
             continue
         ours, theirs = [], []
         for _ in range(ROUNDS):
-            ours.append(run([binary, *job, threads], {"GOMP_SPINCOUNT": "1000"}))  # as src/cli/main.c sets it
+            ours.append(run_ours(binary, job, threads))
             if torch:
                 theirs.append(run([python, str(HERE / "torch_bench.py"), *job, threads]))
         row = {"job": name, "ours": ours, "torch": theirs}
@@ -74,7 +105,7 @@ def main(binary, *only):
             line += f"{t['seconds']:8.3f} s{t['seconds'] / o['seconds']:7.2f}"
             line += f"{memory[0]:5.0f} MiB{memory[1]:5.0f} MiB{memory[0] / memory[1]:7.2f}"
         print(line, flush=True)
-    path = HERE / "results" / f"{record['date']}-cpu.json"
+    path = HERE / "results" / f"{record['date']}-{record['commit']}-cpu.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
     print(f"written: {path.relative_to(HERE.parent)}")

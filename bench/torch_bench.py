@@ -2,6 +2,7 @@
 
   torch_bench.py step SIDE GENERATOR NGF NDF UPSAMPLE STEPS THREADS
   torch_bench.py translate SIDE GENERATOR NGF UPSAMPLE TIMES THREADS
+  torch_bench.py gatys SIDE ITERATIONS THREADS
 """
 import itertools
 import json
@@ -16,6 +17,7 @@ import torch
 from torch.nn import functional as F
 
 import networks
+from pictures import picture
 
 
 def step_function(side, kind, ngf, ndf, upsample):
@@ -66,17 +68,65 @@ def translate_function(side, kind, ngf, upsample):
     return translate
 
 
-def main(job, side, kind, *rest):
-    *numbers, upsample, count, threads = rest
-    torch.set_num_threads(int(threads))
-    function = (step_function if job == "step" else translate_function)(int(side), kind, *map(int, numbers), upsample)
+def gatys(side, iterations):
+    """Seconds of one L-BFGS iteration of `cyclegan gatys` with its defaults: a VGG-19 of full width and random weights
+    with average pooling, relative losses of content relu4_2 and style relu1_1 to relu5_1, strong Wolfe, history 20."""
+    from style import WIDTHS, Vgg, content_loss, gram, style_loss  # needs NumPy and Pillow, as the other jobs do not
+
+    layers = [f"relu{block}_1" for block in range(1, 6)]
+    names, weights, index, channels = set(layers + ["relu4_2"]), {}, 0, 3
+    for width, count in zip(WIDTHS, [2, 2, 4, 4, 1]):
+        for _ in range(count):
+            weights[f"features.{index}.weight"] = torch.randn(width, channels, 3, 3) * (2 / (9 * channels)) ** 0.5
+            weights[f"features.{index}.bias"] = torch.zeros(width)
+            index, channels = index + 2, width
+        index += 1
+    vgg = Vgg(weights, "torchvision", "zero", "average", dtype=torch.float32)
+    content, style = (torch.frombuffer(bytearray(picture(side, kind)), dtype=torch.uint8).view(1, side, side, 3)
+                      .permute(0, 3, 1, 2).contiguous() / 127.5 - 1 for kind in range(2))
+    with torch.no_grad():
+        wanted = vgg.features(content, names)["relu4_2"]
+        found = vgg.features(style, names)
+        grams = {layer: gram(found[layer]) for layer in layers}
+    del found
+    x, evaluations = content.clone().requires_grad_(), 0
+    optimiser = torch.optim.LBFGS([x], max_iter=iterations, max_eval=10**6, history_size=20, tolerance_grad=0,
+                                  tolerance_change=0, line_search_fn="strong_wolfe")
+
+    def closure():
+        nonlocal evaluations
+        evaluations += 1
+        optimiser.zero_grad()
+        found = vgg.features(x, names)
+        parts = [style_loss("relative", found[layer], grams[layer], side, side) for layer in layers]
+        loss = content_loss("relative", found["relu4_2"], wanted) + 100 * sum(parts) / len(layers)
+        loss.backward()
+        return loss
+
+    begin = time.perf_counter()
+    optimiser.step(closure)
+    seconds = time.perf_counter() - begin
+    return {"seconds": seconds / iterations, "evaluation": seconds / evaluations, "evaluations": evaluations}
+
+
+def timed(function, count):
     seconds = []
-    for i in range(int(count) + 2):
+    for _ in range(count + 2):
         begin = time.perf_counter()
         function()
         seconds.append(time.perf_counter() - begin)
-    print(json.dumps({"seconds": statistics.median(seconds[2:]), "least": min(seconds[2:]),
-                      "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    return {"seconds": statistics.median(seconds[2:]), "least": min(seconds[2:])}
+
+
+def main(job, side, *rest):
+    torch.set_num_threads(int(rest[-1]))
+    if job == "gatys":
+        result = gatys(int(side), int(rest[0]))
+    else:
+        kind, *numbers, upsample, count, _ = rest
+        function = (step_function if job == "step" else translate_function)(int(side), kind, *map(int, numbers), upsample)
+        result = timed(function, int(count))
+    print(json.dumps({**result, "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
                       "torch": torch.__version__}))
 
 
