@@ -180,12 +180,12 @@ static status add_pixels(compare_evaluation *e, error *err)
     return result;
 }
 
-static status measure(compare_evaluation *e, compare_network *network, log_sink *log, error *err)
+static status measure(compare_evaluation *e, const compare_request *request, log_sink *log, error *err)
 {
     size_t *inputs = malloc(e->output_count * sizeof *inputs);
     if (!inputs) return error_no_memory(err, "an evaluation", e->output_count * sizeof *inputs);
     status result = find_pairs(e, inputs, log, err);
-    if (result == STATUS_OK && network) result = compare_evaluate_features(e, network, inputs, log, err);
+    if (result == STATUS_OK && request->network) result = compare_evaluate_features(e, request, inputs, log, err);
     if (result == STATUS_OK && e->pairs) result = add_similarity(e, inputs, err);
     if (result == STATUS_OK) log_info(log, "sliced Wasserstein distance");
     if (result == STATUS_OK) result = add_wasserstein(e, err);
@@ -199,7 +199,7 @@ status compare_evaluate(const compare_request *request, log_sink *log, compare_e
     *out = (compare_evaluation){.side = request->side, .seed = request->seed};
     status result = load_folders(out, request, log, err);
     if (result == STATUS_OK) result = start_outputs(out, err);
-    if (result == STATUS_OK) result = measure(out, request->network, log, err);
+    if (result == STATUS_OK) result = measure(out, request, log, err);
     if (result != STATUS_OK) compare_evaluation_free(out);
     return result;
 }

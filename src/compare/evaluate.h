@@ -17,6 +17,24 @@
 #include "compare/metrics/interval.h"
 #include "compare/network.h"
 
+enum { COMPARE_REAL, COMPARE_FAKE, COMPARE_CONTENT, COMPARE_TRAIN, COMPARE_FOLDERS, COMPARE_MEASURES = 32 };
+
+/* What the network saw in one folder's pictures. */
+typedef struct compare_features {
+    float *pooled, *grams;      /* (count, ...); the latter scaled by `factors` */
+    size_t count;
+    uint64_t pixels;            /* checksum of the pictures; the features are theirs */
+} compare_features;
+
+/* Features of the real and the training pictures, which evaluations with one network share; {0} before the first.
+ * Pictures that have changed since are looked at again. */
+typedef struct compare_cache {
+    compare_features sets[COMPARE_FOLDERS];
+    double factors[COMPARE_STYLE_LAYERS]; /* of the real pictures' Gram matrices */
+} compare_cache;
+
+void compare_cache_free(compare_cache *cache);
+
 typedef struct compare_request {
     const char *real, *fake;    /* folders */
     const char *content;        /* the outputs' inputs under the same relative names, any extension; NULL: none */
@@ -24,6 +42,7 @@ typedef struct compare_request {
     size_t side;                /* pictures become squares of this side, a power of two from 16 to 2048 */
     uint64_t seed;              /* of patches and directions */
     compare_network *network;   /* made for that side; NULL: no measures of features */
+    compare_cache *cache;       /* NULL: nothing is kept for another evaluation */
     bool few;                   /* 2 or 3 outputs will do: what needs more (KID, diversity, the distance to the mean
                                    style) is then left out */
 } compare_request;
@@ -49,10 +68,8 @@ typedef struct compare_output {
     compare_match pixels, features;
 } compare_output;
 
-enum { COMPARE_REAL, COMPARE_FAKE, COMPARE_CONTENT, COMPARE_TRAIN, COMPARE_FOLDERS, COMPARE_MEASURES = 32 };
-
 typedef struct compare_evaluation {
-    compare_folder folders[COMPARE_FOLDERS]; /* names are theirs; their pixels are freed; {0}: not given */
+    compare_folder folders[COMPARE_FOLDERS]; /* names are theirs; {0}: not given */
     compare_measure measures[COMPARE_MEASURES];
     size_t count;
     compare_output *outputs; /* (fake's pictures) */

@@ -18,7 +18,7 @@ status compare_add_memorisation(compare_evaluation *e, const compare_vectors *ou
                                 const compare_memory_words *words, error *err);
 
 /* Measures of features: evaluate_features.c. inputs: for each output, its picture in the content folder or SIZE_MAX. */
-status compare_evaluate_features(compare_evaluation *e, compare_network *network, const size_t *inputs, log_sink *log,
-                                 error *err);
+status compare_evaluate_features(compare_evaluation *e, const compare_request *request, const size_t *inputs,
+                                 log_sink *log, error *err);
 
 #endif

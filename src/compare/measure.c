@@ -64,14 +64,14 @@ static status take_times(comparison_method_result *m, size_t count, error *err)
     return STATUS_OK;
 }
 
-static status measure_method(comparison_result *r, comparison_method_result *m, compare_network *network, log_sink *log,
-                             error *err)
+static status measure_method(comparison_result *r, comparison_method_result *m, compare_network *network,
+                             compare_cache *cache, log_sink *log, error *err)
 {
     const comparison_options *o = r->options;
     TRY(take_times(m, r->pictures->count, err));
     if (!m->made) return STATUS_OK;
     compare_request request = {.real = o->targets, .fake = m->folder, .content = r->inputs, .train = o->train,
-                               .side = (size_t)o->side, .seed = (uint64_t)o->seed, .network = network, .few = true};
+                               .side = (size_t)o->side, .seed = (uint64_t)o->seed, .network = network, .cache = cache, .few = true};
     error problem = {0};
     char shown[300];
     status result = compare_evaluate(&request, log, &m->evaluation, &problem);
@@ -85,14 +85,17 @@ static status measure_method(comparison_result *r, comparison_method_result *m, 
 static status measure_with(comparison_result *r, compare_network *network, const volatile sig_atomic_t *stop,
                            log_sink *log, error *err)
 {
+    compare_cache cache = {0}; /* targets and training pictures are the same for every method */
     char shown[300];
+    status result = STATUS_OK;
     if (network) snprintf(r->network, sizeof r->network, "%s", compare_network_description(network));
-    for (size_t i = 0; i < r->count; i++) {
-        if (stop && *stop) return error_set(err, STATUS_INTERRUPTED, "interrupted while measuring");
+    for (size_t i = 0; i < r->count && result == STATUS_OK; i++) {
         log_info(log, "measuring %s", text_printable(r->methods[i].options->name, shown, sizeof shown));
-        TRY(measure_method(r, &r->methods[i], network, log, err));
+        result = stop && *stop ? error_set(err, STATUS_INTERRUPTED, "interrupted while measuring")
+                               : measure_method(r, &r->methods[i], network, &cache, log, err);
     }
-    return STATUS_OK;
+    compare_cache_free(&cache);
+    return result;
 }
 
 status comparison_measure_all(comparison_result *r, int threads, const volatile sig_atomic_t *stop, log_sink *log,

@@ -166,16 +166,25 @@ static void scale_part(float *vectors, size_t count, size_t dimension, size_t be
             vectors[i * dimension + k] = (float)(vectors[i * dimension + k] * factor);
 }
 
-void compare_network_scale_grams(const compare_network *n, float *targets, size_t target_count, float *outputs,
-                                 size_t output_count)
+void compare_network_gram_factors(const compare_network *n, const float *targets, size_t target_count,
+                                  double factors[COMPARE_STYLE_LAYERS])
 {
     size_t dimension = compare_network_gram_size(n), begin = 0;
     for (size_t i = 0; i < n->styles; i++) {
         size_t size = triangle(n->channels[i]);
         double norm = norm_of_mean(targets, target_count, dimension, begin, size);
-        double factor = norm > 0 ? sqrt((double)dimension / (double)n->styles) / norm : 1;
-        scale_part(targets, target_count, dimension, begin, size, factor);
-        scale_part(outputs, output_count, dimension, begin, size, factor);
+        factors[i] = norm > 0 ? sqrt((double)dimension / (double)n->styles) / norm : 1;
+        begin += size;
+    }
+}
+
+void compare_network_scale_grams(const compare_network *n, const double factors[COMPARE_STYLE_LAYERS], float *vectors,
+                                 size_t count)
+{
+    size_t dimension = compare_network_gram_size(n), begin = 0;
+    for (size_t i = 0; i < n->styles; i++) {
+        size_t size = triangle(n->channels[i]);
+        scale_part(vectors, count, dimension, begin, size, factors[i]);
         begin += size;
     }
 }

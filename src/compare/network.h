@@ -46,10 +46,12 @@ size_t compare_network_gram_size(const compare_network *n);
  * times the root of 2, so that squared differences add up to those of whole matrices. pooled and gram may be NULL. */
 void compare_network_run(compare_network *n, const uint8_t *picture, float *map, float *pooled, float *gram);
 
-/* Scales `count` Gram vectors each of two sets so that the distance of vectors.h between two of them is
+/* Gram vectors times `factors`, of one factor for each layer, have a distance (vectors.h) of
  *   sqrt(mean over layers of |G - H|^2 / |M|^2),  M: mean of the targets' matrices of that layer
  * (Frobenius norms): 0 for equal, about 1 for unlike style; every layer counts the same. */
-void compare_network_scale_grams(const compare_network *n, float *targets, size_t target_count, float *outputs,
-                                 size_t output_count);
+void compare_network_gram_factors(const compare_network *n, const float *targets, size_t target_count,
+                                  double factors[COMPARE_STYLE_LAYERS]);
+void compare_network_scale_grams(const compare_network *n, const double factors[COMPARE_STYLE_LAYERS], float *vectors,
+                                 size_t count);
 
 #endif

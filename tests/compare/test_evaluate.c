@@ -152,6 +152,54 @@ static void measures_folders(test *t)
     end(&s);
 }
 
+static void check_equal(test *t, const compare_evaluation *a, const compare_evaluation *b)
+{
+    REQUIRE(t, a->count == b->count);
+    for (size_t i = 0; i < a->count; i++)
+        if (memcmp(&a->measures[i].estimate, &b->measures[i].estimate, sizeof(compare_estimate)))
+            test_failed(t, __FILE__, __LINE__, "%s differs", a->measures[i].key);
+}
+
+/* The bits are those without a cache; what is in it is not computed again, but where pictures have changed. */
+static void keeps_features(test *t)
+{
+    scene s = begin();
+    compare_cache cache = {0};
+    compare_evaluation alone, first, later;
+    compare_request request = request_of(&s), cached;
+    request.train = s.paths[3];
+    request.network = tiny_network(&s);
+    cached = request;
+    cached.cache = &cache;
+    REQUIRE_OK(t, compare_evaluate(&request, &s.log, &alone, &s.err), s.err);
+    REQUIRE_OK(t, compare_evaluate(&cached, &s.log, &first, &s.err), s.err);
+    check_equal(t, &alone, &first);
+    const compare_features before = cache.sets[COMPARE_REAL];
+    REQUIRE_OK(t, compare_evaluate(&cached, &s.log, &later, &s.err), s.err);
+    check_equal(t, &alone, &later);
+    CHECK(t, cache.sets[COMPARE_REAL].grams == before.grams && !cache.sets[COMPARE_FAKE].pooled);
+    compare_evaluation_free(&later);
+    cache.sets[COMPARE_TRAIN].pooled[0] += 100; /* would be seen, so it is the cache that is read */
+    cache.sets[COMPARE_REAL].pooled[0] += 100;
+    REQUIRE_OK(t, compare_evaluate(&cached, &s.log, &later, &s.err), s.err);
+    const char *const keys[] = {"kid", "nearest"};
+    for (size_t i = 0; i < 2; i++)
+        CHECK(t, compare_evaluation_find(&later, keys[i])->value != compare_evaluation_find(&alone, keys[i])->value);
+    compare_evaluation_free(&later);
+    compare_evaluation_free(&alone);
+    write_picture(&s, "real", "r1.png", 1, 3);
+    write_picture(&s, "train", "r2.png", 1, 4);
+    REQUIRE_OK(t, compare_evaluate(&request, &s.log, &alone, &s.err), s.err);
+    REQUIRE_OK(t, compare_evaluate(&cached, &s.log, &later, &s.err), s.err);
+    check_equal(t, &alone, &later);
+    compare_evaluation_free(&later);
+    compare_evaluation_free(&first);
+    compare_evaluation_free(&alone);
+    compare_cache_free(&cache);
+    compare_network_destroy(request.network);
+    end(&s);
+}
+
 static void needs_no_network(test *t)
 {
     scene s = begin();
@@ -311,5 +359,5 @@ static void prints_a_table(test *t)
     end(&s);
 }
 
-TEST_MAIN(TEST(measures_folders), TEST(needs_no_network), TEST(leaves_out), TEST(refuses), TEST(prints_json),
+TEST_MAIN(TEST(measures_folders), TEST(keeps_features), TEST(needs_no_network), TEST(leaves_out), TEST(refuses), TEST(prints_json),
           TEST(prints_a_table))
