@@ -111,7 +111,8 @@ static status add_similarity(compare_evaluation *e, const size_t *inputs, error 
         values[count++] = *ssim;
     }
     if (result == STATUS_OK)
-        compare_add(e, "ssim", "structural similarity of input and output; 1 is equal", compare_mean(values, count));
+        compare_add(e, "ssim", "structural similarity of input and output; 1 is equal",
+                    compare_within(compare_mean(values, count), -1, 1));
     free(values);
     return result;
 }

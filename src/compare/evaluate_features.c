@@ -162,7 +162,7 @@ static status add_measures(feature_job *job, error *err)
     TRY(add_style(job, err));
     if (job->content_count)
         compare_add(job->e, "content", "change of features from input to output; 0 is none",
-                    compare_mean(job->content, job->content_count));
+                    compare_positive(compare_mean(job->content, job->content_count)));
     return add_pooled(job, err);
 }
 

@@ -225,8 +225,8 @@ void page_add_words(const comparison_result *r, text *out)
         text_add(out, ". ");
     }
     text_format(out, "Measures see the middle square of each picture at %lld pixels. An interval says where the number "
-                     "would be expected with other pictures of the same kind; it is wide because the sets are small. The "
-                     "time's interval is one for the median, and needs six pictures.</p>\n<dl>\n",
+                     "would be expected with other pictures of the same kind; it is wide because the sets are small, "
+                     "and cut where the number cannot be. The time's interval is one for the median, and needs six pictures.</p>\n<dl>\n",
                 (long long)r->options->side);
     for (size_t i = 0; i < comparison_measure_count; i++) {
         const comparison_measure *m = &comparison_measures[i];

@@ -143,6 +143,35 @@ static void copies_do_no_harm(test *t)
     CHECK_NEAR(t, e.high - e.low, 0, 1e-6);
 }
 
+/* Three pictures: a similarity near 1 (normal, of deviation 0.2 about 0.8, those above 1 mirrored there) and a distance
+ * near 0. Cutting intervals to the numbers' range changes none that contains the truth into one that does not. */
+static void few_stay_in_range(test *t)
+{
+    const double least[] = {-1, 0}, most[] = {1, INFINITY};
+    int cut = 0;
+    for (int kind = 0; kind < 2; kind++) {
+        double truth = 0;
+        tally found = {0};
+        for (int pass = 0; pass < 2; pass++) /* the mirrored normal's mean, then the intervals */
+            for (uint64_t i = 0; i < (pass ? REPEATS : 100000); i++) {
+                double values[3];
+                for (uint32_t k = 0; k < 3; k++) {
+                    double normal = 0.2 * rng_normal(9, RNG_TEST, i + (uint64_t)(pass * 200000 + kind), k);
+                    values[k] = kind ? fabs(0.2 + normal) : 1 - fabs(0.2 + normal);
+                    if (!pass) truth += values[k] / 300000;
+                }
+                if (!pass) continue;
+                compare_estimate whole = compare_mean(values, 3), e = compare_within(whole, least[kind], most[kind]);
+                CHECK(t, e.low >= least[kind] && e.high <= most[kind] && e.low <= e.value && e.value <= e.high);
+                CHECK(t, (e.low <= truth && truth <= e.high) == (whole.low <= truth && truth <= whole.high));
+                cut += e.low > whole.low || e.high < whole.high;
+                add(&found, e, truth);
+            }
+        check_coverage(t, kind ? "a distance of three" : "a similarity of three", &found, truth, USUAL);
+    }
+    CHECK(t, cut > REPEATS / 2); /* or nothing was shown */
+}
+
 enum { PICTURES = 12, SMALL = 16 };
 
 /* Stripes of random pitch, contrast and phase, with noise; pictures differ, as patches of one picture do not. */
@@ -189,5 +218,5 @@ static void wasserstein_covers(test *t)
     compare_pictures_free(&fake);
 }
 
-TEST_MAIN(TEST(kid_covers), TEST(kid_covers_skewed), TEST(distances_cover), TEST(copies_do_no_harm),
+TEST_MAIN(TEST(kid_covers), TEST(kid_covers_skewed), TEST(distances_cover), TEST(copies_do_no_harm), TEST(few_stay_in_range),
           TEST(wasserstein_covers))

@@ -54,8 +54,9 @@ def interval(value, variance, fewest, positive):
     return value, max(value - half, 0) if positive else value - half, value + half
 
 
-def mean_interval(values):
-    return interval(np.mean(values), np.var(values, ddof=1) / len(values), len(values), False)
+def mean_interval(values, least=0, most=np.inf):
+    value, low, high = interval(np.mean(values), np.var(values, ddof=1) / len(values), len(values), False)
+    return value, max(low, least), min(high, most)
 
 
 def wilson(k, n):
@@ -244,7 +245,7 @@ def evaluation():
     write("evaluation_diversity", diversity_interval(y))
     write("evaluation_diversity_real", diversity_interval(x))
     write("evaluation_nearest", mean_interval(distances(y, x).min(1)))
-    write("evaluation_ssim", mean_interval([ssim(picture(0, i), picture(1, i)) for i in range(5)]))
+    write("evaluation_ssim", mean_interval([ssim(picture(0, i), picture(1, i)) for i in range(5)], -1, 1))
 
 
 # Output

@@ -40,7 +40,7 @@ status compare_diversity(const compare_vectors *set, compare_estimate *out, erro
     status result = compare_pairs_within(table, set->count, &p, err);
     free(table);
     TRY(result);
-    *out = compare_normal_positive(p.mean, compare_pairs_variance(&p), set->count, 0);
+    *out = compare_positive(compare_normal(p.mean, compare_pairs_variance(&p), set->count, 0));
     compare_pairs_free(&p);
     return STATUS_OK;
 }
@@ -62,7 +62,7 @@ status compare_nearest(const compare_vectors *outputs, const compare_vectors *ta
     size_t count = targets->count;
     for (size_t i = 0; i < outputs->count; i++)
         nearest[i] = table[i * count + nearest_of(table + i * count, count, count)];
-    *out = compare_mean(nearest, outputs->count);
+    *out = compare_positive(compare_mean(nearest, outputs->count));
     free(table);
     return STATUS_OK;
 }
@@ -111,7 +111,7 @@ static status to_mean_with(const compare_vectors *outputs, const compare_vectors
     if (result == STATUS_OK) {
         distances_to_mean(y, n, t, m, targets->dimension, scratch, scratch + n);
         double variance = compare_variance_of_mean(scratch, n) + compare_jackknife(scratch + n, m);
-        *out = compare_normal_positive(compare_mean(scratch, n).value, variance, n, m);
+        *out = compare_positive(compare_normal(compare_mean(scratch, n).value, variance, n, m));
     }
     free(y);
     free(t);
@@ -187,7 +187,7 @@ status compare_memorised(const compare_vectors *outputs, const compare_vectors *
         close += found->close;
     }
     for (size_t i = 0; i < n; i++) table[i] = neighbours[i].distance;
-    out->distance = compare_mean(table, n);
+    out->distance = compare_positive(compare_mean(table, n));
     out->close = compare_proportion(close, n);
     free(table);
     return STATUS_OK;

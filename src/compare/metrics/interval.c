@@ -74,9 +74,11 @@ compare_estimate compare_normal(double value, double variance, size_t n, size_t 
     return (compare_estimate){.value = value, .low = value - half, .high = value + half, .n = n, .m = m};
 }
 
-compare_estimate compare_normal_positive(double value, double variance, size_t n, size_t m)
+compare_estimate compare_within(compare_estimate e, double least, double most)
 {
-    compare_estimate e = compare_normal(value, variance, n, m);
-    e.low = fmax(e.low, 0);
+    if (e.low < least) e.low = least;
+    if (e.high > most) e.high = most;
     return e;
 }
+
+compare_estimate compare_positive(compare_estimate e) { return compare_within(e, 0, INFINITY); }

@@ -36,7 +36,10 @@ double compare_jackknife(const double *without, size_t groups);
 /* value -+ t * sqrt(variance), t with min(n, m) - 1 degrees of freedom (n - 1 when m is 0). */
 compare_estimate compare_normal(double value, double variance, size_t n, size_t m);
 
-/* The same for what cannot be below 0. */
-compare_estimate compare_normal_positive(double value, double variance, size_t n, size_t m);
+/* The interval cut to where the measured number can be. Its true value is there too, so that the interval contains it
+ * as often as before; few pictures give intervals that reach far beyond. */
+compare_estimate compare_within(compare_estimate e, double least, double most);
+/* The same for what cannot be below 0: any distance. */
+compare_estimate compare_positive(compare_estimate e);
 
 #endif

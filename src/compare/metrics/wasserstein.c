@@ -89,7 +89,7 @@ static compare_estimate finish_level(const level_job *job, const size_t pictures
     }
     double variance = compare_jackknife(own + 1, job->groups[0]) +
                       compare_jackknife(own + 1 + job->groups[0], job->groups[1]);
-    return compare_normal_positive(own[0], variance, pictures[0], pictures[1]);
+    return compare_positive(compare_normal(own[0], variance, pictures[0], pictures[1]));
 }
 
 static status measure_levels(level_job *job, const compare_patches *const patches[2], const size_t pictures[2],
@@ -106,7 +106,7 @@ static status measure_levels(level_job *job, const compare_patches *const patche
     }
     double variance = compare_jackknife(total + 1, job->groups[0]) +
                       compare_jackknife(total + 1 + job->groups[0], job->groups[1]);
-    out->mean = compare_normal_positive(total[0], variance, pictures[0], pictures[1]);
+    out->mean = compare_positive(compare_normal(total[0], variance, pictures[0], pictures[1]));
     free(total);
     return STATUS_OK;
 }
