@@ -1,4 +1,4 @@
-#define _DEFAULT_SOURCE /* flock */
+#define _DEFAULT_SOURCE /* flock, realpath */
 #include "base/file.h"
 
 #include <dirent.h>
@@ -281,6 +281,17 @@ bool file_is_folder(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool file_lies_in(const char *path, const char *folder)
+{
+    char *real = realpath(path, NULL), *outer = realpath(folder, NULL);
+    size_t length = outer ? strlen(outer) : 0;
+    bool result = real && outer && strncmp(real, outer, length) == 0 &&
+                  (real[length] == '/' || real[length] == '\0' || outer[length - 1] == '/');
+    free(real);
+    free(outer);
+    return result;
 }
 
 status file_check_readable(const char *path, error *err)

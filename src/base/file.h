@@ -40,6 +40,8 @@ status file_make_folders(const char *path, error *err);
 status file_make_parent(const char *path, error *err);
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
+/* Whether `path` is the folder or something in it, by whatever names; false when either is not there. */
+bool file_lies_in(const char *path, const char *folder);
 /* Refuses a pipe, socket or device: reading it might wait for ever. A folder, or nothing, is left to the reader. */
 status file_check_readable(const char *path, error *err);
 /* Whether this process may create files in the folder; says why not. */

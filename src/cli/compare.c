@@ -11,6 +11,7 @@ static const argument_option options[] = {
     {.name = "set", .value = "KEY=VALUE", .repeated = true,
      .help = "set a field of the config, after the file; may be repeated"},
     {.name = "out", .value = "DIR", .help = "the comparison's folder (output.folder/name of the config)"},
+    {.name = "overwrite", .help = "replace the comparison that is there, with all its pictures"},
     {.name = "threads", .value = "N", .help = "threads of the CPU; 0: all cores (0)"},
     {.name = "quiet", .help = "say nothing but warnings and errors"},
     {.name = "help-markdown", .ends = true, .help = "print the config's fields as a Markdown table"},
@@ -32,6 +33,7 @@ static status compare(const cli_context *context, const argument_list *given, er
 {
     comparison_request request = {.config_path = given->positional[0],
                                   .out = arguments_value(given, "out"),
+                                  .overwrite = arguments_has(given, "overwrite"),
                                   .stop = context->stop,
                                   .launch = cli_launch};
     TRY(arguments_integer(given, "threads", 0, MAX_THREADS, 0, &request.threads, err));

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "compare/describe.h"
@@ -18,6 +19,7 @@
 typedef struct comparison {
     const comparison_request *request;
     log_sink *log;
+    bool replaces; /* what is in the folder */
     comparison_options options;
     config *config;
     char *folder;
@@ -50,9 +52,28 @@ static status check_pictures(const char *folder, error *err)
     return error_set(err, STATUS_FAILED, "%s: no pictures", text_printable(folder, shown, sizeof shown));
 }
 
-/* A comparison is never overwritten: its numbers belong to its pictures. */
-static status check_folder(const char *folder, error *err)
+enum { CONFIG, JSON, CSV, SHEET, PAGE, FILES };
+static const char *const file_names[FILES] = {"config.yaml", "metrics.json", "metrics.csv", "contact_sheet.png",
+                                              "index.html"};
+
+/* Its path as new memory, or NULL without. */
+static char *path_in(const comparison *c, const char *name) { return text_join_path(c->folder, name); }
+
+/* Whether the folder is one that a comparison left, or began. */
+static status is_comparison(const comparison *c, bool *out, error *err)
 {
+    char *settings = path_in(c, file_names[CONFIG]), *images = path_in(c, COMPARISON_IMAGES);
+    status result = settings && images ? STATUS_OK : error_no_memory(err, "a path", 0);
+    *out = result == STATUS_OK && file_exists(settings) && file_is_folder(images);
+    free(settings);
+    free(images);
+    return result;
+}
+
+/* A comparison is overwritten as a whole or not at all: its numbers belong to its pictures. */
+static status check_folder(comparison *c, error *err)
+{
+    const char *folder = c->folder;
     char shown[300];
     DIR *dir = opendir(folder);
     text_printable(folder, shown, sizeof shown);
@@ -63,7 +84,49 @@ static status check_folder(const char *folder, error *err)
         empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
     closedir(dir);
     if (empty) return STATUS_OK;
-    return error_set(err, STATUS_FAILED, "%s holds something already; choose another name, or --out DIR", shown);
+    TRY(is_comparison(c, &c->replaces, err));
+    if (c->replaces && c->request->overwrite) return STATUS_OK;
+    return error_set(err, STATUS_FAILED, "%s holds %s already; choose another name, or --out DIR%s", shown,
+                     c->replaces ? "a comparison" : "something", c->replaces ? "; --overwrite replaces it" : "");
+}
+
+/* Pictures that the comparison would delete are not what it may read. */
+static status check_apart(const comparison *c, const char *pictures, error *err)
+{
+    char *images = path_in(c, COMPARISON_IMAGES), shown[300];
+    if (!images) return error_no_memory(err, "a path", 0);
+    bool inside = pictures && (file_lies_in(pictures, images) || file_lies_in(images, pictures));
+    free(images);
+    if (!inside) return STATUS_OK;
+    return error_set(err, STATUS_FAILED, "%s: among the pictures of the comparison that would be replaced",
+                     text_printable(pictures, shown, sizeof shown));
+}
+
+static status remove_file(const char *path, error *err)
+{
+    char shown[300];
+    if (unlink(path) == 0 || errno == ENOENT) return STATUS_OK;
+    return error_set(err, STATUS_FAILED, "%s: cannot remove: %s", text_printable(path, shown, sizeof shown),
+                     strerror(errno));
+}
+
+/* The page and the numbers first: they are not left beside pictures of another comparison. */
+static status remove_former(const comparison *c, error *err)
+{
+    image_list list = {0};
+    status result = STATUS_OK;
+    for (size_t i = FILES; i-- > 0 && result == STATUS_OK;) {
+        char *path = i == CONFIG ? NULL : path_in(c, file_names[i]);
+        if (i != CONFIG) result = path ? remove_file(path, err) : error_no_memory(err, "a path", 0);
+        free(path);
+    }
+    char *images = path_in(c, COMPARISON_IMAGES);
+    if (result == STATUS_OK) result = images ? image_list_add(&list, images, err) : error_no_memory(err, "a path", 0);
+    for (size_t i = 0; i < list.count && result == STATUS_OK; i++)
+        if (file_lies_in(list.items[i].path, images)) result = remove_file(list.items[i].path, err);
+    image_list_free(&list);
+    free(images);
+    return result;
 }
 
 static void note_failure(comparison *c, comparison_method_result *m, const char *message)
@@ -76,7 +139,11 @@ static void note_failure(comparison *c, comparison_method_result *m, const char 
 /* All that can be known to be wrong before the first picture. */
 static status check_all(comparison *c, error *err)
 {
-    TRY(check_folder(c->folder, err));
+    char shown[300];
+    TRY(check_folder(c, err));
+    if (c->replaces) TRY(check_apart(c, c->options.inputs, err));
+    if (c->replaces) TRY(check_apart(c, c->options.targets, err));
+    if (c->replaces) TRY(check_apart(c, c->options.train, err));
     TRY(check_pictures(c->options.inputs, err));
     TRY(check_pictures(c->options.targets, err));
     if (c->options.train) TRY(check_pictures(c->options.train, err));
@@ -88,7 +155,8 @@ static status check_all(comparison *c, error *err)
         if (result == STATUS_FAILED)
             note_failure(c, &c->result.methods[i], problem.message);
         else if (result != STATUS_OK)
-            return error_set(err, result, "%s", problem.message);
+            return error_set(err, result, "method %s: %s", text_printable(c->result.methods[i].options->name, shown,
+                             sizeof shown), problem.message);
     }
     return STATUS_OK;
 }
@@ -176,15 +244,14 @@ static status save_config(const comparison *c, const char *path, error *err)
 
 static status write_file(const comparison *c, size_t which, error *err)
 {
-    static const char *const names[] = {"config.yaml", "metrics.json", "metrics.csv", "contact_sheet.png", "index.html"};
-    char *path = text_join_path(c->folder, names[which]);
+    char *path = path_in(c, file_names[which]);
     if (!path) return error_no_memory(err, "a path", 0);
     status result;
     switch (which) {
-    case 0: result = save_config(c, path, err); break;
-    case 1: result = comparison_write_json(&c->result, path, err); break;
-    case 2: result = comparison_write_csv(&c->result, path, err); break;
-    case 3: result = write_sheet(c, path, err); break;
+    case CONFIG: result = save_config(c, path, err); break;
+    case JSON: result = comparison_write_json(&c->result, path, err); break;
+    case CSV: result = comparison_write_csv(&c->result, path, err); break;
+    case SHEET: result = write_sheet(c, path, err); break;
     default: result = comparison_write_page(&c->result, path, err); break;
     }
     free(path);
@@ -193,16 +260,24 @@ static status write_file(const comparison *c, size_t which, error *err)
 
 static status summarise(const comparison *c, error *err)
 {
-    size_t failed = 0;
+    size_t failed = 0, unread = 0;
     char shown[300];
     text_printable(c->folder, shown, sizeof shown);
-    for (size_t i = 0; i < c->result.count; i++) failed += c->result.methods[i].failure[0] != '\0';
+    for (size_t i = 0; i < c->result.count; i++) {
+        const compare_folder *folders = c->result.methods[i].evaluation.folders;
+        size_t now = folders[COMPARE_REAL].left_out_count + folders[COMPARE_TRAIN].left_out_count;
+        failed += c->result.methods[i].failure[0] != '\0';
+        if (now > unread) unread = now;
+    }
     log_info(c->log, "comparison: %s/index.html", shown);
     if (failed)
         return error_set(err, STATUS_FAILED, "%zu of %zu methods failed, or did for some pictures; see %s/index.html",
                          failed, c->result.count, shown);
     if (c->pictures.left_out)
         return error_set(err, STATUS_FAILED, "%zu inputs could not be read", c->pictures.left_out);
+    if (unread)
+        return error_set(err, STATUS_FAILED, "%zu target or training pictures could not be read; the numbers are "
+                         "over the others", unread);
     return STATUS_OK;
 }
 
@@ -213,12 +288,13 @@ static status run(comparison *c, error *err)
     if (!c->folder) return error_no_memory(err, "the comparison's path", 0);
     TRY(check_all(c, err));
     TRY(file_make_folders(c->folder, err));
-    TRY(write_file(c, 0, err));
+    if (c->replaces) TRY(remove_former(c, err));
+    TRY(write_file(c, CONFIG, err));
     TRY(comparison_pictures_prepare(c->folder, c->options.inputs, (size_t)c->options.size, c->log, &c->pictures, err));
     TRY(comparison_result_set_pictures(&c->result, &c->pictures, err));
     TRY(run_methods(c, err));
     TRY(comparison_measure_all(&c->result, c->request->threads, c->request->stop, c->log, err));
-    for (size_t i = 1; i < 5; i++) TRY(write_file(c, i, err));
+    for (size_t i = CONFIG + 1; i < FILES; i++) TRY(write_file(c, i, err));
     return summarise(c, err);
 }
 

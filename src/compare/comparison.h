@@ -21,13 +21,16 @@ typedef struct comparison_request {
     const char *const *settings; /* KEY=VALUE of --set */
     size_t setting_count;
     const char *out; /* the comparison's folder; NULL: output.folder/name */
+    bool overwrite;  /* a comparison that is there already, with all its pictures */
     int threads;     /* 0: all cores */
     const volatile sig_atomic_t *stop;
     comparison_launch launch;
     void *launch_context;
 } comparison_request;
 
-/* A folder that holds something already is refused. A method that fails, or does for some pictures, is warned of and
+/* A folder that holds something already is refused; one that holds a comparison is emptied of it with `overwrite`,
+ * after all that can be checked has been, and of nothing else. Pictures of targets or the style that cannot be read are
+ * warned of, and the rest is done without them, with STATUS_FAILED. A method that fails, or does for some pictures, is warned of and
  * shown as such on the page; the others are done, and STATUS_FAILED is returned at the end. STATUS_INTERRUPTED after
  * *stop, without a page. Until the last method's end this process starts no threads, so that launching may fork. */
 status comparison_run(const comparison_request *request, log_sink *log, error *err);

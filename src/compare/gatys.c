@@ -75,6 +75,7 @@ status comparison_describe_gatys(comparison_method_result *m, const comparison_o
     style_options o;
     config *c;
     status result = read_settings(m->options, options, &o, &c, err);
+    if (result == STATUS_OK) result = style_gatys_check(&o, err);
     if (result == STATUS_OK) result = describe(&m->settings, &o, c, err);
     config_destroy(c);
     m->training_seconds = 0;
@@ -93,6 +94,15 @@ static status run(void *state, const image *in, image *out, error *err)
     gatys_engine *e = state;
     style_result ignored;
     return style_gatys_run(e->g, in, &e->watch, out, &ignored, err);
+}
+
+static status finish(void *state, error *err)
+{
+    const gatys_engine *e = state;
+    size_t broken = style_gatys_style_broken(e->g);
+    if (!broken) return STATUS_OK;
+    return error_set(err, STATUS_FAILED, "%zu of %zu style pictures could not be used; the others were", broken,
+                     style_gatys_style_count(e->g));
 }
 
 static void destroy(void *state)
@@ -114,7 +124,7 @@ status comparison_gatys_create(nn_backend *backend, const comparison_job *job, c
     /* No cache of Gram matrices: what the style costs belongs to the first picture's time. */
     if (result == STATUS_OK) result = style_gatys_create(&e->o, backend, NULL, job->log, &e->g, err);
     if (result == STATUS_OK)
-        *out = (comparison_engine){e, run, destroy};
+        *out = (comparison_engine){e, run, finish, destroy};
     else
         destroy(e);
     return result;

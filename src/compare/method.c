@@ -20,7 +20,7 @@ static status create_generator(nn_backend *backend, const comparison_job *job, c
     const comparison_method_options *method = &job->options->methods[job->method];
     translator *t;
     TRY(translator_create(backend, method->model, method->to, &t, err));
-    *out = (comparison_engine){t, run_generator, destroy_generator};
+    *out = (comparison_engine){t, run_generator, NULL, destroy_generator};
     return STATUS_OK;
 }
 
@@ -82,6 +82,7 @@ status comparison_method_run(const comparison_job *job, const comparison_listene
     comparison_event ready = {.kind = COMPARISON_READY, .seconds = log_clock() - began};
     if (result == STATUS_OK) result = listener->hear(listener->context, &ready, err);
     if (result == STATUS_OK) result = make_all(job, &engine, listener, err);
+    if (result == STATUS_OK && engine.finish) result = engine.finish(engine.state, err);
     if (engine.destroy) engine.destroy(engine.state);
     nn_backend_destroy(backend);
     return result;

@@ -44,13 +44,15 @@ typedef struct comparison_listener {
     status (*hear)(void *context, const comparison_event *event, error *err); /* a failure ends the method */
 } comparison_listener;
 
-/* A picture that fails is told and the rest is done. STATUS_FAILED when the method could not begin at all. */
+/* A picture that fails is told and the rest is done. STATUS_FAILED when the method could not begin at all, or when
+ * what it worked with was not whole (style pictures that cannot be read). */
 status comparison_method_run(const comparison_job *job, const comparison_listener *listener, error *err);
 
 /* A kind of method: made once, then run for each input. out: as large as in. */
 typedef struct comparison_engine {
     void *state;
     status (*run)(void *state, const image *in, image *out, error *err);
+    status (*finish)(void *state, error *err); /* what was wrong with the whole; may be NULL */
     void (*destroy)(void *state); /* accepts NULL */
 } comparison_engine;
 

@@ -124,8 +124,10 @@ static void add_problems(const comparison_result *r, text *out)
     for (size_t i = 0; i < r->count; i++) {
         const comparison_method_result *m = &r->methods[i];
         char what[80];
-        snprintf(what, sizeof what, m->made ? "failed for %zu of %zu pictures:" : "failed:", m->missing,
-                 m->made + m->missing);
+        if (m->made && m->missing)
+            snprintf(what, sizeof what, "failed for %zu of %zu pictures:", m->missing, m->made + m->missing);
+        else
+            snprintf(what, sizeof what, m->made ? "is not as it was meant:" : "failed:");
         if (m->failure[0]) add_problem(out, m->options->name, what, m->failure);
         if (m->unmeasured[0]) add_problem(out, m->options->name, "has no measures:", m->unmeasured);
     }

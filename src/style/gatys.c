@@ -35,14 +35,29 @@ const char *style_gatys_network(const style_gatys *g) { return model_vgg_descrip
 size_t style_gatys_style_count(const style_gatys *g) { return style_target_count(g->target); }
 size_t style_gatys_style_broken(const style_gatys *g) { return style_target_broken(g->target); }
 
-static status open_parts(style_gatys *g, const char *cache, error *err)
+/* Destroy *vgg after a failure too. */
+static status open_network(const style_options *o, model_vgg **vgg, style_loss *loss, error *err)
 {
-    const style_options *o = &g->o;
     model_vgg_options network = {.input = (model_vgg_input)o->input, .padding = (model_vgg_padding)o->padding,
                                  .pool = (model_vgg_pool)o->pool, .seed = (uint64_t)o->network_seed};
     const char *file = strcmp(o->features, "random") == 0 ? NULL : o->features;
-    TRY(model_vgg_open(file, &network, &g->vgg, err));
-    TRY(style_loss_init(&g->loss, o, g->vgg, err));
+    TRY(model_vgg_open(file, &network, vgg, err));
+    return style_loss_init(loss, o, *vgg, err);
+}
+
+status style_gatys_check(const style_options *options, error *err)
+{
+    model_vgg *vgg = NULL;
+    style_loss loss;
+    status result = open_network(options, &vgg, &loss, err);
+    model_vgg_destroy(vgg);
+    return result;
+}
+
+static status open_parts(style_gatys *g, const char *cache, error *err)
+{
+    const style_options *o = &g->o;
+    TRY(open_network(o, &g->vgg, &g->loss, err));
     style_target_settings target = {.paths = o->style_path, .blend = o->style_blend, .colour = (style_colour)o->colour,
                                     .vgg = g->vgg, .backend = g->backend, .layers = &g->loss.style, .cache = cache};
     TRY(style_target_create(&target, g->log, &g->target, err));

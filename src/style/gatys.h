@@ -23,6 +23,9 @@
 
 typedef struct style_gatys style_gatys;
 
+/* Whether the network's file can be used and has the layers; its weights are not read. */
+status style_gatys_check(const style_options *options, error *err);
+
 /* Opens the network and lists the style's pictures. options: checked by style_options_finish; its texts must stay.
  * cache: an existing folder for the Gram matrices of style folders, or NULL. */
 status style_gatys_create(const style_options *options, nn_backend *backend, const char *cache, log_sink *log,

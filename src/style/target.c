@@ -61,6 +61,15 @@ void style_target_destroy(style_target *t)
     free(t);
 }
 
+/* A style of one picture is needed for every content: whether it can be read is found out before the first. */
+static status check_picture(const char *path, error *err)
+{
+    image picture = {0};
+    status result = image_read(path, NULL, &picture, err);
+    image_free(&picture);
+    return result;
+}
+
 static status open_source(source *s, const char *path, error *err)
 {
     s->folder = file_is_folder(path);
@@ -68,6 +77,7 @@ static status open_source(source *s, const char *path, error *err)
     char shown[200];
     if (!s->pictures.count)
         return error_set(err, STATUS_FAILED, "%s: no pictures found", text_printable(path, shown, sizeof shown));
+    if (!s->folder) TRY(check_picture(path, err));
     s->broken = calloc(s->pictures.count, sizeof *s->broken);
     return s->broken ? STATUS_OK : error_no_memory(err, path, s->pictures.count);
 }
@@ -247,7 +257,7 @@ static status compute(style_target *t, source *s, size_t side, const style_stati
                                      : extract(t, s->pictures.items[i].path, side, content, of_one, &problem);
         if (result == STATUS_NO_MEMORY || (result != STATUS_OK && !s->folder))
             return error_set(err, result, "%s", problem.message);
-        if (result != STATUS_OK && !s->broken[i]) log_error(t->log, "%s", problem.message);
+        if (result != STATUS_OK && !s->broken[i]) log_warn(t->log, "%s; left out of the style", problem.message);
         s->broken[i] = result != STATUS_OK;
         if (s->broken[i]) continue;
         double share = 1 / (double)++good;

@@ -111,7 +111,7 @@ static void make_inputs(fixture *f)
 }
 
 /* A comparison in the fixture's folder; `methods` in YAML, $ stands for the folder. */
-static status compare(fixture *f, const char *methods, const char *out, int *launches)
+static status compare_as(fixture *f, const char *methods, const char *out, bool overwrite, int *launches)
 {
     text yaml = {0};
     text_format(&yaml, "name: '<b>c'\ninputs: %s/in\ntargets: %s/real\ntrain: %s/train\n"
@@ -127,11 +127,16 @@ static status compare(fixture *f, const char *methods, const char *out, int *lau
     text_free(&yaml);
     log_sink quiet = log_create(stderr, true);
     quiet.stream = fopen("/dev/null", "w");
-    comparison_request request = {.config_path = path, .out = out, .threads = 2, .launch = launch_here,
+    comparison_request request = {.config_path = path, .out = out, .overwrite = overwrite, .threads = 2, .launch = launch_here,
                                   .launch_context = launches};
     status result = comparison_run(&request, &quiet, &f->err);
     fclose(quiet.stream);
     return result;
+}
+
+static status compare(fixture *f, const char *methods, const char *out, int *launches)
+{
+    return compare_as(f, methods, out, false, launches);
 }
 
 static char *read_file(fixture *f, const char *name)
@@ -238,5 +243,58 @@ static void refuses_before_it_begins(test *t)
     fixture_end(&f);
 }
 
+/* A comparison is replaced with all its pictures; what is none is left alone, and so is what no comparison makes. */
+static void overwrites(test *t)
+{
+    fixture f = fixture_begin();
+    int launches = 0;
+    make_inputs(&f);
+    const char *two = "  1: {kind: gan, name: one, model: $/model.safetensors}\n"
+                      "  2: {kind: gan, name: two, model: $/model.safetensors}\n";
+    const char *one = "  1: {kind: gan, name: one, model: $/model.safetensors}\n";
+    char out[256];
+    snprintf(out, sizeof out, "%s", fixture_path(&f, "out"));
+    REQUIRE_OK(t, compare(&f, two, out, &launches), f.err);
+    CHECK(t, compare(&f, one, out, &launches) == STATUS_FAILED);
+    CHECK_CONTAINS(t, f.err.message, "holds a comparison already; choose another name, or --out DIR; --overwrite");
+    file_write_all(fixture_path(&f, "out/notes.txt"), "mine", 4, &f.err);
+    file_write_all(fixture_path(&f, "out/images/one/notes.txt"), "mine", 4, &f.err);
+    unlink(fixture_path(&f, "in/a.png"));
+    REQUIRE_OK(t, compare_as(&f, one, out, true, &launches), f.err);
+    CHECK(t, launches == 3);
+    CHECK(t, !file_exists(fixture_path(&f, "out/images/one/a.png")));
+    CHECK(t, !file_exists(fixture_path(&f, "out/images/two/b/c.png")));
+    CHECK(t, file_exists(fixture_path(&f, "out/images/one/b/c.png")) && file_exists(fixture_path(&f, "out/index.html")));
+    CHECK(t, file_exists(fixture_path(&f, "out/notes.txt")));
+    CHECK(t, file_exists(fixture_path(&f, "out/images/one/notes.txt")));
+    CHECK(t, compare_as(&f, "  1: {kind: gan, name: one, model: $/model.safetensors, to: elsewhere}\n", out, true,
+                        &launches) == STATUS_USAGE);
+    CHECK(t, compare_as(&f, one, fixture_path(&f, "in"), true, &launches) == STATUS_FAILED);
+    CHECK_CONTAINS(t, f.err.message, "holds something already");
+    CHECK(t, file_exists(fixture_path(&f, "in/b/c.jpg")) && file_exists(fixture_path(&f, "out/images/one/b/c.png")));
+    char command[512]; /* inputs that would be removed */
+    snprintf(command, sizeof command, "cd '%s' && rm -r in && ln -s out/images/one in", f.folder);
+    REQUIRE(t, system(command) == 0);
+    CHECK(t, compare_as(&f, one, out, true, &launches) == STATUS_FAILED);
+    CHECK_CONTAINS(t, f.err.message, "among the pictures of the comparison that would be replaced");
+    CHECK(t, file_exists(fixture_path(&f, "out/images/one/b/c.png")));
+    fixture_end(&f);
+}
+
+/* Pictures of targets or a style that cannot be read: the rest is done, and the status says so. */
+static void tells_of_broken_targets(test *t)
+{
+    fixture f = fixture_begin();
+    int launches = 0;
+    make_inputs(&f);
+    for (unsigned i = 5; i < 7; i++) fixture_picture(&f, fixture_path(&f, "real/%u.png", i), 40, 40, i);
+    file_write_all(fixture_path(&f, "real/x.png"), "rubbish", 7, &f.err);
+    CHECK(t, compare(&f, "  1: {kind: gan, name: good, model: $/model.safetensors}\n", fixture_path(&f, "out"),
+                     &launches) == STATUS_FAILED);
+    CHECK_CONTAINS(t, f.err.message, "1 target or training pictures could not be read; the numbers are over the others");
+    CHECK(t, file_exists(fixture_path(&f, "out/index.html")));
+    fixture_end(&f);
+}
+
 TEST_MAIN(TEST(checks_configs), TEST(finds_medians), TEST(compares), TEST(goes_on_without_a_method),
-          TEST(refuses_before_it_begins))
+          TEST(refuses_before_it_begins), TEST(overwrites), TEST(tells_of_broken_targets))
