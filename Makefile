@@ -14,7 +14,7 @@ BUILD := build$(if $(SANITIZE),/sanitize)
 WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
 SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L $(CFLAGS) $(WARNINGS) $(SANITIZER) -fopenmp -Isrc -MMD -MP
-LDLIBS := -ldnnl -lyaml -ljansson -lpng -ljpeg -lwebpmux -lwebp -lm -lpthread
+LDLIBS := -ldnnl -lyaml -ljansson -lpng -ljpeg -lwebpmux -lwebp -lm -lpthread -ldl
 
 # Kernels under src/nn/cpu/kernels are built once for each instruction set; the backend chooses when it starts.
 # -ffp-contract=fast gives multiply-adds, -fno-math-errno vector square roots; never -ffast-math: NaN checks would stop.
@@ -25,17 +25,30 @@ ISA_base :=
 ISA_v3 := -march=x86-64-v3
 ISA_v4 := -march=x86-64-v4 -mprefer-vector-width=512
 
-SOURCES := $(sort $(shell find src -name '*.c' -not -path 'src/nn/cpu/kernels/*' -not -path 'src/nn/cuda/*'))
+SOURCES := $(sort $(shell find src -name '*.c' -not -path 'src/nn/cpu/kernels/*'))
 KERNELS := $(sort $(wildcard src/nn/cpu/kernels/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(foreach isa,$(ISAS),$(KERNELS:%.c=$(BUILD)/%.$(isa).o))
 LIBRARY := $(BUILD)/libcyclegan.a
 MAIN := $(BUILD)/src/cli/main.o
-TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(shell find tests -name 'test_*.c')))
+TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(shell find tests -name 'test_*.c' -not -path 'tests/cuda/*')))
 
-all: $(BUILD)/cyclegan
+# The CUDA backend is a module that the program opens when there is a driver: CUDA=0 leaves it out.
+NVCC ?= $(shell command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null)
+CUDA ?= $(if $(and $(NVCC),$(if $(SANITIZE),,1)),1,0)
+CUDA_ARCH ?= 80 90
+CUDA_SOURCES := $(sort $(wildcard src/nn/cuda/*.cu))
+CUDA_OBJECTS := $(CUDA_SOURCES:%.cu=$(BUILD)/%.o)
+MODULE := $(if $(filter 1,$(CUDA)),$(BUILD)/cyclegan-cuda.so)
+CUDA_WARNINGS := -Wall,-Wextra,-Wno-missing-field-initializers
+NVCC_FLAGS = -std=c++17 -O3 -g -lineinfo -fmad=true $(if $(WERROR),-Werror all-warnings) \
+    -Xcompiler -fPIC,-fvisibility=hidden,$(CUDA_WARNINGS) -Isrc \
+    $(foreach arch,$(CUDA_ARCH),-gencode arch=compute_$(arch),code=sm_$(arch)) \
+    -gencode arch=compute_$(lastword $(CUDA_ARCH)),code=compute_$(lastword $(CUDA_ARCH))
+
+all: $(BUILD)/cyclegan $(MODULE)
 
 $(BUILD)/cyclegan: $(MAIN) $(LIBRARY)
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $^ $(LDLIBS)
 
 $(LIBRARY): $(filter-out $(MAIN),$(OBJECTS))
 	@rm -f $@
@@ -44,6 +57,14 @@ $(LIBRARY): $(filter-out $(MAIN),$(OBJECTS))
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/src/nn/cuda/%.o: src/nn/cuda/%.cu
+	@mkdir -p $(@D)
+	$(NVCC) $(NVCC_FLAGS) -MMD -MP -c -o $@ $<
+
+# What it takes from base and nn (errors, names) are the program's own, which is linked with -rdynamic for it.
+$(BUILD)/cyclegan-cuda.so: $(CUDA_OBJECTS)
+	$(NVCC) -shared -cudart static -o $@ $^ -lcublasLt -Xlinker -rpath,$(patsubst %/bin/nvcc,%/lib64,$(realpath $(NVCC)))
 
 define kernel_rule
 $(BUILD)/src/nn/cpu/kernels/%.$(1).o: src/nn/cpu/kernels/%.c
@@ -56,15 +77,38 @@ $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(LIBRARY) $(LDLIBS)
 
+# The CUDA backend without a GPU: its sources, compiled for the host against an emulated device, under tests of the
+# engine and of training that were written for the CPU's.
+EMULATED_CFLAGS = -std=c++17 $(CFLAGS) -Wall -Wextra -Wno-missing-field-initializers -Wno-unknown-pragmas \
+    $(if $(WERROR),-Werror) $(SANITIZER) -Itests/cuda/emulated -Isrc -MMD -MP
+EMULATED := $(CUDA_SOURCES:%.cu=$(BUILD)/emulated/%.o) $(BUILD)/tests/cuda/emulated/runtime.o \
+    $(BUILD)/tests/cuda/emulated/blas.o $(BUILD)/tests/cuda/create.o
+CUDA_TESTS := nn/test_torch_ops nn/test_gradients nn/test_program gan/test_torch_training gan/test_cyclegan \
+    models/test_torch_networks style/test_loss
+CUDA_TESTS := $(CUDA_TESTS:%=$(BUILD)/tests/cuda/%)
+
+$(BUILD)/emulated/%.o: %.cu
+	@mkdir -p $(@D)
+	$(CXX) $(EMULATED_CFLAGS) -x c++ -c -o $@ $<
+
+$(BUILD)/tests/cuda/emulated/%.o: tests/cuda/emulated/%.cc
+	@mkdir -p $(@D)
+	$(CXX) $(EMULATED_CFLAGS) -c -o $@ $<
+
+$(BUILD)/tests/cuda/%: tests/%.c $(EMULATED) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests -Dnn_cpu_create=nn_cuda_test_create -c -o $@.o $<
+	$(CXX) $(SANITIZER) -fopenmp -o $@ $@.o $(EMULATED) $(LIBRARY) $(LDLIBS)
+
 packages:
 	@tools/packages.sh
 
 # Packages first, in a make of its own: what is found after them may differ.
 test: packages
 	@$(MAKE) --no-print-directory all tests
-	@tests/run.sh $(TESTS)
+	@tests/run.sh $(TESTS) $(CUDA_TESTS)
 
-tests: $(TESTS)
+tests: $(TESTS) $(CUDA_TESTS)
 
 demo: packages
 	@$(MAKE) --no-print-directory all
@@ -105,6 +149,7 @@ configuration: all
 
 install: all
 	install -D -m 755 $(BUILD)/cyclegan $(DESTDIR)$(PREFIX)/bin/cyclegan
+	$(if $(MODULE),install -D -m 755 $(MODULE) $(DESTDIR)$(PREFIX)/lib/cyclegan/cyclegan-cuda.so)
 
 clean:
 	rm -rf build

@@ -66,6 +66,13 @@ typedef struct nn_backend_interface {
     const nn_kernel *(*kernel)(const nn_backend *backend, nn_op op);
     /* Bytes that a value of `shape` takes in `layout`. */
     size_t (*layout_bytes)(const nn_backend *backend, nn_layout layout, nn_shape shape);
+    /* (optional) The first call to the device that failed, if one did; what is read from then on is NaN. */
+    status (*check)(nn_backend *backend, error *err);
+    /* (optional) What `work` launches is recorded and not run; NULL when it cannot be. `replay` runs it, as often as
+     * wanted; `forget` frees it. */
+    void *(*record)(nn_backend *backend, void (*work)(void *context), void *context);
+    void (*replay)(nn_backend *backend, void *recording);
+    void (*forget)(nn_backend *backend, void *recording);
 } nn_backend_interface;
 
 struct nn_backend {
@@ -78,7 +85,28 @@ static inline void nn_backend_destroy(nn_backend *backend)
     if (backend) backend->interface->destroy(backend);
 }
 
+/* After reading results: STATUS_OK, or why they are none. */
+static inline status nn_backend_check(nn_backend *backend, error *err)
+{
+    return backend->interface->check ? backend->interface->check(backend, err) : STATUS_OK;
+}
+
 /* The CPU: oneDNN for convolutions, OpenMP for the rest. threads 0: all cores. Free with nn_backend_destroy. */
 status nn_cpu_create(int threads, nn_backend **out, error *err);
+
+/* What the products of the CUDA backend multiply; sums are in float always. Relative errors of a product: 1e-6, 1e-3,
+ * 4e-3. */
+typedef enum nn_cuda_products { NN_CUDA_FP32, NN_CUDA_TF32, NN_CUDA_BF16 } nn_cuda_products;
+typedef struct nn_cuda_options {
+    int device; /* counted from 0 */
+    nn_cuda_products products;
+} nn_cuda_options;
+
+/* An NVIDIA GPU of compute capability 8.0 or later. name (may be NULL, with 0 bytes): gets what the device is called.
+ * Fails with one line where there is no driver, no module (see nn/cuda/module.h), no such device or too old a one.
+ * Free with nn_backend_destroy. */
+status nn_cuda_create(const nn_cuda_options *options, char *name, size_t name_bytes, nn_backend **out, error *err);
+/* Whether a driver is installed; fast, and loads nothing that stays. */
+bool nn_cuda_has_driver(void);
 
 #endif

@@ -12,6 +12,10 @@ struct nn_program {
     nn_call *calls; /* in order of execution */
     uint32_t *order;
     char *base; /* of the arena it is bound to */
+    /* Where a backend records: the first run is as written, since the device prepares itself meanwhile; the second is
+     * recorded, and from then on the recording is run. */
+    void *recording;
+    bool has_run, cannot_record;
 };
 
 /* Takes the candidate order whose plan needs least memory. */
@@ -85,9 +89,17 @@ status nn_program_create(const nn_graph *graph, nn_backend *backend, const nn_pr
     return result;
 }
 
+static void forget_recording(nn_program *p)
+{
+    if (p->recording) p->draft.backend->interface->forget(p->draft.backend, p->recording);
+    p->recording = NULL;
+    p->has_run = false;
+}
+
 void nn_program_destroy(nn_program *p)
 {
     if (!p) return;
+    forget_recording(p);
     nn_draft_free(&p->draft);
     nn_memory_plan_free(&p->memory);
     free(p->calls);
@@ -127,6 +139,7 @@ static float *address(const nn_program *p, nn_value v)
 
 static status bind(nn_program *p, void *base, error *err)
 {
+    forget_recording(p);
     p->base = base;
     for (size_t step = 0; step < p->draft.node_count; step++) {
         uint32_t n = p->order[step];
@@ -182,9 +195,25 @@ void nn_program_read(const nn_program *p, nn_value output, float *host)
     if (device) backend->interface->read(backend, host, device, nn_count(p->draft.values[v].shape) * sizeof *host);
 }
 
+static void run_calls(void *program)
+{
+    nn_program *p = program;
+    for (size_t step = 0; step < p->draft.node_count; step++) p->calls[step].run(&p->calls[step]);
+}
+
 void nn_program_run(nn_program *p)
 {
-    for (size_t step = 0; step < p->draft.node_count; step++) p->calls[step].run(&p->calls[step]);
+    nn_backend *backend = p->draft.backend;
+    const nn_backend_interface *interface = backend->interface;
+    if (interface->record && p->has_run && !p->recording && !p->cannot_record) {
+        p->recording = interface->record(backend, run_calls, p);
+        p->cannot_record = !p->recording;
+    }
+    if (p->recording)
+        interface->replay(backend, p->recording);
+    else
+        run_calls(p);
+    p->has_run = true;
 }
 
 void nn_program_run_profiled(nn_program *p, nn_profile *profile)

@@ -224,6 +224,9 @@ static void programs_share_an_arena(test *t)
  * bytes; what must not happen is that a tensor or scratch is allocated. The first run is the libraries' to set up. */
 static void running_allocates_no_tensors(test *t)
 {
+#ifdef nn_cpu_create
+    SKIP(t, "an emulated device works in the host's memory");
+#endif
     if (!WATCHES_ALLOCATIONS) SKIP(t, "a sanitizer allocates in its own way");
     error err = {0};
     nn_backend *backend = NULL;

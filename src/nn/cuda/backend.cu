@@ -1,0 +1,207 @@
+/* The device: memory, transfers, errors, recordings. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/cuda/cuda.h"
+#include "nn/cuda/module.h"
+#include "nn/cuda/product.h"
+
+enum { OLDEST_MAJOR = 8 }; /* compute capability: TF32 and bf16 on tensor cores */
+
+bool cuda_note(cuda_backend *cuda, const char *what, const char *function, cudaError_t code)
+{
+    if (code != cudaSuccess && cuda->failure.code == STATUS_OK)
+        error_set(&cuda->failure, code == cudaErrorMemoryAllocation ? STATUS_NO_MEMORY : STATUS_FAILED,
+                  "cuda: %s: %s: %s", what, function, cudaGetErrorString(code));
+    return code == cudaSuccess;
+}
+
+bool cuda_note_blas(cuda_backend *cuda, const char *what, const char *function, cublasStatus_t code)
+{
+    if (code != CUBLAS_STATUS_SUCCESS && cuda->failure.code == STATUS_OK)
+        error_set(&cuda->failure, STATUS_FAILED, "cuda: %s: %s: %s", what, function, cublasLtGetStatusString(code));
+    return code == CUBLAS_STATUS_SUCCESS;
+}
+
+bool cuda_note_call(const nn_call *call, const char *function, cudaError_t code)
+{
+    return code == cudaSuccess || cuda_note(cuda_of(call), nn_op_name(call->op), function, code);
+}
+
+static cuda_backend *of(nn_backend *backend) { return (cuda_backend *)(void *)backend; }
+
+static void destroy(nn_backend *backend)
+{
+    cuda_backend *cuda = of(backend);
+    if (cuda->stream) cudaStreamSynchronize(cuda->stream);
+    for (int i = 0; i < CUDA_SLOTS; i++) {
+        if (cuda->slot[i].memory) cudaFreeHost(cuda->slot[i].memory);
+        if (cuda->slot[i].free) cudaEventDestroy(cuda->slot[i].free);
+    }
+    if (cuda->lt_workspace) cudaFree(cuda->lt_workspace);
+    if (cuda->lt) cublasLtDestroy(cuda->lt);
+    if (cuda->stream) cudaStreamDestroy(cuda->stream);
+    cuda_choices_destroy(cuda->choices);
+    free(cuda);
+}
+
+/* Running out of memory is the caller's to report, who knows what for: it is not noted. */
+static void *allocate(nn_backend *backend, size_t bytes)
+{
+    void *memory = NULL;
+    cudaError_t code = cudaMalloc(&memory, bytes > 0 ? bytes : 1);
+    if (code == cudaSuccess) return memory;
+    cudaGetLastError(); /* takes it back */
+    if (code != cudaErrorMemoryAllocation) cuda_note(of(backend), "memory", "cudaMalloc", code);
+    return NULL;
+}
+
+static void release(nn_backend *backend, void *memory) { cuda_note(of(backend), "memory", "cudaFree", cudaFree(memory)); }
+
+/* A slot of pinned memory of `bytes` at least whose earlier upload is over, or NULL. */
+static cuda_slot *take_slot(cuda_backend *cuda, size_t bytes)
+{
+    cuda_slot *slot = &cuda->slot[cuda->next_slot++ % CUDA_SLOTS];
+    if (!slot->free) {
+        if (!cuda_note(cuda, "upload", "cudaEventCreateWithFlags",
+                       cudaEventCreateWithFlags(&slot->free, cudaEventDisableTiming)))
+            return NULL;
+    } else if (!cuda_note(cuda, "upload", "cudaEventSynchronize", cudaEventSynchronize(slot->free))) {
+        return NULL;
+    }
+    if (bytes <= slot->bytes) return slot;
+    if (slot->memory) cudaFreeHost(slot->memory);
+    slot->memory = NULL;
+    slot->bytes = 0;
+    if (!cuda_note(cuda, "upload", "cudaMallocHost", cudaMallocHost(&slot->memory, bytes))) return NULL;
+    slot->bytes = bytes;
+    return slot;
+}
+
+/* Large uploads (weights, once) go from where they lie, which waits; those of a step pass through pinned memory, and the
+ * host goes on. */
+static void upload(nn_backend *backend, void *device, const void *host, size_t bytes)
+{
+    enum { LARGEST = 64 << 20 };
+    cuda_backend *cuda = of(backend);
+    cuda_slot *slot = bytes <= LARGEST ? take_slot(cuda, bytes) : NULL;
+    if (slot) memcpy(slot->memory, host, bytes);
+    cuda_note(cuda, "upload", "cudaMemcpyAsync",
+              cudaMemcpyAsync(device, slot ? slot->memory : host, bytes, cudaMemcpyHostToDevice, cuda->stream));
+    if (slot)
+        cuda_note(cuda, "upload", "cudaEventRecord", cudaEventRecord(slot->free, cuda->stream));
+    else
+        cuda_note(cuda, "upload", "cudaStreamSynchronize", cudaStreamSynchronize(cuda->stream));
+}
+
+/* After a failure all that is read is NaN. */
+static void download(nn_backend *backend, void *host, const void *device, size_t bytes)
+{
+    cuda_backend *cuda = of(backend);
+    if (cuda->failure.code == STATUS_OK &&
+        cuda_note(cuda, "download", "cudaMemcpyAsync",
+                  cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, cuda->stream)))
+        cuda_note(cuda, "download", "cudaStreamSynchronize", cudaStreamSynchronize(cuda->stream));
+    if (cuda->failure.code != STATUS_OK) memset(host, 0xFF, bytes);
+}
+
+static void clear_memory(nn_backend *backend, void *device, size_t bytes)
+{
+    cuda_backend *cuda = of(backend);
+    cuda_note(cuda, "memory", "cudaMemsetAsync", cudaMemsetAsync(device, 0, bytes, cuda->stream));
+}
+
+static void synchronise(nn_backend *backend)
+{
+    cuda_backend *cuda = of(backend);
+    cuda_note(cuda, "the device", "cudaStreamSynchronize", cudaStreamSynchronize(cuda->stream));
+}
+
+static status check(nn_backend *backend, error *err)
+{
+    const error *failure = &of(backend)->failure;
+    return failure->code == STATUS_OK ? STATUS_OK : error_set(err, failure->code, "%s", failure->message);
+}
+
+/* Thread-local capture: what other threads of the process do (decoding) is none of its business. */
+static void *record(nn_backend *backend, void (*work)(void *context), void *context)
+{
+    cuda_backend *cuda = of(backend);
+    cudaGraph_t graph = NULL;
+    cudaGraphExec_t executable = NULL;
+    if (!cuda_note(cuda, "recording", "cudaStreamBeginCapture",
+                   cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal)))
+        return NULL;
+    cuda->recording = true;
+    work(context);
+    cuda->recording = false;
+    if (cuda_note(cuda, "recording", "cudaStreamEndCapture", cudaStreamEndCapture(cuda->stream, &graph)))
+        cuda_note(cuda, "recording", "cudaGraphInstantiate", cudaGraphInstantiate(&executable, graph, 0));
+    if (graph) cudaGraphDestroy(graph);
+    return executable;
+}
+
+static void replay(nn_backend *backend, void *recording)
+{
+    cuda_backend *cuda = of(backend);
+    cuda_note(cuda, "a program", "cudaGraphLaunch", cudaGraphLaunch((cudaGraphExec_t)recording, cuda->stream));
+}
+
+static void forget(nn_backend *backend, void *recording)
+{
+    cuda_note(of(backend), "a program", "cudaGraphExecDestroy", cudaGraphExecDestroy((cudaGraphExec_t)recording));
+}
+
+static const nn_backend_interface cuda_interface = {
+    "cuda", destroy,     allocate, release, upload, download, clear_memory,
+    synchronise, cuda_kernel, cuda_layout_bytes, check, record, replay, forget,
+};
+
+static status open_device(int number, char *name, size_t bytes, error *err)
+{
+    int count = 0;
+    cudaDeviceProp properties;
+    cudaError_t code = cudaGetDeviceCount(&count);
+    if (code != cudaSuccess) return error_set(err, STATUS_FAILED, "no CUDA device: %s", cudaGetErrorString(code));
+    if (number >= count)
+        return error_set(err, STATUS_USAGE, "CUDA device %d: there are %d, counted from 0", number, count);
+    code = cudaGetDeviceProperties(&properties, number);
+    if (code == cudaSuccess) code = cudaSetDevice(number);
+    if (code != cudaSuccess)
+        return error_set(err, STATUS_FAILED, "CUDA device %d: %s", number, cudaGetErrorString(code));
+    if (properties.major < OLDEST_MAJOR)
+        return error_set(err, STATUS_FAILED, "%s: compute capability %d.%d is too old; expected %d.0 or later",
+                         properties.name, properties.major, properties.minor, OLDEST_MAJOR);
+    strncpy(name, properties.name, bytes - 1);
+    return STATUS_OK;
+}
+
+static status start(cuda_backend *cuda, error *err)
+{
+    cuda_note(cuda, "starting", "cudaStreamCreateWithFlags",
+              cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking));
+    cuda_note_blas(cuda, "starting", "cublasLtCreate", cublasLtCreate(&cuda->lt));
+    cuda_note(cuda, "starting", "cudaMalloc", cudaMalloc(&cuda->lt_workspace, CUDA_LT_WORKSPACE));
+    return check(&cuda->base, err);
+}
+
+extern "C" __attribute__((visibility("default"))) status nn_cuda_module_create(const nn_cuda_options *options,
+                                                                               char *name, size_t name_bytes,
+                                                                               nn_backend **out, error *err)
+{
+    *out = NULL;
+    if (name_bytes > 0) memset(name, 0, name_bytes);
+    char ignored[1] = {0};
+    TRY(open_device(options->device, name_bytes > 0 ? name : ignored, name_bytes > 0 ? name_bytes : 1, err));
+    cuda_backend *cuda = (cuda_backend *)calloc(1, sizeof *cuda);
+    if (!cuda) return error_no_memory(err, "the CUDA backend", sizeof *cuda);
+    cuda->base.interface = &cuda_interface;
+    cuda->base.threads = 1;
+    cuda->operands = options->products == NN_CUDA_BF16 ? CUDA_BF16 : options->products == NN_CUDA_TF32 ? CUDA_TF32 : CUDA_FP32;
+    status result = start(cuda, err);
+    if (result == STATUS_OK)
+        *out = &cuda->base;
+    else
+        destroy(&cuda->base);
+    return result;
+}

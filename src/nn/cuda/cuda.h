@@ -1,0 +1,85 @@
+/* Inside the CUDA backend: the device, what its kernels share, and how they are launched.
+ *
+ * A kernel takes one struct of arguments by value, is launched by cuda_launch on the backend's only stream, and owns
+ * nothing. Nothing waits for the device but `read` and `synchronise`. A call that fails is noted, the first one is kept
+ * (nn_backend_check tells it), and from there on what is read is NaN, so that no result passes for good.
+ *
+ * Sources here are CUDA C++ used as C. tests/cuda compiles them for the host as well, against a runtime that plays the
+ * device, so what they call of the toolkit is kept to a small part of it.
+ */
+#ifndef NN_CUDA_CUDA_H
+#define NN_CUDA_CUDA_H
+
+#include <cublasLt.h>
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+#include <stddef.h>
+#include <stdint.h>
+
+extern "C" {
+#include "nn/backend.h"
+}
+
+/* Operands of products: what tensor cores multiply. Sums are in float always. */
+typedef enum cuda_operands { CUDA_FP32, CUDA_TF32, CUDA_BF16 } cuda_operands;
+
+typedef struct cuda_choices cuda_choices; /* product.cu: algorithms that were measured, by shape */
+
+enum { CUDA_SLOTS = 4 };
+
+typedef struct cuda_slot { /* pinned memory that an upload passes through */
+    void *memory;
+    size_t bytes;
+    cudaEvent_t free; /* the upload before is over */
+} cuda_slot;
+
+typedef struct cuda_backend {
+    nn_backend base;
+    cudaStream_t stream;
+    cublasLtHandle_t lt;
+    void *lt_workspace;
+    cuda_operands operands;
+    cuda_choices *choices;
+    cuda_slot slot[CUDA_SLOTS];
+    unsigned next_slot;
+    bool recording;
+    error failure; /* of the first call that failed */
+} cuda_backend;
+
+enum { CUDA_LT_WORKSPACE = 32 << 20 };
+
+static inline cuda_backend *cuda_of(const nn_call *call) { return (cuda_backend *)(void *)call->backend; }
+
+/* Keeps the first failure: "cuda: <what>: <function>: <the toolkit's words>". Returns whether all is well. */
+bool cuda_note(cuda_backend *cuda, const char *what, const char *function, cudaError_t code);
+bool cuda_note_blas(cuda_backend *cuda, const char *what, const char *function, cublasStatus_t code);
+/* The same for an operation's call. */
+bool cuda_note_call(const nn_call *call, const char *function, cudaError_t code);
+
+/* Layouts of a convolution's weight, besides NN_LAYOUT_PLAIN (out, in, kh, kw): rows of kh x kw x the other channels,
+ * padded with zeros to a multiple of CUDA_ROW_PAD, so that rows begin where tensor cores can load them. */
+enum {
+    CUDA_OUT_ROWS = 1, /* (out, kh, kw, in), float */
+    CUDA_IN_ROWS,      /* (in, kh, kw, out), float */
+    CUDA_OUT_ROWS_BF16,
+    CUDA_IN_ROWS_BF16,
+    CUDA_LAYOUT_END
+};
+enum { CUDA_ROW_PAD = 8 };
+
+static inline size_t cuda_padded(size_t count) { return (count + CUDA_ROW_PAD - 1) / CUDA_ROW_PAD * CUDA_ROW_PAD; }
+size_t cuda_layout_bytes(const nn_backend *backend, nn_layout layout, nn_shape weight);
+
+/* Floats that output 0 occupies, in whatever layout. */
+static inline size_t cuda_floats(const nn_call *call)
+{
+    if (call->output_layout[0] == NN_LAYOUT_PLAIN) return nn_count(call->output_shape[0]);
+    return cuda_layout_bytes(call->backend, call->output_layout[0], call->output_shape[0]) / sizeof(float);
+}
+
+static inline size_t cuda_divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
+
+/* The kernel of an operation: table.cu. */
+const nn_kernel *cuda_kernel(const nn_backend *backend, nn_op op);
+
+#endif

@@ -1,0 +1,132 @@
+#include "nn/cuda/gather.h"
+
+#include "nn/cuda/launch.h"
+
+static cuda_mapping mapping_of(nn_shape source, nn_shape destination, nn_shape weight)
+{
+    cuda_mapping m = {};
+    m.source_h = (unsigned)source.dim[NN_H];
+    m.source_w = (unsigned)source.dim[NN_W];
+    m.h = (unsigned)destination.dim[NN_H];
+    m.w = (unsigned)destination.dim[NN_W];
+    m.kh = (unsigned)weight.dim[NN_KH];
+    m.kw = (unsigned)weight.dim[NN_KW];
+    return m;
+}
+
+cuda_mapping cuda_mapping_to_x(nn_shape x, nn_shape y, nn_shape weight, const nn_attributes *attr)
+{
+    cuda_mapping m = mapping_of(x, y, weight);
+    m.multiply = (int)attr->stride;
+    m.sign = 1;
+    m.offset = -(int)attr->padding;
+    m.divide = 1;
+    return m;
+}
+
+cuda_mapping cuda_mapping_to_y(nn_shape x, nn_shape y, nn_shape weight, const nn_attributes *attr)
+{
+    cuda_mapping m = mapping_of(y, x, weight);
+    m.multiply = 1;
+    m.sign = -1;
+    m.offset = (int)attr->padding;
+    m.divide = (int)attr->stride;
+    return m;
+}
+
+/* The source's element, or -1. */
+__device__ static inline int met(const cuda_mapping &m, unsigned at, unsigned tap, unsigned size)
+{
+    int place = (int)at * m.multiply + m.sign * (int)tap + m.offset;
+    if (place < 0 || (m.divide > 1 && place % m.divide != 0)) return -1;
+    place /= m.divide;
+    return place < (int)size ? place : -1;
+}
+
+struct gathering {
+    cuda_mapping m;
+    const float *source;
+    void *rows;
+    unsigned c, row; /* row: elements with the padding */
+    size_t first;
+};
+
+__device__ static inline void store(float *to, float value) { *to = value; }
+__device__ static inline void store(__nv_bfloat16 *to, float value) { *to = __float2bfloat16(value); }
+
+/* blockIdx.x: the pixel, counted from the first of this matrix. */
+template <typename T> static __global__ void gather(gathering g)
+{
+    size_t pixel = g.first + blockIdx.x, line = pixel / g.m.w, image = line / g.m.h;
+    unsigned i = (unsigned)(line % g.m.h), j = (unsigned)(pixel % g.m.w);
+    const float *source = g.source + image * g.m.source_h * g.m.source_w * g.c;
+    T *to = (T *)g.rows + blockIdx.x * (size_t)g.row;
+    for (unsigned k = cuda_row_first(), end = cuda_row_end(g.row); k < end; k += CUDA_BLOCK) {
+        unsigned tap = k / g.c, a = tap / g.m.kw, b = tap % g.m.kw;
+        int y = a < g.m.kh ? met(g.m, i, a, g.m.source_h) : -1, x = met(g.m, j, b, g.m.source_w);
+        store(to + k, y < 0 || x < 0 ? 0 : source[((size_t)y * g.m.source_w + (unsigned)x) * g.c + k % g.c]);
+    }
+}
+
+void cuda_gather(const nn_call *call, const cuda_mapping *m, const float *source, unsigned c, size_t first,
+                 size_t count, void *rows, bool bf16)
+{
+    gathering g = {*m, source, rows, c, (unsigned)cuda_padded(m->kh * m->kw * c), first};
+    cuda_launch_rows(call, bf16 ? gather<__nv_bfloat16> : gather<float>, g, count, g.row);
+}
+
+struct folding {
+    cuda_mapping m;
+    const float *products, *bias;
+    float *y;
+    unsigned c, row;
+};
+
+static __global__ void fold(folding f)
+{
+    unsigned width = f.m.w * f.c, image = blockIdx.x / f.m.h, i = blockIdx.x % f.m.h;
+    const float *products = f.products + image * (size_t)f.m.source_h * f.m.source_w * f.row;
+    for (unsigned e = cuda_row_first(), end = cuda_row_end(width); e < end; e += CUDA_BLOCK) {
+        unsigned channel = e % f.c, j = e / f.c;
+        float sum = f.bias ? f.bias[channel] : 0;
+        for (unsigned a = 0; a < f.m.kh; a++) {
+            int y = met(f.m, i, a, f.m.source_h);
+            for (unsigned b = 0; y >= 0 && b < f.m.kw; b++) {
+                int x = met(f.m, j, b, f.m.source_w);
+                if (x >= 0)
+                    sum += products[((size_t)y * f.m.source_w + (unsigned)x) * f.row + (a * f.m.kw + b) * f.c + channel];
+            }
+        }
+        f.y[blockIdx.x * (size_t)width + e] = sum;
+    }
+}
+
+void cuda_fold(const nn_call *call, const cuda_mapping *m, const float *products, unsigned c, size_t images,
+               const float *bias, float *y)
+{
+    folding f = {*m, products, bias, y, c, (unsigned)cuda_padded(m->kh * m->kw * c)};
+    cuda_launch_rows(call, fold, f, images * m->h, (size_t)m->w * c);
+}
+
+struct conversion {
+    const float *from;
+    __nv_bfloat16 *to;
+    size_t count; /* of results */
+    unsigned c, padded;
+};
+
+static __global__ void convert(conversion v)
+{
+    for (size_t i = cuda_first(); i < v.count; i += cuda_step()) {
+        size_t row = i / v.padded;
+        unsigned channel = (unsigned)(i % v.padded);
+        v.to[i] = __float2bfloat16(channel < v.c ? v.from[row * v.c + channel] : 0);
+    }
+}
+
+void cuda_to_bf16(const nn_call *call, const float *from, size_t rows, size_t c, void *to)
+{
+    size_t padded = cuda_padded(c);
+    conversion v = {from, (__nv_bfloat16 *)to, rows * padded, (unsigned)c, (unsigned)padded};
+    cuda_launch_flat(call, convert, v, v.count);
+}

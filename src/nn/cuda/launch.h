@@ -1,0 +1,98 @@
+/* Launching kernels, and the two shapes that most of them have.
+ *
+ *   cuda_launch_flat   one thread an element, in a loop over the grid: for (i = cuda_first(); i < count; i += cuda_step())
+ *   cuda_launch_rows   blockIdx.x a row, blockIdx.y a part of it: for what needs the element's place. A row has less
+ *                      than 2^31 elements, and a tensor any number of rows, so indices within a row are 32 bits wide.
+ */
+#ifndef NN_CUDA_LAUNCH_H
+#define NN_CUDA_LAUNCH_H
+
+#include "nn/cuda/kernels.h"
+
+enum {
+    CUDA_BLOCK = 256,
+    CUDA_ROW_PART = 1024 /* elements of a row that a block takes */
+};
+
+enum cuda_threads { CUDA_APART, CUDA_TOGETHER }; /* whether a block's threads meet at barriers */
+
+/* On the host it makes a difference how threads are run, on a device none. */
+template <typename A>
+static void cuda_launch(const nn_call *call, cuda_threads threads, void (*kernel)(A), const A &arguments, dim3 grid,
+                        dim3 block)
+{
+#ifdef __CUDACC__
+    (void)threads;
+    kernel<<<grid, block, 0, cuda_of(call)->stream>>>(arguments);
+#else
+    emulated_launch(threads == CUDA_TOGETHER, kernel, arguments, grid, block, cuda_of(call)->stream);
+#endif
+    cuda_note_call(call, "kernel launch", cudaGetLastError());
+}
+
+/* As many as fill the largest device; more would only be queued. */
+static inline unsigned cuda_flat_blocks(size_t count)
+{
+    size_t most = 132 * 8, blocks = cuda_divide_up(count, CUDA_BLOCK);
+    return (unsigned)(blocks < most ? blocks : most);
+}
+
+template <typename A>
+static void cuda_launch_flat(const nn_call *call, void (*kernel)(A), const A &arguments, size_t count)
+{
+    if (count > 0) cuda_launch(call, CUDA_APART, kernel, arguments, dim3(cuda_flat_blocks(count)), dim3(CUDA_BLOCK));
+}
+
+/* As cuda_launch_flat, with a sum over each block at its end. */
+template <typename A>
+static void cuda_launch_sum(const nn_call *call, void (*kernel)(A), const A &arguments, size_t count)
+{
+    cuda_launch(call, CUDA_TOGETHER, kernel, arguments, dim3(cuda_flat_blocks(count)), dim3(CUDA_BLOCK));
+}
+
+template <typename A>
+static void cuda_launch_rows(const nn_call *call, void (*kernel)(A), const A &arguments, size_t rows, size_t width)
+{
+    if (rows == 0 || width == 0) return;
+    cuda_launch(call, CUDA_APART, kernel, arguments, dim3((unsigned)rows, (unsigned)cuda_divide_up(width, CUDA_ROW_PART)),
+                dim3(CUDA_BLOCK));
+}
+
+__device__ static inline size_t cuda_first() { return blockIdx.x * (size_t)blockDim.x + threadIdx.x; }
+__device__ static inline size_t cuda_step() { return gridDim.x * (size_t)blockDim.x; }
+
+/* Elements of this thread in its part of a row: from, and to less than, in steps of CUDA_BLOCK. */
+__device__ static inline unsigned cuda_row_first() { return blockIdx.y * CUDA_ROW_PART + threadIdx.x; }
+__device__ static inline unsigned cuda_row_end(unsigned width)
+{
+    unsigned end = (blockIdx.y + 1) * CUDA_ROW_PART;
+    return end < width ? end : width;
+}
+
+/* Sum over the threads of a block, in an order that is always the same; all of them get it. shared: CUDA_BLOCK. */
+__device__ static inline double cuda_block_sum(double value, double *shared)
+{
+    shared[threadIdx.x] = value;
+    __syncthreads();
+    for (unsigned half = CUDA_BLOCK / 2; half > 0; half /= 2) {
+        if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
+        __syncthreads();
+    }
+    double sum = shared[0];
+    __syncthreads();
+    return sum;
+}
+
+/* Activations that are linear on either side of zero: see nn/cpu/kernels/rectifier.h, whose results these are. */
+static inline float cuda_slope(const nn_attributes *attr)
+{
+    return attr->activation == NN_LINEAR ? 1.0f : attr->activation == NN_RELU ? 0.0f : attr->slope;
+}
+
+__device__ static inline float cuda_rectify(float v, float through, float slope)
+{
+    float below = slope == 0 ? 0 : slope * through;
+    return v <= 0 ? below : through;
+}
+
+#endif

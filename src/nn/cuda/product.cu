@@ -1,0 +1,223 @@
+/* cuBLASLt's matrices are column-major, so its c^T = op(b)^T op(a)^T is asked for: a and b change places. */
+#include "nn/cuda/product.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* All that an algorithm's choice may depend on, compared byte by byte. */
+struct shape_key {
+    uint64_t m, n, k, lda, ldb, ldc;
+    uint32_t alignment[3];
+    uint32_t kind; /* operands, transpositions, bias */
+};
+
+struct choice {
+    shape_key key;
+    cublasLtMatmulAlgo_t algorithm;
+};
+
+struct cuda_choices {
+    choice *item;
+    size_t count, capacity;
+};
+
+void cuda_choices_destroy(cuda_choices *choices)
+{
+    if (!choices) return;
+    free(choices->item);
+    free(choices);
+}
+
+/* cuBLASLt's descriptions of one product. */
+struct description {
+    cublasLtMatmulDesc_t product;
+    cublasLtMatrixLayout_t first, second, result; /* its a, b, c and d */
+};
+
+static void destroy(description *d)
+{
+    if (d->product) cublasLtMatmulDescDestroy(d->product);
+    if (d->first) cublasLtMatrixLayoutDestroy(d->first);
+    if (d->second) cublasLtMatrixLayoutDestroy(d->second);
+    if (d->result) cublasLtMatrixLayoutDestroy(d->result);
+}
+
+static cublasStatus_t set(cublasLtMatmulDesc_t product, cublasLtMatmulDescAttributes_t name, const void *value,
+                          size_t bytes)
+{
+    return cublasLtMatmulDescSetAttribute(product, name, value, bytes);
+}
+
+#define TRY_BLAS(call)                                                                                                \
+    do {                                                                                                              \
+        cublasStatus_t code_ = (call);                                                                                \
+        if (code_ != CUBLAS_STATUS_SUCCESS) return code_;                                                             \
+    } while (0)
+
+/* A matrix of (rows, columns), row-major and perhaps transposed, as cuBLASLt sees it: columns first. */
+static cublasStatus_t describe_matrix(cublasLtMatrixLayout_t *out, cudaDataType_t type, bool transposed, size_t rows,
+                                      size_t columns, size_t stride)
+{
+    return cublasLtMatrixLayoutCreate(out, type, transposed ? rows : columns, transposed ? columns : rows,
+                                      (int64_t)stride);
+}
+
+static cublasStatus_t describe(const cuda_product *p, description *d)
+{
+    cublasComputeType_t compute = p->operands == CUDA_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    cudaDataType_t type = p->operands == CUDA_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+    cublasOperation_t first = p->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
+                      second = p->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
+    TRY_BLAS(cublasLtMatmulDescCreate(&d->product, compute, CUDA_R_32F));
+    TRY_BLAS(set(d->product, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first));
+    TRY_BLAS(set(d->product, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second));
+    if (p->bias) {
+        cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+        TRY_BLAS(set(d->product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
+        TRY_BLAS(set(d->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p->bias, sizeof p->bias));
+    }
+    TRY_BLAS(describe_matrix(&d->first, type, p->transpose_b, p->k, p->n, p->ldb));
+    TRY_BLAS(describe_matrix(&d->second, type, p->transpose_a, p->m, p->k, p->lda));
+    return describe_matrix(&d->result, CUDA_R_32F, false, p->m, p->n, p->ldc);
+}
+
+/* The largest power of two up to 256 that divides an address: kernels with wide loads need 16. */
+static uint32_t alignment_of(const void *pointer)
+{
+    uintptr_t address = (uintptr_t)pointer | 256;
+    return (uint32_t)(address & -address);
+}
+
+static shape_key key_of(const cuda_product *p)
+{
+    shape_key key;
+    memset(&key, 0, sizeof key);
+    key.m = p->m, key.n = p->n, key.k = p->k;
+    key.lda = p->lda, key.ldb = p->ldb, key.ldc = p->ldc;
+    key.alignment[0] = alignment_of(p->a), key.alignment[1] = alignment_of(p->b), key.alignment[2] = alignment_of(p->c);
+    key.kind = (uint32_t)p->operands | (uint32_t)p->transpose_a << 4 | (uint32_t)p->transpose_b << 5 |
+               (uint32_t)(p->bias != NULL) << 6;
+    return key;
+}
+
+static const choice *find(const cuda_choices *choices, const shape_key *key)
+{
+    for (size_t i = 0; choices && i < choices->count; i++)
+        if (memcmp(&choices->item[i].key, key, sizeof *key) == 0) return &choices->item[i];
+    return NULL;
+}
+
+/* Without memory the choice is not kept, and made again next time. */
+static void keep(cuda_backend *cuda, const choice *chosen)
+{
+    if (!cuda->choices) cuda->choices = (cuda_choices *)calloc(1, sizeof *cuda->choices);
+    cuda_choices *c = cuda->choices;
+    if (!c) return;
+    if (c->count == c->capacity) {
+        size_t capacity = 2 * c->capacity + 64;
+        choice *item = (choice *)realloc(c->item, capacity * sizeof *item);
+        if (!item) return;
+        c->item = item;
+        c->capacity = capacity;
+    }
+    c->item[c->count++] = *chosen;
+}
+
+static cublasStatus_t multiply(cuda_backend *cuda, const cuda_product *p, const description *d,
+                               const cublasLtMatmulAlgo_t *algorithm)
+{
+    return cublasLtMatmul(cuda->lt, d->product, &p->alpha, p->b, d->first, p->a, d->second, &p->beta, p->c, d->result,
+                          p->c, d->result, algorithm, cuda->lt_workspace, CUDA_LT_WORKSPACE, cuda->stream);
+}
+
+enum { CANDIDATES = 8, REPETITIONS = 5 };
+
+/* Up to CANDIDATES algorithms, the library's favourite first. */
+static cublasStatus_t candidates(cuda_backend *cuda, const cuda_product *p, const description *d, const shape_key *key,
+                                 cublasLtMatmulHeuristicResult_t found[CANDIDATES], int *count)
+{
+    cublasLtMatmulPreference_t preference;
+    uint64_t workspace = CUDA_LT_WORKSPACE;
+    (void)p;
+    TRY_BLAS(cublasLtMatmulPreferenceCreate(&preference));
+    cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
+                                         sizeof workspace);
+    const cublasLtMatmulPreferenceAttributes_t names[] = {
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
+    for (int i = 0; i < 4; i++)
+        cublasLtMatmulPreferenceSetAttribute(preference, names[i], &key->alignment[i < 2 ? i : 2], sizeof(uint32_t));
+    cublasStatus_t code = cublasLtMatmulAlgoGetHeuristic(cuda->lt, d->product, d->first, d->second, d->result,
+                                                         d->result, preference, CANDIDATES, found, count);
+    cublasLtMatmulPreferenceDestroy(preference);
+    return code;
+}
+
+/* Milliseconds of some repetitions, or a negative number where the algorithm does not work. The result is overwritten
+ * each time, so beta must be 0. */
+static float milliseconds(cuda_backend *cuda, const cuda_product *p, const description *d,
+                          const cublasLtMatmulAlgo_t *algorithm, cudaEvent_t begin, cudaEvent_t end)
+{
+    float time = -1;
+    if (multiply(cuda, p, d, algorithm) != CUBLAS_STATUS_SUCCESS) return -1; /* and warms up */
+    bool good = cudaEventRecord(begin, cuda->stream) == cudaSuccess;
+    for (int i = 0; i < REPETITIONS && good; i++) good = multiply(cuda, p, d, algorithm) == CUBLAS_STATUS_SUCCESS;
+    good = good && cudaEventRecord(end, cuda->stream) == cudaSuccess && cudaEventSynchronize(end) == cudaSuccess;
+    return good && cudaEventElapsedTime(&time, begin, end) == cudaSuccess ? time : -1;
+}
+
+static int fastest(cuda_backend *cuda, const cuda_product *p, const description *d,
+                   const cublasLtMatmulHeuristicResult_t *found, int count)
+{
+    cudaEvent_t begin, end;
+    int best = 0;
+    float least = -1;
+    if (cudaEventCreate(&begin) != cudaSuccess) return 0;
+    if (cudaEventCreate(&end) == cudaSuccess) {
+        for (int i = 0; i < count; i++) {
+            float time = milliseconds(cuda, p, d, &found[i].algo, begin, end);
+            if (time >= 0 && (least < 0 || time < least)) {
+                best = i;
+                least = time;
+            }
+        }
+        cudaEventDestroy(end);
+    }
+    cudaEventDestroy(begin);
+    return best;
+}
+
+/* The algorithm for this shape: the one kept; else measured and kept; else, where measuring is not possible (a recording
+ * is made, or the product adds to its result), the library's favourite. */
+static cublasStatus_t choose(cuda_backend *cuda, const cuda_product *p, const description *d,
+                             cublasLtMatmulAlgo_t *algorithm)
+{
+    choice chosen;
+    chosen.key = key_of(p);
+    const choice *kept = find(cuda->choices, &chosen.key);
+    if (kept) {
+        *algorithm = kept->algorithm;
+        return CUBLAS_STATUS_SUCCESS;
+    }
+    cublasLtMatmulHeuristicResult_t found[CANDIDATES];
+    int count = 0;
+    TRY_BLAS(candidates(cuda, p, d, &chosen.key, found, &count));
+    if (count == 0) return CUBLAS_STATUS_NOT_SUPPORTED;
+    bool measured = p->beta == 0 && !cuda->recording;
+    chosen.algorithm = found[measured && count > 1 ? fastest(cuda, p, d, found, count) : 0].algo;
+    if (measured) keep(cuda, &chosen);
+    *algorithm = chosen.algorithm;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+void cuda_multiply_matrices(const nn_call *call, const cuda_product *p)
+{
+    cuda_backend *cuda = cuda_of(call);
+    cublasLtMatmulAlgo_t algorithm;
+    description d = {};
+    const char *what = nn_op_name(call->op);
+    if (cuda_note_blas(cuda, what, "cublasLtMatmulDescCreate", describe(p, &d)) &&
+        cuda_note_blas(cuda, what, "cublasLtMatmulAlgoGetHeuristic", choose(cuda, p, &d, &algorithm)))
+        cuda_note_blas(cuda, what, "cublasLtMatmul", multiply(cuda, p, &d, &algorithm));
+    destroy(&d);
+}

@@ -1,0 +1,79 @@
+/* A convolution's weight between PyTorch's order (out, in, kh, kw) and the rows of cuda.h's layouts. */
+#include "nn/cuda/launch.h"
+
+struct reordering {
+    const float *from;
+    void *to;
+    unsigned rows, other, taps, row; /* row: elements with the padding; rows: out, or in */
+    bool out_rows;
+};
+
+static bool is_out_rows(nn_layout layout) { return layout == CUDA_OUT_ROWS || layout == CUDA_OUT_ROWS_BF16; }
+static bool is_bf16(nn_layout layout) { return layout == CUDA_OUT_ROWS_BF16 || layout == CUDA_IN_ROWS_BF16; }
+
+size_t cuda_layout_bytes(const nn_backend *backend, nn_layout layout, nn_shape w)
+{
+    (void)backend;
+    if (layout == NN_LAYOUT_PLAIN) return nn_count(w) * sizeof(float);
+    size_t rows = w.dim[is_out_rows(layout) ? NN_OUT : NN_IN], row = cuda_padded(nn_count(w) / rows);
+    return rows * row * (is_bf16(layout) ? sizeof(__nv_bfloat16) : sizeof(float));
+}
+
+/* Where element k of a row of the layout lies in PyTorch's order. */
+__device__ static inline size_t plain_place(const reordering &r, unsigned row, unsigned k)
+{
+    unsigned tap = k / r.other, other = k % r.other;
+    return r.out_rows ? ((size_t)row * r.other + other) * r.taps + tap : ((size_t)other * r.rows + row) * r.taps + tap;
+}
+
+__device__ static inline float element(const reordering &r, unsigned k)
+{
+    return k < r.taps * r.other ? r.from[plain_place(r, blockIdx.x, k)] : 0;
+}
+
+static __global__ void to_float_rows(reordering r)
+{
+    float *to = (float *)r.to + blockIdx.x * (size_t)r.row;
+    for (unsigned k = cuda_row_first(), end = cuda_row_end(r.row); k < end; k += CUDA_BLOCK) to[k] = element(r, k);
+}
+
+static __global__ void to_bf16_rows(reordering r)
+{
+    __nv_bfloat16 *to = (__nv_bfloat16 *)r.to + blockIdx.x * (size_t)r.row;
+    for (unsigned k = cuda_row_first(), end = cuda_row_end(r.row); k < end; k += CUDA_BLOCK)
+        to[k] = __float2bfloat16(element(r, k));
+}
+
+static __global__ void to_plain(reordering r)
+{
+    const float *from = r.from + blockIdx.x * (size_t)r.row;
+    for (unsigned k = cuda_row_first(), end = cuda_row_end(r.taps * r.other); k < end; k += CUDA_BLOCK)
+        ((float *)r.to)[plain_place(r, blockIdx.x, k)] = from[k];
+}
+
+static void run_reorder(const nn_call *call)
+{
+    nn_layout from = call->input_layout[0], to = call->output_layout[0], rows = from ? from : to;
+    nn_shape w = call->input_shape[0];
+    reordering r = {};
+    r.from = call->input[0];
+    r.to = call->output[0];
+    r.out_rows = is_out_rows(rows);
+    r.rows = (unsigned)w.dim[r.out_rows ? NN_OUT : NN_IN];
+    r.other = (unsigned)w.dim[r.out_rows ? NN_IN : NN_OUT];
+    r.taps = (unsigned)(w.dim[NN_KH] * w.dim[NN_KW]);
+    r.row = (unsigned)cuda_padded(r.taps * r.other);
+    cuda_launch_rows(call, from ? to_plain : is_bf16(to) ? to_bf16_rows : to_float_rows, r, r.rows, r.row);
+}
+
+/* Convolutions ask for what the planner then makes of a plain weight, and the other way: no other pair occurs. */
+static status prepare_reorder(nn_backend *backend, nn_call *call, error *err)
+{
+    (void)backend;
+    nn_layout from = call->input_layout[0], to = call->output_layout[0];
+    if ((from == NN_LAYOUT_PLAIN) != (to == NN_LAYOUT_PLAIN) && from < CUDA_OUT_ROWS_BF16 && to < CUDA_LAYOUT_END)
+        return STATUS_OK;
+    return error_set(err, STATUS_FAILED, "no reorder from layout %u to %u", from, to);
+}
+
+const nn_kernel cuda_reorder = {run_reorder, NULL, prepare_reorder};

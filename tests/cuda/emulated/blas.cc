@@ -1,0 +1,184 @@
+/* The emulated cuBLASLt. See cublasLt.h. */
+#include "cublasLt.h"
+
+#include <vector>
+
+#include "cuda_bf16.h"
+
+struct emulated_handle {
+    int unused;
+};
+
+struct emulated_product {
+    cublasComputeType_t compute;
+    cublasOperation_t a, b;
+    const float *bias;
+    cublasLtEpilogue_t epilogue;
+};
+
+struct emulated_matrix {
+    cudaDataType_t type;
+    uint64_t rows, columns;
+    int64_t stride;
+};
+
+struct emulated_preference {
+    uint32_t alignment[5];
+};
+
+const char *cublasLtGetStatusString(cublasStatus_t status)
+{
+    return status == CUBLAS_STATUS_NOT_SUPPORTED ? "not supported" : "invalid value";
+}
+
+cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
+{
+    *handle = new emulated_handle{0};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle)
+{
+    delete handle;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *out, cublasComputeType_t compute, cudaDataType_t)
+{
+    *out = new emulated_product{compute, CUBLAS_OP_N, CUBLAS_OP_N, nullptr, CUBLASLT_EPILOGUE_DEFAULT};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t product)
+{
+    delete product;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t product, cublasLtMatmulDescAttributes_t name,
+                                              const void *value, size_t bytes)
+{
+    switch (name) {
+    case CUBLASLT_MATMUL_DESC_TRANSA: memcpy(&product->a, value, bytes); break;
+    case CUBLASLT_MATMUL_DESC_TRANSB: memcpy(&product->b, value, bytes); break;
+    case CUBLASLT_MATMUL_DESC_EPILOGUE: memcpy(&product->epilogue, value, bytes); break;
+    case CUBLASLT_MATMUL_DESC_BIAS_POINTER: memcpy(&product->bias, value, bytes); break;
+    }
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *out, cudaDataType_t type, uint64_t rows,
+                                          uint64_t columns, int64_t stride)
+{
+    if (rows == 0 || columns == 0 || stride < (int64_t)rows) return CUBLAS_STATUS_INVALID_VALUE;
+    *out = new emulated_matrix{type, rows, columns, stride};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t matrix)
+{
+    delete matrix;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *out)
+{
+    *out = new emulated_preference{};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference)
+{
+    delete preference;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference,
+                                                    cublasLtMatmulPreferenceAttributes_t name, const void *value,
+                                                    size_t bytes)
+{
+    if (name != CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES) memcpy(&preference->alignment[name], value, bytes);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+/* Two algorithms, so that choosing is tried; data[1] to [3] hold the alignments promised, which cublasLtMatmul checks. */
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t, cublasLtMatrixLayout_t,
+                                              cublasLtMatrixLayout_t, cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
+                                              cublasLtMatmulPreference_t preference, int most,
+                                              cublasLtMatmulHeuristicResult_t *found, int *count)
+{
+    *count = most < 2 ? most : 2;
+    for (int i = 0; i < *count; i++) {
+        found[i] = {};
+        found[i].algo.data[0] = 0xCB1A5u;
+        for (int k = 1; k <= 3; k++) found[i].algo.data[k] = preference->alignment[k];
+    }
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+/* To TF32, 10 bits behind the point, to nearest. */
+static float rounded(float value, cublasComputeType_t compute)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (compute == CUBLAS_COMPUTE_32F_FAST_TF32 && value == value) bits = (bits + 0x1000) & ~0x1FFFu;
+    memcpy(&value, &bits, sizeof bits);
+    return value;
+}
+
+/* The matrix as lines of `depth` numbers each: rows, or columns with `across`. */
+static std::vector<float> lines(const void *data, const emulated_matrix &m, bool across, cublasComputeType_t compute)
+{
+    uint64_t count = across ? m.columns : m.rows, depth = across ? m.rows : m.columns;
+    std::vector<float> out(count * depth);
+    for (uint64_t i = 0; i < count; i++)
+        for (uint64_t k = 0; k < depth; k++) {
+            uint64_t at = across ? k + i * (uint64_t)m.stride : i + k * (uint64_t)m.stride;
+            float value = m.type == CUDA_R_16BF ? __bfloat162float(((const __nv_bfloat16 *)data)[at])
+                                                : ((const float *)data)[at];
+            out[i * depth + k] = rounded(value, compute);
+        }
+    return out;
+}
+
+static double dot(const float *a, const float *b, uint64_t count)
+{
+    double sum[4] = {0, 0, 0, 0};
+    uint64_t k = 0;
+    for (; k + 4 <= count; k += 4)
+        for (int i = 0; i < 4; i++) sum[i] += (double)a[k + i] * (double)b[k + i];
+    for (; k < count; k++) sum[0] += (double)a[k] * (double)b[k];
+    return sum[0] + sum[1] + (sum[2] + sum[3]);
+}
+
+static bool aligned(const void *pointer, uint64_t alignment) { return alignment && (uintptr_t)pointer % alignment == 0; }
+
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, const void *alpha, const void *a,
+                              cublasLtMatrixLayout_t a_layout, const void *b, cublasLtMatrixLayout_t b_layout,
+                              const void *beta, const void *, cublasLtMatrixLayout_t, void *d,
+                              cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *algorithm, void *, size_t,
+                              cudaStream_t stream)
+{
+    emulated_product p = *product;
+    emulated_matrix first = *a_layout, second = *b_layout, result = *d_layout;
+    uint64_t depth = p.a == CUBLAS_OP_T ? first.rows : first.columns;
+    uint64_t rows = p.a == CUBLAS_OP_T ? first.columns : first.rows;
+    uint64_t columns = p.b == CUBLAS_OP_T ? second.rows : second.columns;
+    if (rows != result.rows || columns != result.columns || first.type != second.type ||
+        depth != (p.b == CUBLAS_OP_T ? second.columns : second.rows) || algorithm->data[0] != 0xCB1A5u ||
+        !aligned(a, algorithm->data[1]) || !aligned(b, algorithm->data[2]) || !aligned(d, algorithm->data[3]))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    float scale = *(const float *)alpha, keep = *(const float *)beta;
+    emulated_enqueue(stream, [=] {
+        std::vector<float> left = lines(a, first, p.a == CUBLAS_OP_T, p.compute);
+        std::vector<float> right = lines(b, second, p.b == CUBLAS_OP_N, p.compute);
+        for (uint64_t j = 0; j < columns; j++)
+            for (uint64_t i = 0; i < rows; i++) {
+                float *to = (float *)d + i + j * (uint64_t)result.stride;
+                double value = scale * dot(&left[i * depth], &right[j * depth], depth);
+                if (keep != 0) value += (double)keep * *to;
+                *to = (float)(value + (p.epilogue == CUBLASLT_EPILOGUE_BIAS ? p.bias[i] : 0));
+            }
+    });
+    return CUBLAS_STATUS_SUCCESS;
+}

@@ -1,0 +1,302 @@
+/* The emulated device. See cuda_runtime.h. */
+#include "cuda_runtime.h"
+
+#include <ucontext.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+#include <vector>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+uint3 threadIdx, blockIdx;
+dim3 blockDim, gridDim;
+
+namespace {
+
+constexpr size_t STACK = 64 * 1024;
+
+struct fiber {
+    ucontext_t context;
+    std::vector<char> stack;
+    uint3 index;
+    bool done;
+    void *fake_stack; /* AddressSanitizer's, while another fiber runs */
+};
+
+/* One block's threads. */
+struct block_run {
+    std::vector<fiber> fibers;
+    ucontext_t scheduler;
+    void *fake_stack;
+    const void *bottom;
+    size_t size;
+    fiber *current;
+    const std::function<void()> *thread;
+    unsigned seed;
+};
+block_run machine;
+
+void enter(fiber *to)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_start_switch_fiber(&machine.fake_stack, to->stack.data(), STACK);
+#endif
+    machine.current = to;
+    threadIdx = to->index;
+    swapcontext(&machine.scheduler, &to->context);
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_finish_switch_fiber(machine.fake_stack, nullptr, nullptr);
+#endif
+}
+
+void leave(bool for_good)
+{
+    fiber *from = machine.current;
+    from->done = for_good;
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_start_switch_fiber(for_good ? nullptr : &from->fake_stack, machine.bottom, machine.size);
+#endif
+    swapcontext(&from->context, &machine.scheduler);
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_finish_switch_fiber(from->fake_stack, &machine.bottom, &machine.size);
+#endif
+}
+
+void fiber_main()
+{
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_finish_switch_fiber(nullptr, &machine.bottom, &machine.size);
+#endif
+    (*machine.thread)();
+    leave(true);
+}
+
+void prepare(fiber &f, uint3 index)
+{
+    if (f.stack.empty()) f.stack.resize(STACK);
+    f.index = index;
+    f.done = false;
+    f.fake_stack = nullptr;
+    getcontext(&f.context);
+    f.context.uc_stack.ss_sp = f.stack.data();
+    f.context.uc_stack.ss_size = STACK;
+    f.context.uc_link = nullptr;
+    makecontext(&f.context, fiber_main, 0);
+}
+
+/* A round takes every thread to its next barrier or its end. A barrier that only some threads reach is an error of the
+ * kernel: it would hang or worse. */
+void run_block(unsigned count)
+{
+    std::vector<unsigned> order(count);
+    std::iota(order.begin(), order.end(), 0u);
+    for (unsigned alive = count; alive > 0;) {
+        for (unsigned i = count - 1; i > 0; i--) { /* Fisher and Yates, by a linear congruential generator */
+            machine.seed = machine.seed * 1664525u + 1013904223u;
+            std::swap(order[i], order[(machine.seed >> 8) % (i + 1)]);
+        }
+        unsigned ended = 0;
+        for (unsigned i : order) {
+            fiber &f = machine.fibers[i];
+            if (f.done) continue;
+            enter(&f);
+            ended += f.done;
+        }
+        alive -= ended;
+    }
+}
+
+} // namespace
+
+void __syncthreads()
+{
+    if (!machine.current) {
+        fprintf(stderr, "emulated CUDA: a barrier in a kernel whose threads were launched apart\n");
+        abort();
+    }
+    leave(false);
+}
+
+namespace {
+
+void check_launch(dim3 grid, unsigned threads)
+{
+    if (threads > 0 && threads <= 1024 && grid.x > 0 && grid.y > 0 && grid.z > 0 && grid.y <= 65535 && grid.z <= 65535)
+        return;
+    fprintf(stderr, "emulated CUDA: a launch of %ux%ux%u blocks of %u threads\n", grid.x, grid.y, grid.z, threads);
+    abort();
+}
+
+void run_apart(const std::function<void()> &thread, dim3 block)
+{
+    machine.current = nullptr;
+    for (threadIdx.z = 0; threadIdx.z < block.z; threadIdx.z++)
+        for (threadIdx.y = 0; threadIdx.y < block.y; threadIdx.y++)
+            for (threadIdx.x = 0; threadIdx.x < block.x; threadIdx.x++) thread();
+}
+
+void run_together(const std::function<void()> &thread, dim3 block)
+{
+    unsigned count = block.x * block.y * block.z;
+    if (machine.fibers.size() < count) machine.fibers.resize(count);
+    machine.thread = &thread;
+    for (unsigned i = 0; i < count; i++)
+        prepare(machine.fibers[i], {i % block.x, i / block.x % block.y, i / block.x / block.y});
+    run_block(count);
+}
+
+} // namespace
+
+void emulated_run_grid(bool together, const std::function<void()> &thread, dim3 grid, dim3 block)
+{
+    check_launch(grid, block.x * block.y * block.z);
+    blockDim = block;
+    gridDim = grid;
+    for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
+        for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
+            for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++)
+                together ? run_together(thread, block) : run_apart(thread, block);
+}
+
+struct emulated_graph {
+    std::vector<std::function<void()>> work;
+};
+
+struct emulated_stream {
+    emulated_graph *capture;
+};
+
+struct emulated_event {
+    int unused;
+};
+
+void emulated_enqueue(cudaStream_t stream, const std::function<void()> &work)
+{
+    if (stream->capture)
+        stream->capture->work.push_back(work);
+    else
+        work();
+}
+
+const char *cudaGetErrorString(cudaError_t code) { return code == cudaErrorMemoryAllocation ? "out of memory" : "error"; }
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+
+cudaError_t cudaGetDeviceCount(int *count)
+{
+    *count = 1;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int)
+{
+    strcpy(properties->name, "emulated device");
+    properties->major = 9;
+    properties->minor = 0;
+    return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+
+/* All bits set: NaN for whoever reads what nobody wrote. As on a device, 256 bytes aligned. */
+cudaError_t cudaMalloc(void **memory, size_t bytes)
+{
+    if (bytes > SIZE_MAX / 2 || posix_memalign(memory, 256, bytes) != 0) return cudaErrorMemoryAllocation;
+    memset(*memory, 0xFF, bytes);
+    return cudaSuccess;
+}
+
+cudaError_t cudaFree(void *memory)
+{
+    free(memory);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMallocHost(void **memory, size_t bytes) { return cudaMalloc(memory, bytes); }
+cudaError_t cudaFreeHost(void *memory) { return cudaFree(memory); }
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t stream)
+{
+    emulated_enqueue(stream, [=] { memcpy(to, from, bytes); });
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream)
+{
+    emulated_enqueue(stream, [=] { memset(memory, value, bytes); });
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
+{
+    *stream = new emulated_stream{nullptr};
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream)
+{
+    delete stream;
+    return cudaSuccess;
+}
+
+/* Waiting while recording is an error on a device. */
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return stream->capture ? cudaErrorInvalidValue : cudaSuccess; }
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
+{
+    stream->capture = new emulated_graph;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
+{
+    *graph = stream->capture;
+    stream->capture = nullptr;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph, unsigned long long)
+{
+    *executable = new emulated_graph(*graph);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t)
+{
+    for (const std::function<void()> &work : executable->work) work();
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    delete graph;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) { return cudaGraphDestroy(executable); }
+
+cudaError_t cudaEventCreate(cudaEvent_t *event)
+{
+    *event = new emulated_event{0};
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) { return cudaEventCreate(event); }
+
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    delete event;
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t, cudaEvent_t)
+{
+    *milliseconds = 1;
+    return cudaSuccess;
+}
