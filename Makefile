@@ -24,10 +24,14 @@ ISAS := base $(if $(filter x86_64,$(shell uname -m)),v3 v4)
 ISA_base :=
 ISA_v3 := -march=x86-64-v3
 ISA_v4 := -march=x86-64-v4 -mprefer-vector-width=512
+# Winograd's once more with products in bf16.
+ISA_bf16 := $(ISA_v4) -mavx512bf16 -DWINOGRAD_BF16
 
 SOURCES := $(sort $(shell find src -name '*.c' -not -path 'src/nn/cpu/kernels/*'))
 KERNELS := $(sort $(wildcard src/nn/cpu/kernels/*.c))
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(foreach isa,$(ISAS),$(KERNELS:%.c=$(BUILD)/%.$(isa).o))
+BF16_KERNELS := $(if $(filter x86_64,$(shell uname -m)),$(filter src/nn/cpu/kernels/winograd%,$(KERNELS)))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(foreach isa,$(ISAS),$(KERNELS:%.c=$(BUILD)/%.$(isa).o)) \
+    $(BF16_KERNELS:%.c=$(BUILD)/%.bf16.o)
 LIBRARY := $(BUILD)/libcyclegan.a
 MAIN := $(BUILD)/src/cli/main.o
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(shell find tests -name 'test_*.c' -not -path 'tests/cuda/*')))
@@ -71,7 +75,7 @@ $(BUILD)/src/nn/cpu/kernels/%.$(1).o: src/nn/cpu/kernels/%.c
 	@mkdir -p $$(@D)
 	$$(CC) $$(ALL_CFLAGS) $$(KERNEL_CFLAGS) $$(ISA_$(1)) -DCPU_ISA=$(1) -c -o $$@ $$<
 endef
-$(foreach isa,$(ISAS),$(eval $(call kernel_rule,$(isa))))
+$(foreach isa,$(ISAS) bf16,$(eval $(call kernel_rule,$(isa))))
 
 $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 	@mkdir -p $(@D)

@@ -3,7 +3,7 @@
  *   bench step SIDE GENERATOR NGF NDF UPSAMPLE STEPS THREADS     one training step, identity loss on, batch 1
  *   bench translate SIDE GENERATOR NGF UPSAMPLE TIMES THREADS    one picture through a generator
  *
- * The median of the timed repetitions (two more come first, untimed); memory is the process's greatest resident set.
+ * `--precision bf16` may follow either. The median of the timed repetitions (two more come first, untimed); memory is the process's greatest resident set.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +48,8 @@ static float *noise(size_t count)
     return out;
 }
 
-static status bench_step(char **argv, nn_backend *backend, double *seconds, int count, error *err)
+static status bench_step(char **argv, const nn_program_options *planning, nn_backend *backend, double *seconds,
+                         int count, error *err)
 {
     size_t side = (size_t)atoi(argv[2]);
     gan_options o = {.generator = index_of(model_generator_names, argv[3]), .ngf = atoi(argv[4]), .ndf = atoi(argv[5]),
@@ -57,7 +58,7 @@ static status bench_step(char **argv, nn_backend *backend, double *seconds, int 
                      .adam_eps = 1e-8, .pool_size = 50};
     if (o.generator < 0 || o.upsample < 0) return error_set(err, STATUS_USAGE, "unknown generator or upsampling");
     gan *model;
-    TRY(gan_create(&o, (gan_size){1, side, 0}, backend, 1, NULL, &model, err));
+    TRY(gan_create(&o, (gan_size){1, side, 0}, backend, 1, planning, &model, err));
     float *images = noise(2 * side * side * 3), losses[GAN_LOSSES];
     status result = STATUS_OK;
     for (int i = -UNTIMED; i < count && result == STATUS_OK; i++) {
@@ -86,7 +87,8 @@ static status run_generator(nn_program *p, nn_value x, nn_value y, size_t floats
     return STATUS_OK;
 }
 
-static status bench_translate(char **argv, nn_backend *backend, double *seconds, int count, error *err)
+static status bench_translate(char **argv, const nn_program_options *planning, nn_backend *backend, double *seconds,
+                              int count, error *err)
 {
     size_t side = (size_t)atoi(argv[2]);
     model_generator_options o = {.kind = (model_generator_kind)index_of(model_generator_names, argv[3]),
@@ -101,7 +103,7 @@ static status bench_translate(char **argv, nn_backend *backend, double *seconds,
     nn_output(graph, y);
     status result = nn_parameters_allocate(set, backend, 0, err);
     if (result == STATUS_OK) result = model_initialise(set, 1, 0, err);
-    if (result == STATUS_OK) result = nn_program_create(graph, backend, NULL, &program, err);
+    if (result == STATUS_OK) result = nn_program_create(graph, backend, planning, &program, err);
     if (result == STATUS_OK) result = nn_arena_bind(&arena, backend, &program, 1, err);
     if (result == STATUS_OK) result = run_generator(program, x, y, side * side * 3, seconds, count);
     nn_program_destroy(program);
@@ -113,11 +115,16 @@ static status bench_translate(char **argv, nn_backend *backend, double *seconds,
 
 int main(int argc, char **argv)
 {
+    nn_program_options planning = {0};
+    if (argc > 2 && strcmp(argv[argc - 2], "--precision") == 0) {
+        planning.precision = strcmp(argv[argc - 1], nn_precision_names[NN_BF16]) == 0 ? NN_BF16 : NN_FP32;
+        argc -= 2;
+    }
     bool step = argc == 9 && strcmp(argv[1], "step") == 0, translate = argc == 8 && strcmp(argv[1], "translate") == 0;
     int count = step ? atoi(argv[7]) : translate ? atoi(argv[6]) : 0;
     if (count < 1) {
-        fprintf(stderr, "usage: bench step SIDE GENERATOR NGF NDF UPSAMPLE STEPS THREADS\n"
-                        "       bench translate SIDE GENERATOR NGF UPSAMPLE TIMES THREADS\n");
+        fprintf(stderr, "usage: bench step SIDE GENERATOR NGF NDF UPSAMPLE STEPS THREADS [--precision bf16]\n"
+                        "       bench translate SIDE GENERATOR NGF UPSAMPLE TIMES THREADS [--precision bf16]\n");
         return 2;
     }
     error err = {0};
@@ -125,8 +132,8 @@ int main(int argc, char **argv)
     double *seconds = calloc((size_t)count, sizeof *seconds);
     status result = seconds ? nn_cpu_create(atoi(argv[argc - 1]), &backend, &err) : STATUS_NO_MEMORY;
     if (result == STATUS_OK)
-        result = step ? bench_step(argv, backend, seconds, count, &err)
-                      : bench_translate(argv, backend, seconds, count, &err);
+        result = step ? bench_step(argv, &planning, backend, seconds, count, &err)
+                      : bench_translate(argv, &planning, backend, seconds, count, &err);
     if (result == STATUS_OK)
         report(seconds, count);
     else

@@ -1,6 +1,6 @@
 /* GFLOP/s of the convolutions of two training set-ups, layer by layer and direction by direction:
  *
- *   conv_bench [THREADS [onednn]]     threads 0, the default: all cores; onednn: never Winograd
+ *   conv_bench [THREADS [onednn] [bf16]]     threads 0, the default: all cores; onednn: never Winograd
  *
  * The fastest of several runs counts, reorders of activations inside a call included, those of weights left out. The
  * count of operations is the direct sum's, two for each product with a pixel inside or outside the picture. A
@@ -13,6 +13,7 @@
 
 #include "base/rng.h"
 #include "nn/cpu/cpu.h"
+#include "nn/program.h"
 
 enum { LEAST_RUNS = 5, MOST_RUNS = 100 };
 static const double LEAST_SECONDS = 0.3;
@@ -99,7 +100,7 @@ static double measure(nn_backend *backend, const nn_kernel *kernel, nn_call *cal
     return seconds;
 }
 
-static status bench_layer(nn_backend *backend, const layer *l, bool onednn, error *err)
+static status bench_layer(nn_backend *backend, const layer *l, bool onednn, nn_precision precision, error *err)
 {
     static const nn_kernel *const plain[] = {&cpu_onednn_conv2d, &cpu_onednn_conv2d_data_grad,
                                              &cpu_onednn_conv2d_weight_grad};
@@ -113,7 +114,7 @@ static status bench_layer(nn_backend *backend, const layer *l, bool onednn, erro
     for (int i = 0; i < 3; i++) {
         const nn_op op = (nn_op[]){NN_CONV2D, NN_CONV2D_DATA_GRAD, NN_CONV2D_WEIGHT_GRAD}[i];
         nn_call call = {.op = op, .attr = {.stride = l->stride, .padding = l->padding}, .input_count = 2,
-                        .output_count = 1, .input_shape = {operands[i][0], operands[i][1]},
+                        .output_count = 1, .precision = precision, .input_shape = {operands[i][0], operands[i][1]},
                         .output_shape = {operands[i][2]}};
         double seconds = measure(backend, onednn ? plain[i] : backend->interface->kernel(backend, op), &call, err);
         if (seconds < 0) return err->code;
@@ -133,11 +134,13 @@ int main(int argc, char **argv)
     error err = {0};
     nn_backend *backend;
     bool onednn = argc > 2 && strcmp(argv[2], "onednn") == 0;
-    if (argc > 3 || (argc > 2 && !onednn)) {
-        fprintf(stderr, "usage: conv_bench [THREADS [onednn]]\n");
+    nn_precision precision = argc > 2 && strcmp(argv[argc - 1], "bf16") == 0 ? NN_BF16 : NN_FP32;
+    if (argc > 2 + onednn + (precision == NN_BF16)) {
+        fprintf(stderr, "usage: conv_bench [THREADS [onednn] [bf16]]\n");
         return 2;
     }
-    if (nn_cpu_create(argc > 1 ? atoi(argv[1]) : 0, &backend, &err) != STATUS_OK) {
+    if (nn_cpu_create(argc > 1 ? atoi(argv[1]) : 0, &backend, &err) != STATUS_OK ||
+        nn_precision_check(backend, precision, &err) != STATUS_OK) {
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }
@@ -147,7 +150,7 @@ int main(int argc, char **argv)
         layers_of(networks[i].side, networks[i].base, layers);
         printf("%s; GFLOP/s on %d threads\n%41sforward  d data  d weight\n", networks[i].name, backend->threads, "");
         for (size_t k = 0; k < LAYERS && result == STATUS_OK; k++)
-            result = bench_layer(backend, &layers[k], onednn, &err);
+            result = bench_layer(backend, &layers[k], onednn, precision, &err);
     }
     if (result != STATUS_OK) fprintf(stderr, "\n%s\n", err.message);
     nn_backend_destroy(backend);

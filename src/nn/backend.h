@@ -13,6 +13,10 @@
 typedef uint32_t nn_layout;
 enum { NN_LAYOUT_PLAIN = 0 };
 
+/* What a program computes its products in. NN_BF16 rounds their operands to 8 bits of mantissa; sums, statistics,
+ * weights, losses and the optimiser are fp32 in both. */
+typedef enum nn_precision { NN_FP32 = 0, NN_BF16 } nn_precision;
+
 typedef struct nn_backend nn_backend;
 typedef struct nn_call nn_call;
 
@@ -29,6 +33,7 @@ struct nn_call {
     void *workspace;
     size_t workspace_bytes;
     int threads;    /* how many threads a CPU kernel may use */
+    nn_precision precision; /* of the program */
     void *prepared; /* what prepare made; release frees it */
     nn_backend *backend;
 };
@@ -66,6 +71,8 @@ typedef struct nn_backend_interface {
     const nn_kernel *(*kernel)(const nn_backend *backend, nn_op op);
     /* Bytes that a value of `shape` takes in `layout`. */
     size_t (*layout_bytes)(const nn_backend *backend, nn_layout layout, nn_shape shape);
+    /* (optional) STATUS_OK when programs of `precision` run here, else what is missing; NULL: fp32 alone does. */
+    status (*check_precision)(const nn_backend *backend, nn_precision precision, error *err);
     /* (optional) The first call to the device that failed, if one did; what is read from then on is NaN. */
     status (*check)(nn_backend *backend, error *err);
     /* (optional) What `work` launches is recorded and not run; NULL when it cannot be. `replay` runs it, as often as

@@ -17,7 +17,8 @@ static nn_call new_call(const builder *b, const nn_node *node)
 {
     const nn_draft *d = b->d;
     nn_call call = {.op = node->op, .attr = node->attr, .input_count = node->input_count,
-                    .output_count = node->output_count, .threads = d->backend->threads, .backend = d->backend};
+                    .output_count = node->output_count, .threads = d->backend->threads, .precision = d->precision,
+                    .backend = d->backend};
     for (size_t i = 0; i < node->input_count; i++) call.input_shape[i] = d->values[node->input[i]].shape;
     for (size_t i = 0; i < node->output_count; i++) call.output_shape[i] = d->values[node->output[i]].shape;
     return call;

@@ -16,6 +16,7 @@
 
 typedef struct nn_draft {
     nn_backend *backend;
+    nn_precision precision;
     nn_node *nodes;
     nn_call *calls; /* parallel to nodes; filled by layout.c */
     size_t node_count, node_capacity;

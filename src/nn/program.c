@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "nn/plan.h"
 
+const char *const nn_precision_names[] = {"fp32", "bf16", NULL};
+
 struct nn_program {
     nn_draft draft; /* owns what the kernels prepared */
     nn_memory_plan memory;
@@ -17,6 +19,15 @@ struct nn_program {
     void *recording;
     bool has_run, cannot_record;
 };
+
+status nn_precision_check(const nn_backend *backend, nn_precision precision, error *err)
+{
+    if (precision == NN_FP32) return STATUS_OK;
+    const nn_backend_interface *interface = backend->interface;
+    if (interface->check_precision) return interface->check_precision(backend, precision, err);
+    return error_set(err, STATUS_FAILED, "precision %s: the %s backend computes in fp32 alone", nn_precision_names[precision],
+                     interface->name);
+}
 
 /* Takes the candidate order whose plan needs least memory. */
 static status choose_order(nn_program *p, bool reuse, error *err)
@@ -61,7 +72,9 @@ static status check_blocks(const nn_program *p, error *err)
 static status compile(nn_program *p, const nn_graph *g, nn_backend *backend, const nn_program_options *options,
                       error *err)
 {
+    TRY(nn_precision_check(backend, options->precision, err));
     TRY(nn_draft_create(&p->draft, g, backend, err));
+    p->draft.precision = options->precision;
     TRY(nn_draft_prune(&p->draft, err));
     if (!options->no_fusion) TRY(nn_draft_fuse(&p->draft, err));
     TRY(nn_draft_choose_layouts(&p->draft, err));

@@ -8,6 +8,8 @@
  *     nn_program_write(p, x, pixels);
  *     nn_program_run(p);
  *     nn_program_read(p, y, result);
+ *
+ * Options left out are zero: fp32, memory shared, nodes fused.
  */
 #ifndef NN_PROGRAM_H
 #define NN_PROGRAM_H
@@ -20,10 +22,18 @@
 
 typedef struct nn_program nn_program;
 
+/* "fp32", "bf16", NULL: in the order of nn_precision. */
+extern const char *const nn_precision_names[];
+
 typedef struct nn_program_options {
+    nn_precision precision; /* a backend that cannot is an error that says why */
     bool no_reuse;  /* every value has memory of its own: for tests and debugging */
     bool no_fusion; /* every node as it was built */
 } nn_program_options;
+
+/* Whether programs of this precision run on the backend, before anything is built: the error that
+ * nn_program_create would give. */
+status nn_precision_check(const nn_backend *backend, nn_precision precision, error *err);
 
 /* Plans; allocates no tensor memory. options may be NULL. Parameter sets must be allocated. */
 status nn_program_create(const nn_graph *graph, nn_backend *backend, const nn_program_options *options,

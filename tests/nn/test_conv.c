@@ -1,5 +1,6 @@
 /* The three convolutions by oneDNN and by the thin kernels, against plain loops in double; weight layouts. */
 #include "nn/cpu/onednn.h"
+#include "nn/program.h"
 #include "nn/cpu/cpu.h"
 #include "nn/cpu/kernels/conv_thin.h"
 #include "nn/kernel_test.h"
@@ -154,7 +155,7 @@ static void run(test *t, nn_backend *backend, const nn_kernel *kernel, nn_call c
 }
 
 /* The three operations of one shape against the loops. */
-static void check_shape(test *t, nn_backend *backend, const oracle *s, bool with_bias)
+static void check_precision(test *t, nn_backend *backend, const oracle *s, bool with_bias, nn_precision precision)
 {
     int before = t->failures;
     size_t x_count = nn_count(s->x), w_count = nn_count(s->w), y_count = nn_count(s->y);
@@ -180,16 +181,17 @@ static void check_shape(test *t, nn_backend *backend, const oracle *s, bool with
         if (biased)
             for (size_t k = 0; k < count; k++) expected[k] = bias[k % channels];
         oracle_run(s, cases[i].result, x, w, y, expected);
-        nn_call call = {.op = cases[i].op, .input_count = biased ? 3 : 2, .output_count = 1,
+        nn_call call = {.op = cases[i].op, .input_count = biased ? 3 : 2, .output_count = 1, .precision = precision,
                         .attr = {.stride = s->stride, .padding = s->padding},
                         .input_shape = {cases[i].in[0], cases[i].in[1], nn_shape_vector(channels)},
                         .output_shape = {cases[i].out}};
         const float *inputs[] = {cases[i].input[0], cases[i].input[1], bias};
         run(t, backend, cases[i].kernel, call, inputs, cases[i].is_weight, actual);
-        CHECK_NEAR(t, relative(actual, expected, count), 0, 1e-5);
+        CHECK_NEAR(t, relative(actual, expected, count), 0, precision == NN_BF16 ? 4e-3 : 1e-5);
         if (t->failures > before) {
             nn_shape_text a, b, c;
-            printf("  operation %d, input %s, weight %s, output %s, stride %zu, padding %zu\n", (int)cases[i].op,
+            printf("  operation %d in %s, input %s, weight %s, output %s, stride %zu, padding %zu\n", (int)cases[i].op,
+                   nn_precision_names[precision],
                    nn_shape_print(s->x, &a), nn_shape_print(s->w, &b), nn_shape_print(s->y, &c), s->stride, s->padding);
             before = t->failures;
         }
@@ -200,6 +202,13 @@ static void check_shape(test *t, nn_backend *backend, const oracle *s, bool with
     free(w);
     free(y);
     free(bias);
+}
+
+static void check_shape(test *t, nn_backend *backend, const oracle *s, bool with_bias)
+{
+    check_precision(t, backend, s, with_bias, NN_FP32);
+    if (nn_precision_check(backend, NN_BF16, NULL) == STATUS_OK)
+        check_precision(t, backend, s, with_bias, NN_BF16);
 }
 
 static oracle oracle_of(nn_shape x, size_t out, size_t kernel, size_t stride, size_t padding)

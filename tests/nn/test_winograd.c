@@ -3,6 +3,8 @@
 #include "nn/cpu/onednn.h"
 #include "kernel_test.h"
 
+static const double BF16_BOUND = 2e-2; /* winograd.h */
+
 typedef struct convolution {
     size_t n, h, w, ic, oc, padding;
     bool bias;
@@ -71,26 +73,32 @@ static double relative_error(const kernel_test *k)
     return sqrt(difference / norm);
 }
 
-/* Every instruction set with one to three threads, of which all must give the same bits. */
-static void run(test *t, kernel_test *k)
+/* One to three threads, of which all must give the same bits. `bound`: of relative_error. */
+static void run_table(test *t, kernel_test *k, const cpu_kernel_table *table, const char *name, double bound)
 {
     size_t bytes = nn_count(k->output_shape[0]) * sizeof(float);
     float *first = malloc(bytes);
+    for (int threads = 1; threads <= 3; threads++) {
+        char where[256];
+        nn_shape_text x, y;
+        snprintf(where, sizeof where, "%s, %d threads, %s -> %s, padding %zu", name, threads,
+                 nn_shape_print(k->input_shape[0], &x), nn_shape_print(k->output_shape[0], &y), k->attr.padding);
+        kernel_test_once(t, k, table->winograd[k->op], threads, NN_MAX_INPUTS, where);
+        if (threads == 1) memcpy(first, k->output[0], bytes);
+        if (memcmp(first, k->output[0], bytes) != 0)
+            test_failed(t, __FILE__, __LINE__, "op %d, %s: other bits", (int)k->op, where);
+        if (!(relative_error(k) < bound))
+            test_failed(t, __FILE__, __LINE__, "op %d, %s: error %g", (int)k->op, where, relative_error(k));
+    }
+    free(first);
+}
+
+/* Every instruction set in fp32. */
+static void run(test *t, kernel_test *k)
+{
     const cpu_kernel_table *table;
     for (size_t level = 0; (table = cpu_kernels_supported(level)); level++)
-        for (int threads = 1; threads <= 3; threads++) {
-            char where[256];
-            nn_shape_text x, y;
-            snprintf(where, sizeof where, "level %zu, %d threads, %s -> %s, padding %zu", level, threads,
-                     nn_shape_print(k->input_shape[0], &x), nn_shape_print(k->output_shape[0], &y), k->attr.padding);
-            kernel_test_once(t, k, table->winograd[k->op], threads, NN_MAX_INPUTS, where);
-            if (threads == 1) memcpy(first, k->output[0], bytes);
-            if (memcmp(first, k->output[0], bytes) != 0)
-                test_failed(t, __FILE__, __LINE__, "op %d, %s: other bits", (int)k->op, where);
-            if (!(relative_error(k) < 1e-5))
-                test_failed(t, __FILE__, __LINE__, "op %d, %s: error %g", (int)k->op, where, relative_error(k));
-        }
-    free(first);
+        run_table(t, k, table, (const char *[]){"base", "v3", "v4"}[level], 1e-5);
 }
 
 static void check_direction(test *t, const convolution *c, nn_op op)
@@ -122,6 +130,8 @@ static void check_direction(test *t, const convolution *c, nn_op op)
     k.bound = 5e-5;
     k.floor = root_mean_square(k.expected[0], count);
     run(t, &k);
+    k.bound = 8 * BF16_BOUND;
+    if (cpu_kernels_bf16()) run_table(t, &k, cpu_kernels_bf16(), "bf16", BF16_BOUND);
     kernel_test_close(&k);
 }
 

@@ -18,7 +18,10 @@ bool cpu_conv2d_is_winograd(const nn_call *call)
 static status prepare_with(const nn_kernel *onednn, nn_backend *backend, nn_call *call, error *err)
 {
     const nn_kernel *kernel = onednn;
-    if (cpu_conv2d_is_winograd(call)) kernel = ((const cpu_backend *)backend)->kernels->winograd[call->op];
+    if (cpu_conv2d_is_winograd(call)) {
+        bool bf16 = call->precision == NN_BF16;
+        kernel = (bf16 ? cpu_kernels_bf16() : ((const cpu_backend *)backend)->kernels)->winograd[call->op];
+    }
     call->run = kernel->run;
     if (kernel->workspace) call->workspace_bytes = kernel->workspace(call);
     return kernel->prepare ? kernel->prepare(backend, call, err) : STATUS_OK;

@@ -69,6 +69,13 @@ static size_t cpu_layout_bytes(const nn_backend *backend, nn_layout layout, nn_s
     return cpu_onednn_layout_bytes(((const cpu_backend *)backend)->onednn, layout, shape);
 }
 
+static status cpu_check_precision(const nn_backend *backend, nn_precision precision, error *err)
+{
+    (void)backend;
+    if (precision == NN_FP32 || (cpu_kernels_bf16() && cpu_onednn_has_bf16())) return STATUS_OK;
+    return error_set(err, STATUS_FAILED, "precision bf16 needs a CPU with AVX512-BF16; this one has none");
+}
+
 static const nn_backend_interface cpu_interface = {
     .name = "cpu",
     .destroy = cpu_destroy,
@@ -80,6 +87,7 @@ static const nn_backend_interface cpu_interface = {
     .synchronise = cpu_synchronise,
     .kernel = cpu_kernel,
     .layout_bytes = cpu_layout_bytes,
+    .check_precision = cpu_check_precision,
 };
 
 status nn_cpu_create(int threads, nn_backend **out, error *err)

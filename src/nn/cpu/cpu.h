@@ -27,6 +27,9 @@ extern const cpu_kernel_table cpu_kernels_base, cpu_kernels_v3, cpu_kernels_v4;
 /* The tables that this machine can run, slowest first (isa.c); NULL past the last. Level 0 always exists. */
 const cpu_kernel_table *cpu_kernels_supported(size_t level);
 
+/* Winograd's kernels in bf16 (of the other fields none is set), or NULL where the machine lacks AVX512-BF16. */
+const cpu_kernel_table *cpu_kernels_bf16(void);
+
 /* What nn_cpu_create makes; `base` is first, so that an nn_backend * of this backend is a cpu_backend *. */
 typedef struct cpu_backend {
     nn_backend base;

@@ -1,6 +1,14 @@
 /* Which of the kernel tables this machine can run. */
 #include "nn/cpu/cpu.h"
 
+#if defined(__x86_64__)
+/* winograd*.c once more, with AVX512-BF16 (Makefile). */
+extern const nn_kernel cpu_winograd_bf16, cpu_winograd_data_grad_bf16, cpu_winograd_weight_grad_bf16;
+static const cpu_kernel_table bf16 = {.winograd = {[NN_CONV2D] = &cpu_winograd_bf16,
+                                                   [NN_CONV2D_DATA_GRAD] = &cpu_winograd_data_grad_bf16,
+                                                   [NN_CONV2D_WEIGHT_GRAD] = &cpu_winograd_weight_grad_bf16}};
+#endif
+
 enum { LEVELS = 3 };
 
 const cpu_kernel_table *cpu_kernels_supported(size_t level)
@@ -17,4 +25,13 @@ const cpu_kernel_table *cpu_kernels_supported(size_t level)
     if (v4) tables[2] = &cpu_kernels_v4;
 #endif
     return level <= LEVELS ? tables[level] : NULL;
+}
+
+const cpu_kernel_table *cpu_kernels_bf16(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (cpu_kernels_supported(2) == &cpu_kernels_v4 && __builtin_cpu_supports("avx512bf16")) return &bf16;
+#endif
+    return NULL;
 }

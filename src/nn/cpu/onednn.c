@@ -55,6 +55,11 @@ void cpu_onednn_destroy(struct cpu_onednn *onednn)
     free(onednn);
 }
 
+bool cpu_onednn_has_bf16(void)
+{
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}
+
 /* Layouts. */
 
 status onednn_layout_number(struct cpu_onednn *onednn, const dnnl_memory_desc_t *desc, nn_layout *out, error *err)

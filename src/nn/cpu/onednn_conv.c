@@ -92,30 +92,54 @@ static geometry geometry_of(const nn_call *call)
 
 /* Choosing a primitive. */
 
-/* NULL: the library has none. `activations` is the format of x and y. */
-static dnnl_primitive_desc_t describe(const struct cpu_onednn *o, const geometry *g, nn_op op,
-                                      dnnl_format_tag_t activations, dnnl_alg_kind_t algorithm)
+typedef struct way {
+    dnnl_data_type_t factors;      /* of the operands; the result and a bias are fp32 */
+    dnnl_format_tag_t activations; /* of x and y */
+    dnnl_alg_kind_t algorithm;
+} way;
+
+/* x, w and y for one of the operations. */
+static bool describe_operands(const geometry *g, nn_op op, way with, dnnl_memory_desc_t out[3])
 {
-    dnnl_memory_desc_t x, w, y, bias;
-    if (dnnl_memory_desc_init_by_tag(&x, 4, g->x, dnnl_f32, activations) != dnnl_success ||
-        dnnl_memory_desc_init_by_tag(&y, 4, g->y, dnnl_f32, activations) != dnnl_success ||
-        dnnl_memory_desc_init_by_tag(&w, 4, g->w, dnnl_f32, dnnl_format_tag_any) != dnnl_success ||
-        dnnl_memory_desc_init_by_tag(&bias, 1, g->bias, dnnl_f32, dnnl_x) != dnnl_success)
+    const dnnl_data_type_t x = op == NN_CONV2D_DATA_GRAD ? dnnl_f32 : with.factors;
+    const dnnl_data_type_t w = op == NN_CONV2D_WEIGHT_GRAD ? dnnl_f32 : with.factors;
+    const dnnl_data_type_t y = op == NN_CONV2D ? dnnl_f32 : with.factors;
+    return dnnl_memory_desc_init_by_tag(&out[0], 4, g->x, x, with.activations) == dnnl_success &&
+           dnnl_memory_desc_init_by_tag(&out[1], 4, g->w, w, dnnl_format_tag_any) == dnnl_success &&
+           dnnl_memory_desc_init_by_tag(&out[2], 4, g->y, y, with.activations) == dnnl_success;
+}
+
+/* NULL: the library has none. */
+static dnnl_primitive_desc_t describe_forward(const struct cpu_onednn *o, const geometry *g, way with)
+{
+    dnnl_memory_desc_t operand[3], bias;
+    dnnl_convolution_desc_t desc;
+    dnnl_primitive_desc_t result = NULL;
+    bool described = describe_operands(g, NN_CONV2D, with, operand) &&
+                     dnnl_memory_desc_init_by_tag(&bias, 1, g->bias, dnnl_f32, dnnl_x) == dnnl_success &&
+                     dnnl_convolution_forward_desc_init(&desc, dnnl_forward_training, with.algorithm, &operand[0],
+                                                        &operand[1], g->has_bias ? &bias : NULL, &operand[2],
+                                                        g->strides, g->padding, g->padding) == dnnl_success;
+    if (!described || dnnl_primitive_desc_create(&result, &desc, o->attributes, o->engine, NULL) != dnnl_success)
         return NULL;
-    dnnl_convolution_desc_t forward_desc, desc;
-    dnnl_primitive_desc_t forward = NULL, result = NULL;
-    if (dnnl_convolution_forward_desc_init(&forward_desc, dnnl_forward_training, algorithm, &x, &w,
-                                           g->has_bias ? &bias : NULL, &y, g->strides, g->padding,
-                                           g->padding) != dnnl_success ||
-        dnnl_primitive_desc_create(&forward, &forward_desc, o->attributes, o->engine, NULL) != dnnl_success)
-        return NULL;
-    if (op == NN_CONV2D) return forward;
+    return result;
+}
+
+/* The same for any of the operations. */
+static dnnl_primitive_desc_t describe(const struct cpu_onednn *o, const geometry *g, nn_op op, way with)
+{
+    dnnl_primitive_desc_t forward = describe_forward(o, g, with), result = NULL;
+    if (op == NN_CONV2D || !forward) return forward;
     /* A gradient is described with the forward one as a hint. */
-    dnnl_status_t code = op == NN_CONV2D_DATA_GRAD
-                             ? dnnl_convolution_backward_data_desc_init(&desc, algorithm, &x, &w, &y, g->strides,
-                                                                        g->padding, g->padding)
-                             : dnnl_convolution_backward_weights_desc_init(&desc, algorithm, &x, &w, NULL, &y,
-                                                                           g->strides, g->padding, g->padding);
+    dnnl_memory_desc_t operand[3];
+    dnnl_convolution_desc_t desc;
+    dnnl_status_t code = dnnl_invalid_arguments;
+    if (describe_operands(g, op, with, operand))
+        code = op == NN_CONV2D_DATA_GRAD
+                   ? dnnl_convolution_backward_data_desc_init(&desc, with.algorithm, &operand[0], &operand[1],
+                                                              &operand[2], g->strides, g->padding, g->padding)
+                   : dnnl_convolution_backward_weights_desc_init(&desc, with.algorithm, &operand[0], &operand[1], NULL,
+                                                                 &operand[2], g->strides, g->padding, g->padding);
     if (code == dnnl_success) code = dnnl_primitive_desc_create(&result, &desc, o->attributes, o->engine, forward);
     dnnl_primitive_desc_destroy(forward);
     return code == dnnl_success ? result : NULL;
@@ -136,22 +160,22 @@ static bool is_reference(const_dnnl_primitive_desc_t desc)
            strstr(name, "ref") != NULL;
 }
 
-/* The first that is not the library's plain loops, or these; NULL: there are none. */
+/* The first that is not the library's plain loops, or these; NULL: there are none. bf16 comes first where it is asked
+ * for, and fp32 serves the shapes that the library has no other kernel for. */
 static dnnl_primitive_desc_t choose(const struct cpu_onednn *o, const nn_call *call)
 {
     const geometry g = geometry_of(call);
     const bool blocks = prefers_blocks(call);
-    const struct {
-        dnnl_format_tag_t activations;
-        dnnl_alg_kind_t algorithm;
-    } candidate[] = {
-        {blocks ? dnnl_format_tag_any : dnnl_nhwc, dnnl_convolution_direct},
-        {blocks ? dnnl_nhwc : dnnl_format_tag_any, dnnl_convolution_direct},
-        {dnnl_nhwc, dnnl_convolution_auto},
+    const dnnl_format_tag_t first = blocks ? dnnl_format_tag_any : dnnl_nhwc;
+    const dnnl_format_tag_t second = blocks ? dnnl_nhwc : dnnl_format_tag_any;
+    const way candidate[] = {
+        {dnnl_bf16, first, dnnl_convolution_direct}, {dnnl_bf16, second, dnnl_convolution_direct},
+        {dnnl_f32, first, dnnl_convolution_direct},  {dnnl_f32, second, dnnl_convolution_direct},
+        {dnnl_f32, dnnl_nhwc, dnnl_convolution_auto},
     };
     dnnl_primitive_desc_t last = NULL;
-    for (size_t i = 0; i < sizeof candidate / sizeof *candidate; i++) {
-        dnnl_primitive_desc_t desc = describe(o, &g, call->op, candidate[i].activations, candidate[i].algorithm);
+    for (size_t i = call->precision == NN_BF16 ? 0 : 2; i < sizeof candidate / sizeof *candidate; i++) {
+        dnnl_primitive_desc_t desc = describe(o, &g, call->op, candidate[i]);
         if (!desc) continue;
         if (last) dnnl_primitive_desc_destroy(last);
         last = desc;

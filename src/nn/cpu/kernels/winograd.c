@@ -13,8 +13,9 @@ enum {
     INPUTS = 32,         /* channels in of a task on weights */
     TASK_TILES = 8,      /* tiles of x and dy that a weight gradient's task transforms */
     TASK_PANELS = 4,     /* panels of channels in of a weight gradient's task */
-    NEAR_FLOATS = 5 << 16, /* of transformed x and dy: 1.25 MB, what the caches next to two cores hold */
-    MOST_FLOATS = 5 << 19 /* the most that a weight gradient keeps of them: 10 MB */
+    PAIR = WINOGRAD_PAIR,
+    NEAR_BYTES = 5 << 18, /* of transformed x and dy: 1.25 MB, what the caches next to two cores hold */
+    MOST_BYTES = 5 << 21 /* the most that a weight gradient keeps of them: 10 MB */
 };
 
 static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -39,8 +40,8 @@ static winograd_shape shape_of_call(const nn_call *call)
                     call->op == NN_CONV2D ? padding : WINOGRAD_PATCH - WINOGRAD_TILE - padding);
 }
 
-/* Scratch of a convolution, in floats: transformed weights u (points, panels, ic, WIDTH), which all threads share, and
- * for each thread v (points, block, v_row) and m (points, block, panels * WIDTH). */
+/* Scratch of a convolution: transformed weights u (points, panels, ic, WIDTH), which all threads share, and for each
+ * thread v (points, block, v_row), in numbers, and m (points, block, panels * WIDTH), in floats. */
 typedef struct plan {
     size_t panels, v_row, m_row;
     size_t block, blocks;
@@ -57,23 +58,27 @@ static plan plan_of(const winograd_shape *s, int threads)
     p.block = divide_up(s->tiles, p.blocks);
     p.blocks = divide_up(s->tiles, p.block);
     size_t rows = round_up(p.block, WINOGRAD_UNIT);
-    p.u_step = p.panels * s->ic * WIDTH + SHIFT;
+    p.u_step = p.panels * round_up(s->ic, PAIR) * WIDTH + SHIFT;
     p.v_step = rows * p.v_row + SHIFT;
     p.m_step = rows * p.m_row + SHIFT;
     return p;
 }
 
+/* Of each point. */
+static size_t thread_bytes(const plan *p) { return p->v_step * sizeof(winograd_number) + p->m_step * sizeof(float); }
+
 static size_t convolution_workspace(const nn_call *call)
 {
     winograd_shape s = shape_of_call(call);
     plan p = plan_of(&s, call->threads);
-    return POINTS * (p.u_step + p.threads * (p.v_step + p.m_step)) * sizeof(float);
+    return POINTS * (p.u_step * sizeof(winograd_number) + p.threads * thread_bytes(&p));
 }
 
-static void convolve_block(const winograd_shape *s, const plan *p, const nn_call *call, size_t block, const float *u,
-                           float *v)
+static void convolve_block(const winograd_shape *s, const plan *p, const nn_call *call, size_t block,
+                           const winograd_number *u, void *scratch)
 {
-    float *m = v + POINTS * p->v_step;
+    winograd_number *v = scratch;
+    float *m = (float *)(void *)(v + POINTS * p->v_step);
     size_t first = block * p->block, count = least(p->block, s->tiles - first);
     winograd_place to = {.data = v, .point_step = p->v_step, .panel = p->v_row};
     CPU_NAME(cpu_winograd_from_x)(s, call->input[0], first, count, to, p->v_row);
@@ -88,7 +93,8 @@ static void convolve(const nn_call *call, const winograd_weight *w)
 {
     winograd_shape s = shape_of_call(call);
     plan p = plan_of(&s, call->threads);
-    float *u = call->workspace, *scratch = u + POINTS * p.u_step;
+    winograd_number *u = call->workspace;
+    unsigned char *scratch = (unsigned char *)(u + POINTS * p.u_step);
     size_t chunks = divide_up(s.ic, INPUTS);
 #pragma omp parallel num_threads(call->threads)
     {
@@ -100,7 +106,7 @@ static void convolve(const nn_call *call, const winograd_weight *w)
 #pragma omp for schedule(dynamic)
         for (size_t block = 0; block < p.blocks; block++)
             convolve_block(&s, &p, call, block, u,
-                           scratch + (size_t)omp_get_thread_num() * POINTS * (p.v_step + p.m_step));
+                           scratch + (size_t)omp_get_thread_num() * POINTS * thread_bytes(&p));
     }
 }
 
@@ -122,8 +128,8 @@ static void run_conv2d_data_grad(const nn_call *call)
                                       .in = w.dim[NN_OUT], .flip = true});
 }
 
-/* Scratch of a weight gradient, in floats: the sums du (points, x_panels, dy_panels, WIDTH, WIDTH), and of `block`
- * tiles x and dy transformed (points, panels, block, WIDTH). Blocks follow each other, so that the order of every
+/* Scratch of a weight gradient: the sums du (points, x_panels, dy_panels, WIDTH, WIDTH) in floats, and of `block`
+ * tiles x and dy transformed (points, panels, block / PAIR, WIDTH, PAIR) in numbers. Blocks follow each other, so that the order of every
  * sum depends on the shape alone. */
 typedef struct gradient_plan {
     size_t x_panels, dy_panels;
@@ -135,10 +141,10 @@ typedef struct gradient_plan {
 /* A block stays in the near caches, unless the sums, which every block reads and writes, would then outweigh it. */
 static size_t gradient_block(const winograd_shape *s, size_t panels)
 {
-    size_t tile = POINTS * WIDTH * panels, block = s->ic * s->oc / (s->ic + s->oc);
-    if (block * tile < NEAR_FLOATS) block = NEAR_FLOATS / tile;
-    if (block * tile > MOST_FLOATS) block = MOST_FLOATS / tile;
-    return divide_up(s->tiles, divide_up(s->tiles, block > 0 ? block : 1));
+    size_t tile = POINTS * WIDTH * panels * sizeof(winograd_number), block = s->ic * s->oc / (s->ic + s->oc);
+    if (block * tile < NEAR_BYTES) block = NEAR_BYTES / tile;
+    if (block * tile > MOST_BYTES) block = MOST_BYTES / tile;
+    return round_up(divide_up(s->tiles, divide_up(s->tiles, block > 0 ? block : 1)), PAIR);
 }
 
 static gradient_plan gradient_plan_of(const winograd_shape *s)
@@ -161,12 +167,12 @@ static size_t weight_grad_workspace(const nn_call *call)
 {
     winograd_shape s = shape_of_weight_grad(call);
     gradient_plan p = gradient_plan_of(&s);
-    return POINTS * (p.du_step + p.x_step + p.dy_step) * sizeof(float);
+    return POINTS * (p.du_step * sizeof(float) + (p.x_step + p.dy_step) * sizeof(winograd_number));
 }
 
 /* Adds `count` tiles to the sums of one point and a group of x's panels. */
-static void add_products(const gradient_plan *p, size_t group, const float *x, const float *dy, size_t count, bool add,
-                         float *du)
+static void add_products(const gradient_plan *p, size_t group, const winograd_number *x, const winograd_number *dy,
+                         size_t count, bool add, float *du)
 {
     size_t begin = group * TASK_PANELS, end = least(begin + TASK_PANELS, p->x_panels);
     for (size_t j = 0; j < p->dy_panels; j++)
@@ -180,9 +186,13 @@ static void run_conv2d_weight_grad(const nn_call *call)
 {
     winograd_shape s = shape_of_weight_grad(call);
     gradient_plan p = gradient_plan_of(&s);
-    float *du = call->workspace, *x = du + POINTS * p.du_step, *dy = x + POINTS * p.x_step;
-    winograd_place x_place = {.data = x, .point_step = p.x_step, .panel = WIDTH, .panel_step = p.block * WIDTH};
-    winograd_place dy_place = {.data = dy, .point_step = p.dy_step, .panel = WIDTH, .panel_step = p.block * WIDTH};
+    float *du = call->workspace;
+    winograd_number *x = (winograd_number *)(void *)(du + POINTS * p.du_step), *dy = x + POINTS * p.x_step;
+    winograd_place x_place = {.data = x, .point_step = p.x_step, .panel = WIDTH, .panel_step = p.block * WIDTH,
+                              .paired = PAIR > 1};
+    winograd_place dy_place = x_place;
+    dy_place.data = dy;
+    dy_place.point_step = p.dy_step;
     size_t chunks = divide_up(s.ic, INPUTS);
 #pragma omp parallel num_threads(call->threads)
     {

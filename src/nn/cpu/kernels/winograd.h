@@ -8,6 +8,11 @@
  * at the points 0, 1, -1, 2, -2 and infinity. The error, relative in L2 to the exact result, is about 2e-6 at 256
  * channels and below 1e-5: some eight times that of the direct sum.
  *
+ * The same files are compiled once more with WINOGRAD_BF16: transformed operands are then rounded to bf16 and their
+ * products added up in fp32, two at a time (AVX512-BF16). Transforms and the sums themselves stay fp32. At the points
+ * above the error would be 2.5e-2; at 0, 2/3, -2/3, 3/2, -3/2 and infinity, whose powers are closer together, it is
+ * 1.1e-2 and below 2e-2 (direct sums of bf16 products: 1.7e-3), in all three directions.
+ *
  * winograd_transform.c has the small matrices A, B, G; winograd_product.c the sums over channels or tiles, one matrix
  * product for each of the 36 points; winograd.c splits the work over blocks of tiles and threads.
  */
@@ -24,13 +29,22 @@ enum { WINOGRAD_LANES = 8, WINOGRAD_UNIT = 2 };
 enum { WINOGRAD_LANES = 4, WINOGRAD_UNIT = 2 };
 #endif
 
+/* What the products read: numbers of one operand that belong to consecutive terms of a sum lie PAIR by PAIR. */
+#if defined(WINOGRAD_BF16)
+typedef uint16_t winograd_number;
+enum { WINOGRAD_PAIR = 2 };
+#else
+typedef float winograd_number;
+enum { WINOGRAD_PAIR = 1 };
+#endif
+
 enum {
     WINOGRAD_TILE = 4,
     WINOGRAD_PATCH = 6,
     WINOGRAD_POINTS = 36,
     WINOGRAD_WIDTH = 2 * WINOGRAD_LANES, /* columns of a panel: what a row of the innermost product writes */
     WINOGRAD_ROWS = 3 * WINOGRAD_UNIT,   /* rows of the innermost product; it also comes with 1 and 2 units */
-    WINOGRAD_SHIFT = 16 /* floats, a cache line: keeps the points' matrices off each other's cache sets */
+    WINOGRAD_SHIFT = 64 / sizeof(winograd_number) /* a cache line: keeps the points' matrices off each other's sets */
 };
 
 /* The tiles of a convolution x -> y; they are numbered over images, rows and columns. */
@@ -50,13 +64,16 @@ typedef struct winograd_weight {
 } winograd_weight;
 
 /* Where the channels of a transformed tile go, for each point: channel c to
- * data[point * point_step + c / panel * panel_step + c % panel]; up to a whole number of panels, zeros follow. */
+ * data[point * point_step + c / panel * panel_step + c % panel]; up to a whole number of panels, zeros follow.
+ * `paired` (no other value where PAIR is 1): two tiles share a place, of which tile t takes the numbers
+ * t % 2 + 2 * (c % panel); after an odd number of tiles, zeros follow. */
 typedef struct winograd_place {
-    float *data;
+    winograd_number *data;
     size_t point_step, panel, panel_step;
+    bool paired;
 } winograd_place;
 
-/* `count` patches B^T x B from tile `first`, `tile_step` floats apart. */
+/* `count` patches B^T x B from tile `first`, `tile_step` numbers apart (a pair: twice as far). */
 void CPU_NAME(cpu_winograd_from_x)(const winograd_shape *s, const float *x, size_t first, size_t count,
                                    winograd_place to, size_t tile_step);
 /* The same for A dy A^T. */
@@ -65,19 +82,21 @@ void CPU_NAME(cpu_winograd_from_dy)(const winograd_shape *s, const float *dy, si
 /* y = A^T m A + bias, m: (point, tile, oc_step); bias may be NULL. */
 void CPU_NAME(cpu_winograd_to_y)(const winograd_shape *s, const float *m, size_t point_step, size_t oc_step,
                                  size_t first, size_t count, const float *bias, float *y);
-/* G w G^T of outputs [panel * WIDTH, + WIDTH) and inputs [begin, end): u is (point, panel, in, WIDTH). */
-void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end, float *u,
-                                        size_t point_step);
+/* G w G^T of outputs [panel * WIDTH, + WIDTH) and inputs [begin, end), begin even: u is (point, panel, in / PAIR rounded
+ * up, WIDTH, PAIR). */
+void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end,
+                                        winograd_number *u, size_t point_step);
 /* dw (oc, ic, 3, 3) = G^T du G for outputs of a panel and inputs [begin, end); du is (point, in / WIDTH, out / WIDTH,
  * WIDTH in, WIDTH out), rounded up. */
 void CPU_NAME(cpu_winograd_to_weight)(const winograd_shape *s, const float *du, size_t point_step, size_t panel,
                                       size_t begin, size_t end, float *dw);
 
-/* m (tiles, panels * WIDTH) = v (tiles, ic) u (panels, ic, WIDTH); rows of v are v_step apart. Rows of v and m are read
- * and written up to a whole number of units. */
-void CPU_NAME(cpu_winograd_multiply)(const float *v, size_t v_step, const float *u, size_t tiles, size_t ic,
-                                     size_t panels, float *m);
-/* c (WIDTH, WIDTH) = or += the sum over k < count of a[k][i] * b[k][j]; a, b: (count, WIDTH). */
-void CPU_NAME(cpu_winograd_accumulate)(const float *a, const float *b, size_t count, bool add, float *c);
+/* m (tiles, panels * WIDTH) = v (tiles, ic) u (panels, ic / PAIR, WIDTH, PAIR); rows of v are v_step apart. Rows of v
+ * and m are read and written up to a whole number of units. */
+void CPU_NAME(cpu_winograd_multiply)(const winograd_number *v, size_t v_step, const winograd_number *u, size_t tiles,
+                                     size_t ic, size_t panels, float *m);
+/* c (WIDTH, WIDTH) = or += the sum over k < count of a[k][i] * b[k][j]; a, b: (count / PAIR, WIDTH, PAIR). */
+void CPU_NAME(cpu_winograd_accumulate)(const winograd_number *a, const winograd_number *b, size_t count, bool add,
+                                       float *c);
 
 #endif

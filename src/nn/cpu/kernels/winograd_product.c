@@ -1,4 +1,10 @@
 /* Winograd's matrix products: a block of ROWS x WIDTH sums in registers. */
+#include <string.h>
+
+#if defined(WINOGRAD_BF16)
+#include <immintrin.h>
+#endif
+
 #include "nn/cpu/kernels/winograd.h"
 
 enum {
@@ -6,7 +12,8 @@ enum {
     WIDTH = WINOGRAD_WIDTH,
     UNIT = WINOGRAD_UNIT,
     ROWS = WINOGRAD_ROWS,
-    LINE = 16 /* floats of a cache line */
+    PAIR = WINOGRAD_PAIR,
+    LINE = 64 / sizeof(winograd_number) /* numbers of a cache line */
 };
 
 typedef float vector __attribute__((vector_size(LANES * sizeof(float))));
@@ -15,12 +22,32 @@ typedef float vector_in_memory __attribute__((vector_size(LANES * sizeof(float))
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* One innermost product: c[r * c_step + j] = or += the sum over k < count of
- * a[r * row_step + k * k_step] * b[k * WIDTH + j]. */
+/* A term of LANES sums, or two: one factor for all, and one for each lane. */
+#if defined(WINOGRAD_BF16)
+typedef __m512bh factors;
+typedef __m512bh repeated;
+INLINE factors load_factors(const winograd_number *from) { return (__m512bh)_mm512_loadu_si512(from); }
+INLINE repeated repeat(const winograd_number *from)
+{
+    int pair;
+    memcpy(&pair, from, sizeof pair);
+    return (__m512bh)_mm512_set1_epi32(pair);
+}
+INLINE vector add_product(vector sum, repeated a, factors b) { return (vector)_mm512_dpbf16_ps((__m512)sum, a, b); }
+#else
+typedef vector factors;
+typedef float repeated;
+INLINE factors load_factors(const winograd_number *from) { return *(const vector_in_memory *)from; }
+INLINE repeated repeat(const winograd_number *from) { return *from; }
+INLINE vector add_product(vector sum, repeated a, factors b) { return sum + a * b; }
+#endif
+
+/* One innermost product: c[r * c_step + j] = or += the sum over k < count, and over the pair i < PAIR, of
+ * a[r * row_step + k * k_step + i] * b[(k * WIDTH + j) * PAIR + i]. */
 typedef struct product {
-    const float *a;
+    const winograd_number *a;
     size_t row_step, k_step;
-    const float *b;
+    const winograd_number *b;
     size_t count;
     float *c;
     size_t c_step;
@@ -31,13 +58,13 @@ INLINE void multiply_rows(const int rows, product p)
 {
     vector low[ROWS] = {{0}}, high[ROWS] = {{0}};
     for (size_t k = 0; k < p.count; k++) {
-        vector left = *(const vector_in_memory *)(p.b + k * WIDTH);
-        vector right = *(const vector_in_memory *)(p.b + k * WIDTH + LANES);
+        factors left = load_factors(p.b + k * WIDTH * PAIR);
+        factors right = load_factors(p.b + (k * WIDTH + LANES) * PAIR);
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++) {
-            float a = p.a[(size_t)r * p.row_step + k * p.k_step];
-            low[r] += a * left;
-            high[r] += a * right;
+            repeated a = repeat(p.a + (size_t)r * p.row_step + k * p.k_step);
+            low[r] = add_product(low[r], a, left);
+            high[r] = add_product(high[r], a, right);
         }
     }
 #pragma GCC unroll 12
@@ -60,8 +87,8 @@ static inline size_t next_rows(size_t left)
     return left > UNIT ? 2 * UNIT : UNIT;
 }
 
-/* Meanwhile asks for the `ahead` floats at `next`, a share for each step. */
-INLINE void multiply_all(size_t rows, product p, const float *next, size_t ahead)
+/* Meanwhile asks for the `ahead` numbers at `next`, a share for each step. */
+INLINE void multiply_all(size_t rows, product p, const winograd_number *next, size_t ahead)
 {
     size_t share = ahead / ((rows + ROWS - 1) / ROWS);
     for (size_t begin = 0, done; begin < rows; begin += done) {
@@ -79,19 +106,20 @@ INLINE void multiply_all(size_t rows, product p, const float *next, size_t ahead
     }
 }
 
-void CPU_NAME(cpu_winograd_multiply)(const float *v, size_t v_step, const float *u, size_t tiles, size_t ic,
-                                     size_t panels, float *m)
+void CPU_NAME(cpu_winograd_multiply)(const winograd_number *v, size_t v_step, const winograd_number *u, size_t tiles,
+                                     size_t ic, size_t panels, float *m)
 {
-    size_t size = ic * WIDTH;
+    size_t count = (ic + PAIR - 1) / PAIR, size = count * WIDTH * PAIR;
     for (size_t panel = 0; panel < panels; panel++, u += size)
-        multiply_all(tiles, (product){.a = v, .row_step = v_step, .k_step = 1, .b = u, .count = ic,
+        multiply_all(tiles, (product){.a = v, .row_step = v_step, .k_step = PAIR, .b = u, .count = count,
                                       .c = m + panel * WIDTH, .c_step = panels * WIDTH},
                      u + size, panel + 1 < panels ? size : 0);
 }
 
-void CPU_NAME(cpu_winograd_accumulate)(const float *a, const float *b, size_t count, bool add, float *c)
+void CPU_NAME(cpu_winograd_accumulate)(const winograd_number *a, const winograd_number *b, size_t count, bool add,
+                                       float *c)
 {
-    multiply_all(WIDTH, (product){.a = a, .row_step = 1, .k_step = WIDTH, .b = b, .count = count, .c = c,
-                                  .c_step = WIDTH, .add = add},
+    multiply_all(WIDTH, (product){.a = a, .row_step = PAIR, .k_step = WIDTH * PAIR, .b = b,
+                                  .count = (count + PAIR - 1) / PAIR, .c = c, .c_step = WIDTH, .add = add},
                  NULL, 0);
 }

@@ -1,6 +1,10 @@
 /* Winograd's transforms, vectorised along channels: each applies a small matrix to the columns, then to the rows. */
 #include <string.h>
 
+#if defined(WINOGRAD_BF16)
+#include <immintrin.h>
+#endif
+
 #include "nn/cpu/kernels/winograd.h"
 
 enum {
@@ -10,6 +14,7 @@ enum {
     PATCH = WINOGRAD_PATCH,
     POINTS = WINOGRAD_POINTS,
     KERNEL = 3,
+    PAIR = WINOGRAD_PAIR,
     GROUP = 8, /* weights in, or tiles, that are worked on together */
     LINE = 16  /* floats of a cache line */
 };
@@ -20,20 +25,35 @@ typedef float vector_in_memory __attribute__((vector_size(LANES * sizeof(float))
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* The points are 0, P, -P, Q, -Q and infinity. */
+#if defined(WINOGRAD_BF16)
+#define P (2.0F / 3)
+#define Q (3.0F / 2)
+#else
+#define P 1.0F
+#define Q 2.0F
+#endif
+#define PP (P * P)
+#define QQ (Q * Q)
+/* Of the rows of G: 1 / the product of the distances to the other points. */
+#define AT_ZERO (1 / (PP * QQ))
+#define AT_P (1 / (2 * PP * (PP - QQ)))
+#define AT_Q (1 / (2 * QQ * (QQ - PP)))
+
 /* A matrix times a line of values. */
 typedef void line_transform(const vector *in, vector *out);
 
 /* B^T: 6 -> 6. */
 INLINE void line_from_x(const vector *d, vector *t)
 {
-    vector even = d[4] - 4 * d[2], odd = d[3] - 4 * d[1];
-    vector even2 = d[4] - d[2], odd2 = 2 * (d[3] - d[1]);
-    t[0] = 4 * d[0] - 5 * d[2] + d[4];
+    vector even = d[4] - QQ * d[2], odd = P * (d[3] - QQ * d[1]);
+    vector even2 = d[4] - PP * d[2], odd2 = Q * (d[3] - PP * d[1]);
+    t[0] = PP * QQ * d[0] - (PP + QQ) * d[2] + d[4];
     t[1] = even + odd;
     t[2] = even - odd;
     t[3] = even2 + odd2;
     t[4] = even2 - odd2;
-    t[5] = 4 * d[1] - 5 * d[3] + d[5];
+    t[5] = PP * QQ * d[1] - (PP + QQ) * d[3] + d[5];
 }
 
 /* A^T: 6 -> 4. */
@@ -41,15 +61,16 @@ INLINE void line_to_y(const vector *m, vector *t)
 {
     vector even = m[1] + m[2], odd = m[1] - m[2], even2 = m[3] + m[4], odd2 = m[3] - m[4];
     t[0] = m[0] + even + even2;
-    t[1] = odd + 2 * odd2;
-    t[2] = even + 4 * even2;
-    t[3] = odd + 8 * odd2 + m[5];
+    t[1] = P * odd + Q * odd2;
+    t[2] = PP * even + QQ * even2;
+    t[3] = P * PP * odd + Q * QQ * odd2 + m[5];
 }
 
 /* A: 4 -> 6. */
 INLINE void line_from_dy(const vector *d, vector *t)
 {
-    vector even = d[0] + d[2], odd = d[1] + d[3], even2 = d[0] + 4 * d[2], odd2 = 2 * d[1] + 8 * d[3];
+    vector even = d[0] + PP * d[2], odd = P * d[1] + P * PP * d[3];
+    vector even2 = d[0] + QQ * d[2], odd2 = Q * d[1] + Q * QQ * d[3];
     t[0] = d[0];
     t[1] = even + odd;
     t[2] = even - odd;
@@ -61,11 +82,11 @@ INLINE void line_from_dy(const vector *d, vector *t)
 /* G: 3 -> 6. */
 INLINE void line_from_weight(const vector *g, vector *t)
 {
-    vector even = (g[0] + g[2]) * (-1.0F / 6), odd = g[1] * (1.0F / 6);
-    vector even2 = g[0] * (1.0F / 24) + g[2] * (1.0F / 6), odd2 = g[1] * (1.0F / 12);
-    t[0] = g[0] * 0.25F;
-    t[1] = even - odd;
-    t[2] = even + odd;
+    vector even = (g[0] + PP * g[2]) * AT_P, odd = g[1] * (P * AT_P);
+    vector even2 = g[0] * AT_Q + g[2] * (QQ * AT_Q), odd2 = g[1] * (Q * AT_Q);
+    t[0] = g[0] * AT_ZERO;
+    t[1] = even + odd;
+    t[2] = even - odd;
     t[3] = even2 + odd2;
     t[4] = even2 - odd2;
     t[5] = g[2];
@@ -74,11 +95,11 @@ INLINE void line_from_weight(const vector *g, vector *t)
 /* G^T: 6 -> 3. */
 INLINE void line_to_weight(const vector *m, vector *t)
 {
-    vector even = (m[1] + m[2]) * (1.0F / 6), odd = (m[2] - m[1]) * (1.0F / 6);
-    vector even2 = m[3] + m[4], odd2 = (m[3] - m[4]) * (1.0F / 12);
-    t[0] = m[0] * 0.25F - even + even2 * (1.0F / 24);
+    vector even = (m[1] + m[2]) * AT_P, odd = (m[1] - m[2]) * (P * AT_P);
+    vector even2 = m[3] + m[4], odd2 = (m[3] - m[4]) * (Q * AT_Q);
+    t[0] = m[0] * AT_ZERO + even + even2 * AT_Q;
     t[1] = odd + odd2;
-    t[2] = even2 * (1.0F / 6) - even + m[5];
+    t[2] = even2 * (QQ * AT_Q) + PP * even + m[5];
 }
 
 /* T in T^t for in (from, from): out is (to, to). */
@@ -106,10 +127,39 @@ INLINE void load_points(const float *from, size_t point_step, vector *t)
     for (size_t point = 0; point < POINTS; point++) t[point] = load(from + point * point_step);
 }
 
-INLINE void store_points(const vector *t, float *to, size_t point_step)
+/* One number of each lane. */
+INLINE void store(vector v, winograd_number *to)
+{
+#if defined(WINOGRAD_BF16)
+    _mm256_storeu_si256((__m256i *)(void *)to, (__m256i)_mm512_cvtneps_pbh((__m512)v));
+#else
+    *(vector_in_memory *)to = v;
+#endif
+}
+
+/* PAIR numbers of each lane: `second` counts where PAIR is 2. */
+INLINE void store_pairs(vector first, vector second, winograd_number *to)
+{
+#if defined(WINOGRAD_BF16)
+    __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)first));
+    __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)second));
+    _mm512_storeu_si512(to, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+#else
+    (void)second;
+    store(first, to);
+#endif
+}
+
+INLINE void store_points(const vector *t, winograd_number *to, size_t point_step)
 {
 #pragma GCC unroll 36
-    for (size_t point = 0; point < POINTS; point++) *(vector_in_memory *)(to + point * point_step) = t[point];
+    for (size_t point = 0; point < POINTS; point++) store(t[point], to + point * point_step);
+}
+
+INLINE void store_point_pairs(const vector *first, const vector *second, winograd_number *to, size_t point_step)
+{
+#pragma GCC unroll 36
+    for (size_t point = 0; point < POINTS; point++) store_pairs(first[point], second[point], to + point * point_step);
 }
 
 /* A square of a tensor's pixels, of which rows [top, bottom) and columns [left, right) exist; the others are zero. */
@@ -172,27 +222,35 @@ INLINE void prefetch_next(const window *at, const int side, size_t c)
             __builtin_prefetch(at->pixels + (size_t)i * at->row_step + (size_t)j * at->channels + c);
 }
 
-INLINE void transform_window(line_transform *line, const int side, const window *at, bool whole, size_t c,
-                             size_t width, float *to, size_t point_step)
+/* The points of LANES channels from `c`, of which the tensor may have fewer. */
+INLINE void transform_window(line_transform *line, const int side, const window *at, size_t c, vector *t)
 {
-    vector d[POINTS], t[POINTS];
-    if (whole && c % LINE == 0) prefetch_next(at, side, c);
-    load_window(at, side, whole, c, width, d);
+    size_t n = (size_t)side, left = c < at->channels ? at->channels - c : 0;
+    bool whole = at->top == 0 && at->left == 0 && at->bottom == n && at->right == n && left >= LANES;
+    vector d[POINTS];
+    if (whole) {
+        if (c % LINE == 0) prefetch_next(at, side, c);
+        load_window(at, side, true, c, LANES, d);
+    } else {
+        load_window(at, side, false, c, left < LANES ? left : LANES, d);
+    }
     transform(line, side, PATCH, d, t);
-    store_points(t, to, point_step);
 }
 
-/* A panel of a window, from channel `begin`. */
-INLINE void transform_panel(line_transform *line, const int side, const window *at, size_t begin, winograd_place to)
+/* A panel of a window, from channel `begin`; `second`, for a paired place, is NULL after the last window. */
+INLINE void transform_panel(line_transform *line, const int side, const window *at, const window *second, size_t begin,
+                            winograd_place to)
 {
-    size_t n = (size_t)side;
-    bool whole = at->top == 0 && at->left == 0 && at->bottom == n && at->right == n;
     for (size_t i = 0; i < to.panel; i += LANES) {
-        size_t c = begin + i, left = c < at->channels ? at->channels - c : 0;
-        if (whole && left >= LANES)
-            transform_window(line, side, at, true, c, LANES, to.data + i, to.point_step);
-        else
-            transform_window(line, side, at, false, c, left < LANES ? left : LANES, to.data + i, to.point_step);
+        vector t[POINTS];
+        transform_window(line, side, at, begin + i, t);
+        if (to.paired) {
+            vector other[POINTS] = {{0}};
+            if (second) transform_window(line, side, second, begin + i, other);
+            store_point_pairs(t, other, to.data + 2 * i, to.point_step);
+        } else {
+            store_points(t, to.data + i, to.point_step);
+        }
     }
 }
 
@@ -200,11 +258,12 @@ INLINE void transform_panel(line_transform *line, const int side, const window *
 INLINE void transform_windows(line_transform *line, const int side, const window *at, size_t count, winograd_place to,
                               size_t tile_step)
 {
+    size_t step = to.paired ? 2 : 1;
     for (size_t begin = 0; begin < at->channels; begin += to.panel, to.data += to.panel_step)
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < count; i += step) {
             winograd_place place = to;
             place.data += i * tile_step;
-            transform_panel(line, side, &at[i], begin, place);
+            transform_panel(line, side, &at[i], i + 1 < count ? &at[i + 1] : NULL, begin, place);
         }
 }
 
@@ -297,19 +356,28 @@ static void gather_weights(const winograd_weight *w, size_t out, size_t in, size
         }
 }
 
-void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end, float *u,
-                                        size_t point_step)
+/* Of input k of a group, from lane `half`. */
+INLINE void transform_weight(weight_group group, size_t k, size_t half, vector *t)
 {
+    vector g[KERNEL * KERNEL];
+    for (size_t i = 0; i < KERNEL * KERNEL; i++) g[i] = load(group[k][i] + half);
+    transform(line_from_weight, KERNEL, PATCH, g, t);
+}
+
+void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end,
+                                        winograd_number *u, size_t point_step)
+{
+    size_t rows = (w->in + PAIR - 1) / PAIR;
     for (size_t in = begin; in < end; in += GROUP) {
         size_t count = end - in < GROUP ? end - in : GROUP;
         weight_group group;
         gather_weights(w, panel * WIDTH, in, count, group);
-        for (size_t k = 0; k < count; k++)
+        for (size_t k = 0; k < count; k += PAIR)
             for (size_t half = 0; half < WIDTH; half += LANES) {
-                vector g[KERNEL * KERNEL], t[POINTS];
-                for (size_t i = 0; i < KERNEL * KERNEL; i++) g[i] = load(group[k][i] + half);
-                transform(line_from_weight, KERNEL, PATCH, g, t);
-                store_points(t, u + (panel * w->in + in + k) * WIDTH + half, point_step);
+                vector t[POINTS], other[POINTS] = {{0}};
+                transform_weight(group, k, half, t);
+                if (PAIR > 1 && k + 1 < count) transform_weight(group, k + 1, half, other);
+                store_point_pairs(t, other, u + ((panel * rows + (in + k) / PAIR) * WIDTH + half) * PAIR, point_step);
             }
     }
 }
