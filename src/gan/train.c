@@ -22,8 +22,9 @@ static status create(const training_setup *s, void **model, error *err)
 {
     const training_options *o = s->training;
     gan_size size = {(size_t)o->batch_size, (size_t)o->crop_size, s->other_bytes};
+    nn_program_options planning = {.precision = (nn_precision)o->precision};
     gan *g;
-    TRY(gan_create(s->options, size, s->backend, (uint64_t)o->seed, NULL, &g, err));
+    TRY(gan_create(s->options, size, s->backend, (uint64_t)o->seed, &planning, &g, err));
     *model = g;
     return STATUS_OK;
 }

@@ -118,7 +118,10 @@ status inspect_plan_training(inspect_planner *p, const training_settings *s, dou
 {
     gan *model;
     gan_size size = {(size_t)s->training.batch_size, (size_t)s->training.crop_size, 0};
-    TRY(gan_create(s->options, size, p->backend, 0, NULL, &model, err));
+    nn_program_options planning = {.precision = (nn_precision)s->training.precision};
+    /* A run of another machine is told of as well as this one can plan it. */
+    if (nn_precision_check(p->backend, planning.precision, NULL) != STATUS_OK) planning.precision = NN_FP32;
+    TRY(gan_create(s->options, size, p->backend, 0, &planning, &model, err));
     *program = (double)gan_arena_bytes(model);
     *blocks = (double)gan_parameter_bytes(model);
     gan_destroy(model);

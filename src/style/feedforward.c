@@ -54,8 +54,9 @@ static status compile(style_feedforward *f, nn_graph *step, nn_graph *sampler, e
     TRY(nn_graph_status(step, err));
     TRY(nn_graph_status(sampler, err));
     TRY(allocate(f, err));
-    TRY(nn_program_create(step, f->backend, NULL, &f->step, err));
-    TRY(nn_program_create(sampler, f->backend, NULL, &f->sampler, err));
+    nn_program_options planning = {.precision = (nn_precision)f->training->precision};
+    TRY(nn_program_create(step, f->backend, &planning, &f->step, err));
+    TRY(nn_program_create(sampler, f->backend, &planning, &f->sampler, err));
     nn_program *all[2] = {f->step, f->sampler};
     size_t one = nn_program_bytes(f->step), other = nn_program_bytes(f->sampler);
     TRY(check_memory(f, (double)style_feedforward_kept_bytes(f) + (double)(one > other ? one : other), err));

@@ -34,6 +34,7 @@ typedef struct training_options {
     int schedule; /* training_schedule_kind */
     double learning_rate;
     int64_t batch_size, seed;
+    int precision; /* nn_precision */
     /* output */
     char *folder;
     int64_t checkpoint_every, sample_every, sample_count, log_every;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nn/backend.h"
+#include "nn/program.h"
 #include "training/check.h"
 #include "training/settings.h"
 
@@ -103,6 +103,13 @@ static status with_loader(const training_request *r, const training_settings *s,
     return result;
 }
 
+/* Before anything is made. */
+static status check_precision(const training_settings *s, const nn_backend *backend, error *err)
+{
+    if (nn_precision_check(backend, (nn_precision)s->training.precision, err) == STATUS_OK) return STATUS_OK;
+    return error_prefix(err, "%s: train.precision", config_where(s->config, "train.precision"));
+}
+
 static status train_in(const training_request *r, const training_settings *s, const char *folder, log_sink *log,
                        error *err)
 {
@@ -112,6 +119,7 @@ static status train_in(const training_request *r, const training_settings *s, co
     status result;
     TRY_OR(done, training_loader_create(&s->training, &loader, err));
     TRY_OR(done, nn_cpu_create(r->threads, &backend, err));
+    TRY_OR(done, check_precision(s, backend, err));
     TRY_OR(done, training_run_open(&run, folder, r->resume, err));
     result = with_loader(r, s, &run, loader, backend, log, err);
 done:

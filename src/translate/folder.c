@@ -46,7 +46,9 @@ static manifest_entry entry_of(const folder_run *r, const translate_output *o, m
     to += snprintf(to, (size_t)(end - to), "%016" PRIx64 " %s", translator_fingerprint(r->t), names[o->format]);
     int quality = r->request->quality ? r->request->quality : DEFAULT_QUALITY;
     if (o->format != IMAGE_PNG) to += snprintf(to, (size_t)(end - to), " %d", quality);
-    if (r->request->size) snprintf(to, (size_t)(end - to), " size %zu", r->request->size);
+    if (r->request->size) to += snprintf(to, (size_t)(end - to), " size %zu", r->request->size);
+    nn_precision precision = translator_precision(r->t);
+    if (precision != NN_FP32) snprintf(to, (size_t)(end - to), " %s", nn_precision_names[precision]);
     return (manifest_entry){buffer->data, o->source_bytes, o->source_modified};
 }
 

@@ -26,6 +26,7 @@ typedef struct prepared {
 
 struct translator {
     nn_backend *backend;
+    nn_precision precision;
     model_generator_options generator;
     nn_parameters *weights;
     char *from, *to;
@@ -38,6 +39,7 @@ const char *translator_from(const translator *t) { return t->from; }
 const char *translator_to(const translator *t) { return t->to; }
 const model_generator_options *translator_generator(const translator *t) { return &t->generator; }
 uint64_t translator_fingerprint(const translator *t) { return t->fingerprint; }
+nn_precision translator_precision(const translator *t) { return t->precision; }
 
 /* All compiled programs and their memory. */
 static void forget_programs(translator *t)
@@ -197,7 +199,8 @@ static status compile(translator *t, prepared *p, error *err)
 {
     nn_graph *g = build(t, p->width, p->height, &p->x, &p->y);
     if (!g) return error_no_memory(err, "a generator", 0);
-    status result = nn_program_create(g, t->backend, NULL, &p->program, err);
+    nn_program_options planning = {.precision = t->precision};
+    status result = nn_program_create(g, t->backend, &planning, &p->program, err);
     nn_graph_destroy(g);
     if (result == STATUS_OK) result = check_memory(t, p, err);
     return result;
@@ -238,6 +241,14 @@ static status prepare(translator *t, size_t width, size_t height, prepared **out
     if (result != STATUS_OK) forget_programs(t); /* they may be bound to an arena that is gone */
     *out = oldest;
     return result;
+}
+
+status translator_set_precision(translator *t, nn_precision precision, error *err)
+{
+    TRY(nn_precision_check(t->backend, precision, err));
+    if (precision != t->precision) forget_programs(t);
+    t->precision = precision;
+    return STATUS_OK;
 }
 
 /* Where position i of an endless reflection of `side` pixels comes from. */

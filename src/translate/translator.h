@@ -12,7 +12,7 @@
 
 #include "image/image.h"
 #include "models/generator.h"
-#include "nn/backend.h"
+#include "nn/program.h"
 
 typedef struct translator translator;
 
@@ -20,6 +20,10 @@ typedef struct translator translator;
  * network is recognised by the tensors. `backend` must outlive the translator. Messages begin with `path`. */
 status translator_create(nn_backend *backend, const char *path, const char *to, translator **out, error *err);
 void translator_destroy(translator *t); /* accepts NULL */
+
+/* fp32 at first. Fails, and changes nothing, where the backend cannot. */
+status translator_set_precision(translator *t, nn_precision precision, error *err);
+nn_precision translator_precision(const translator *t);
 
 /* The domains' names; NULL when the file does not tell. */
 const char *translator_from(const translator *t);

@@ -252,6 +252,38 @@ static void kills_within_a_write_change_nothing(test *t)
     tear_down(&b);
 }
 
+/* In bf16 too, with both of its ways to compute convolutions. */
+static void bf16_resumes_with_the_same_bits(test *t)
+{
+    NEED_PROGRAM(t);
+    bench b;
+    REQUIRE(t, set_up(&b));
+    launch l = {.out = "whole", .settings = {"train.precision=bf16", "data.load_size=88", "data.crop_size=80",
+                                             "train.steps=12", "train.decay_steps=6", "output.sample_every=0"}};
+    pid_t child = start(&b, &l);
+    bool refused = finish(child) != 0;
+    char *said = messages_of(&b);
+    refused = refused && strstr(said, "AVX512-BF16");
+    if (!refused) CHECK_CONTAINS(t, said, "done");
+    free(said);
+    if (refused) {
+        tear_down(&b);
+        SKIP(t, "this CPU has no AVX512-BF16");
+    }
+    l.out = "run";
+    child = start(&b, &l);
+    while (!file_exists(at(&b, "run/checkpoints/previous.safetensors")) && !has_ended(child)) wait_microseconds(200);
+    kill(child, SIGTERM);
+    CHECK(t, finish(child) == 143);
+    l.resume = true;
+    check_train(t, &b, &l, 0, "done");
+    compare_tensors(t, at(&b, "whole/checkpoints/latest.safetensors"), at(&b, "run/checkpoints/latest.safetensors"));
+    compare_logs(t, at(&b, "whole/log.jsonl"), at(&b, "run/log.jsonl"));
+    l.settings[0] = "train.precision=fp32";
+    check_train(t, &b, &l, 2, "train.precision");
+    tear_down(&b);
+}
+
 static status accept_step(void *context, const safetensors_file *file, error *err)
 {
     (void)err;
@@ -529,4 +561,4 @@ TEST_MAIN(TEST(kills_at_random_moments_change_nothing), TEST(kills_within_a_writ
           TEST(a_write_that_fails_keeps_the_checkpoint), TEST(a_full_disk_keeps_the_checkpoint),
           TEST(damaged_checkpoints_fall_back),
           TEST(a_loss_that_is_not_finite_keeps_the_checkpoint), TEST(flat_pictures_train), TEST(signals_save),
-          TEST(signals_end_the_setup), TEST(a_pipe_is_no_log))
+          TEST(signals_end_the_setup), TEST(a_pipe_is_no_log), TEST(bf16_resumes_with_the_same_bits))
