@@ -6,7 +6,8 @@
 # make bench      times training and translation, beside PyTorch where there is one
 # make configuration   docs/configuration.md from the program's tables
 # make install    PREFIX=/usr/local
-# Variables: CC, CFLAGS, SANITIZE=address,undefined (builds into build/sanitize), WERROR=1
+# Variables: CC, CFLAGS, SANITIZE=address,undefined (builds into build/sanitize), WERROR=1; CUDA=0 (no GPU),
+# CUDA_ARCH="80 90"
 CC ?= cc
 PREFIX ?= /usr/local
 CFLAGS ?= -O2 -g
@@ -91,6 +92,8 @@ CUDA_TESTS := nn/test_torch_ops nn/test_gradients nn/test_program gan/test_torch
     models/test_torch_networks style/test_loss
 CUDA_TESTS := $(CUDA_TESTS:%=$(BUILD)/tests/cuda/%)
 
+emulated: $(EMULATED)
+
 $(BUILD)/emulated/%.o: %.cu
 	@mkdir -p $(@D)
 	$(CXX) $(EMULATED_CFLAGS) -x c++ -c -o $@ $<
@@ -159,5 +162,5 @@ clean:
 	rm -rf build
 
 
-.PHONY: all packages test tests demo bench fuzz lint configuration install clean
+.PHONY: all packages test tests emulated demo bench fuzz lint configuration install clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

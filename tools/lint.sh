@@ -18,7 +18,11 @@ mapfile -t library < <(printf '%s\n' "${sources[@]}" | grep '^src/')
 compile() {
     # -O1 finds what needs flow analysis (uninitialised variables); one instruction set is enough.
     make -s -k -j"$jobs" BUILD=build/lint WERROR=1 CFLAGS=-O1 ISAS=base \
-        build/lint/libcyclegan.a build/lint/src/cli/main.o || complain "lint: the sources do not compile without warnings"
+        build/lint/libcyclegan.a build/lint/src/cli/main.o emulated || complain "lint: the sources do not compile without warnings"
+    if command -v nvcc >/dev/null; then
+        make -s -j"$jobs" BUILD=build/lint WERROR=1 build/lint/cyclegan-cuda.so ||
+            complain "lint: the CUDA backend does not compile without warnings"
+    fi
     local flags
     # shellcheck disable=SC2016 # make expands it
     flags=$(make -s BUILD=build/lint WERROR=1 CFLAGS= --eval='flags: ; @echo $(filter-out -MMD -MP,$(ALL_CFLAGS))' flags)

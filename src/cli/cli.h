@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "cli/arguments.h"
+#include "nn/backend.h"
 
 typedef struct cli_context {
     log_sink *log;                     /* to stderr; a command sets `quiet` */
@@ -31,6 +32,9 @@ status cli_sheet(const cli_context *context, int count, char *const *words, erro
 
 /* A table's --help on the standard output. */
 status cli_print_help(const argument_table *table, error *err);
+
+/* What --device says: its choices are nn_device_names. */
+nn_device cli_device(const argument_list *given);
 
 /* A command that is told what to do by a config; its table has the option --help-markdown. */
 typedef struct cli_config_command {

@@ -12,6 +12,8 @@ static const argument_option options[] = {
      .help = "set a field of the config, after the file; may be repeated"},
     {.name = "out", .value = "DIR", .help = "the comparison's folder (output.folder/name of the config)"},
     {.name = "overwrite", .help = "replace the comparison that is there, with all its pictures"},
+    {.name = "device", .value = "auto|cpu|cuda", .choices = nn_device_names,
+     .help = "where to compute; auto: on the GPU where there is one (auto)"},
     {.name = "threads", .value = "N", .help = "threads of the CPU; 0: all cores (0)"},
     {.name = "quiet", .help = "say nothing but warnings and errors"},
     {.name = "help-markdown", .ends = true, .help = "print the config's fields as a Markdown table"},
@@ -35,6 +37,7 @@ static status compare(const cli_context *context, const argument_list *given, er
                                   .out = arguments_value(given, "out"),
                                   .overwrite = arguments_has(given, "overwrite"),
                                   .stop = context->stop,
+                                  .device = cli_device(given),
                                   .launch = cli_launch};
     TRY(arguments_integer(given, "threads", 0, MAX_THREADS, 0, &request.threads, err));
     if (request.out && !request.out[0]) return error_set(err, STATUS_USAGE, "compare: --out: expected a folder, found ''");

@@ -19,6 +19,8 @@ static const argument_option options[] = {
     {.name = "set", .value = "KEY=VALUE", .repeated = true,
      .help = "set a field of the config, after the file; may be repeated"},
     {.name = "overwrite", .help = "replace results that exist (output.overwrite)"},
+    {.name = "device", .value = "auto|cpu|cuda", .choices = nn_device_names,
+     .help = "where to compute; auto: on the GPU where there is one (auto)"},
     {.name = "threads", .value = "N", .help = "threads of the CPU; 0: all cores (0)"},
     {.name = "quiet", .help = "say nothing but warnings and errors"},
     {.name = "help-markdown", .ends = true, .help = "print the config's fields as a Markdown table"},
@@ -73,6 +75,7 @@ static status gatys(const cli_context *context, const argument_list *given, erro
     style_transfer_request request = {.config_path = given->positional_count ? given->positional[0] : NULL,
                                       .stop = context->stop};
     TRY(arguments_integer(given, "threads", 0, MAX_THREADS, 0, &request.threads, err));
+    request.device = cli_device(given);
     for (size_t i = 0; !request.config_path && !arguments_has(given, "set") && i < 3; i++)
         if (!arguments_has(given, needed[i]))
             return error_set(err, STATUS_USAGE, "gatys: --%s FILE|DIR is missing (or a config file)", needed[i]);

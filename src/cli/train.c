@@ -12,13 +12,12 @@ enum { MAX_THREADS = 1024 };
 static const training_trainer *const trainers[] = {&gan_trainer, &style_feedforward_trainer};
 enum { TRAINERS = sizeof trainers / sizeof *trainers };
 
-static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
-
 static const argument_option options[] = {
     {.name = "set", .value = "KEY=VALUE", .repeated = true,
      .help = "set a field of the config, after the file; may be repeated"},
     {.name = "resume", .help = "go on with the run from its last checkpoint"},
-    {.name = "device", .value = "auto|cpu|cuda", .choices = devices, .help = "where to compute (auto)"},
+    {.name = "device", .value = "auto|cpu|cuda", .choices = nn_device_names,
+     .help = "where to compute; auto: on the GPU where there is one (auto)"},
     {.name = "threads", .value = "N", .help = "threads of the CPU; 0: all cores (0)"},
     {.name = "out", .value = "DIR", .help = "the run's folder (output.folder/name of the config)"},
     {.name = "profile", .help = "print where the time went"},
@@ -59,9 +58,7 @@ static status train(const cli_context *context, const argument_list *given, erro
                                  .listening = context->listening};
     TRY(arguments_integer(given, "threads", 0, MAX_THREADS, 0, &request.threads, err));
     if (request.out && !request.out[0]) return error_set(err, STATUS_USAGE, "train: --out: expected a folder, found ''");
-    const char *device = arguments_value(given, "device");
-    if (device && strcmp(device, "cuda") == 0)
-        return error_set(err, STATUS_FAILED, "train: --device cuda: this build has no CUDA backend");
+    request.device = cli_device(given);
     const char **settings;
     TRY(arguments_values(given, "set", &settings, &request.setting_count, err));
     request.settings = settings;

@@ -24,6 +24,8 @@ static const argument_option options[] = {
     {.name = "overwrite", .help = "replace pictures that exist"},
     {.name = "precision", .value = "fp32|bf16", .choices = nn_precision_names,
      .help = "bf16 is faster on a CPU with AVX512-BF16; grey levels change a little (fp32)"},
+    {.name = "device", .value = "auto|cpu|cuda", .choices = nn_device_names,
+     .help = "where to compute; auto: on the GPU where there is one (auto)"},
     {.name = "threads", .value = "N", .help = "threads of the CPU; 0: all cores (0)"},
     {.name = "quiet", .help = "say nothing but warnings and errors"},
 };
@@ -80,7 +82,8 @@ static status translate(const cli_context *context, const argument_list *given, 
         if (strcmp(format, formats[i]) == 0) request.format = (image_format)(IMAGE_PNG + i);
     context->log->quiet = arguments_has(given, "quiet");
     nn_backend *backend;
-    TRY(nn_cpu_create(threads, &backend, err));
+    TRY(nn_device_create(cli_device(given), threads, &backend, err));
+    if (backend->device_name) log_info(context->log, "device: %s", backend->device_name);
     status result = translate_with(context, &request, backend, arguments_value(given, "model"),
                                    arguments_value(given, "to"), precision_of(given), err);
     nn_backend_destroy(backend);

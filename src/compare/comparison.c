@@ -196,8 +196,8 @@ static status run_method(comparison *c, comparison_method_result *m, error *err)
     const comparison_request *r = c->request;
     method_hearing h = {c, m, progress_start(c->log, m->options->name, 0, c->pictures.count)};
     comparison_listener listener = {&h, hear};
-    comparison_job job = {&c->options, (size_t)(m->options - c->options.methods), &c->pictures, c->folder, r->threads,
-                          c->log, r->stop};
+    comparison_job job = {&c->options, (size_t)(m->options - c->options.methods), &c->pictures, c->folder, r->device,
+                          r->threads, c->log, r->stop};
     error problem = {0};
     char shown[300];
     status result = r->launch(r->launch_context, &job, &listener, &m->peak_bytes, &problem);

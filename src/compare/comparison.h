@@ -22,7 +22,8 @@ typedef struct comparison_request {
     size_t setting_count;
     const char *out; /* the comparison's folder; NULL: output.folder/name */
     bool overwrite;  /* a comparison that is there already, with all its pictures */
-    int threads;     /* 0: all cores */
+    nn_device device; /* of the methods; what measures is the CPU */
+    int threads;     /* of the CPU; 0: all cores */
     const volatile sig_atomic_t *stop;
     comparison_launch launch;
     void *launch_context;

@@ -20,7 +20,8 @@ typedef struct comparison_job {
     size_t method; /* index in options->methods */
     const comparison_pictures *pictures;
     const char *folder;                /* of the comparison */
-    int threads;                       /* 0: all cores */
+    nn_device device;
+    int threads;                       /* of the CPU; 0: all cores */
     log_sink *log;
     const volatile sig_atomic_t *stop; /* may be NULL */
 } comparison_job;

@@ -24,8 +24,7 @@ static status build(gan *g, nn_graph *const graphs[4], error *err)
 
 static status check_memory(const gan *g, double need, error *err)
 {
-    if (strcmp(g->backend->interface->name, "cpu") != 0) return STATUS_OK;
-    return training_memory_check(need + g->size.other_bytes,
+    return training_memory_check(g->backend, need, g->size.other_bytes,
                                  "data.crop_size, train.batch_size, model.ngf, train.pool_size or data.cache_mb", err);
 }
 
@@ -161,13 +160,12 @@ status gan_step(gan *g, const gan_step_input *input, float *losses, error *err)
 
 status gan_sample(gan *g, int domain, const float *picture, float *translated, float *reconstructed, error *err)
 {
-    (void)err;
     const gan_sampler *s = &g->sampler;
     nn_program_write(s->program[domain], s->picture[domain], picture);
     nn_program_run(s->program[domain]);
     nn_program_read(s->program[domain], s->translated[domain], translated);
     nn_program_read(s->program[domain], s->reconstructed[domain], reconstructed);
-    return STATUS_OK;
+    return nn_program_check(s->program[domain], err);
 }
 
 nn_parameters *gan_generators(gan *g) { return g->generators; }

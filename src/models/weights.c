@@ -61,7 +61,9 @@ status model_weights_put(const model_weights *weights, safetensors_writer *w, er
     for (size_t i = 0; result == STATUS_OK && i < weights->set->count; i++) {
         if (!chosen(weights, i)) continue;
         nn_parameters_read(weights->set, weights->slot, i, values);
-        result = safetensors_put_f32(w, values, nn_count(weights->set->tensors[i].shape), err);
+        result = nn_backend_check(weights->set->blocks[weights->slot].backend, err);
+        if (result == STATUS_OK)
+            result = safetensors_put_f32(w, values, nn_count(weights->set->tensors[i].shape), err);
     }
     free(values);
     return result;

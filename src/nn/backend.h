@@ -75,6 +75,8 @@ typedef struct nn_backend_interface {
     status (*check_precision)(const nn_backend *backend, nn_precision precision, error *err);
     /* (optional) The first call to the device that failed, if one did; what is read from then on is NaN. */
     status (*check)(nn_backend *backend, error *err);
+    /* (optional) Bytes of its own memory that are free; NULL: it shares the machine's. 0: unknown. */
+    double (*available)(nn_backend *backend);
     /* (optional) What `work` launches is recorded and not run; NULL when it cannot be. `replay` runs it, as often as
      * wanted; `forget` frees it. */
     void *(*record)(nn_backend *backend, void (*work)(void *context), void *context);
@@ -85,6 +87,7 @@ typedef struct nn_backend_interface {
 struct nn_backend {
     const nn_backend_interface *interface;
     int threads;
+    const char *device_name; /* "NVIDIA H100", or NULL: the CPU */
 };
 
 static inline void nn_backend_destroy(nn_backend *backend)
@@ -98,22 +101,33 @@ static inline status nn_backend_check(nn_backend *backend, error *err)
     return backend->interface->check ? backend->interface->check(backend, err) : STATUS_OK;
 }
 
+/* Of the device's own memory: negative for a backend that shares the machine's. */
+static inline double nn_backend_available(nn_backend *backend)
+{
+    return backend->interface->available ? backend->interface->available(backend) : -1;
+}
+
 /* The CPU: oneDNN for convolutions, OpenMP for the rest. threads 0: all cores. Free with nn_backend_destroy. */
 status nn_cpu_create(int threads, nn_backend **out, error *err);
 
-/* What the products of the CUDA backend multiply; sums are in float always. Relative errors of a product: 1e-6, 1e-3,
- * 4e-3. */
-typedef enum nn_cuda_products { NN_CUDA_FP32, NN_CUDA_TF32, NN_CUDA_BF16 } nn_cuda_products;
+/* tf32: products of fp32 programs round their operands to 10 bits behind the point, as PyTorch's convolutions do:
+ * relative error 1e-3 instead of 1e-6, and tensor cores. Those of bf16 programs: 4e-3. Sums are in float always. */
 typedef struct nn_cuda_options {
     int device; /* counted from 0 */
-    nn_cuda_products products;
+    bool tf32;
 } nn_cuda_options;
 
-/* An NVIDIA GPU of compute capability 8.0 or later. name (may be NULL, with 0 bytes): gets what the device is called.
- * Fails with one line where there is no driver, no module (see nn/cuda/module.h), no such device or too old a one.
- * Free with nn_backend_destroy. */
-status nn_cuda_create(const nn_cuda_options *options, char *name, size_t name_bytes, nn_backend **out, error *err);
+/* An NVIDIA GPU of compute capability 8.0 or later. Fails with one line where there is no driver, no module (see
+ * nn/cuda/module.h), no such device or too old a one. Free with nn_backend_destroy. */
+status nn_cuda_create(const nn_cuda_options *options, nn_backend **out, error *err);
 /* Whether a driver is installed; fast, and loads nothing that stays. */
 bool nn_cuda_has_driver(void);
+
+/* Where to compute. AUTO: the first GPU where there is one that can be used, else the CPU. */
+typedef enum nn_device { NN_DEVICE_AUTO, NN_DEVICE_CPU, NN_DEVICE_CUDA } nn_device;
+/* "auto", "cpu", "cuda", NULL: for command lines. */
+extern const char *const nn_device_names[];
+/* threads: of the CPU. */
+status nn_device_create(nn_device device, int threads, nn_backend **out, error *err);
 
 #endif

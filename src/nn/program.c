@@ -208,6 +208,8 @@ void nn_program_read(const nn_program *p, nn_value output, float *host)
     if (device) backend->interface->read(backend, host, device, nn_count(p->draft.values[v].shape) * sizeof *host);
 }
 
+status nn_program_check(const nn_program *p, error *err) { return nn_backend_check(p->draft.backend, err); }
+
 static void run_calls(void *program)
 {
     nn_program *p = program;

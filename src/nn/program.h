@@ -63,6 +63,8 @@ void nn_program_write(nn_program *p, nn_value input, const float *host);
 void nn_program_run(nn_program *p);
 /* An output, after a run and before another program of the same arena runs. */
 void nn_program_read(const nn_program *p, nn_value output, float *host);
+/* After reading: STATUS_OK, or why what was read is none (nn_backend_check). */
+status nn_program_check(const nn_program *p, error *err);
 
 /* For `--profile`. Runs add to it. */
 typedef struct nn_profile {

@@ -55,5 +55,7 @@ status style_extract(style_extractor *x, const float *picture, size_t height, si
         }
         nn_program_read(x->program, x->results[i], results[i]);
     }
-    return STATUS_OK;
+    status result = nn_program_check(x->program, err);
+    for (size_t i = 0; result != STATUS_OK && i < x->layers->count; i++) free(results[i]);
+    return result;
 }

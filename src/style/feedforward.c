@@ -34,8 +34,7 @@ static status open_network(style_feedforward *f, log_sink *log, error *err)
 
 static status check_memory(const style_feedforward *f, double need, error *err)
 {
-    if (strcmp(f->backend->interface->name, "cpu") != 0) return STATUS_OK;
-    return training_memory_check(need + f->other_bytes,
+    return training_memory_check(f->backend, need, f->other_bytes,
                                  "data.crop_size, train.batch_size, model.ngf or data.cache_mb", err);
 }
 
@@ -90,12 +89,12 @@ static status run_step(void *context, const training_step *step, float *losses, 
 static status sample(void *context, int domain, const float *picture, float *translated, float *reconstructed,
                      error *err)
 {
-    (void)domain, (void)reconstructed, (void)err;
+    (void)domain, (void)reconstructed;
     style_feedforward *f = context;
     nn_program_write(f->sampler, f->sample, picture);
     nn_program_run(f->sampler);
     nn_program_read(f->sampler, f->translated, translated);
-    return STATUS_OK;
+    return nn_program_check(f->sampler, err);
 }
 
 static void fill_method(style_feedforward *f)

@@ -105,7 +105,7 @@ static status objective(void *context, const float *x, double *loss, float *grad
 {
     run *r = context;
     if (r->watch->stop && *r->watch->stop) return error_set(err, STATUS_INTERRUPTED, "interrupted");
-    style_evaluate(r->evaluator, x, &r->last, gradient);
+    TRY(style_evaluate(r->evaluator, x, &r->last, gradient, err));
     if (!r->begun) r->result->start = r->last;
     r->begun = true;
     r->result->evaluations++;
@@ -149,9 +149,9 @@ static status measure_end(run *r, const float *x, error *err)
     size_t bytes = r->width * r->height * 3 * sizeof(float);
     float *gradient = malloc(bytes);
     if (!gradient) return error_no_memory(err, "a gradient", bytes);
-    style_evaluate(r->evaluator, x, &r->result->end, gradient);
+    status result = style_evaluate(r->evaluator, x, &r->result->end, gradient, err);
     free(gradient);
-    return STATUS_OK;
+    return result;
 }
 
 static status minimise(run *r, float *x, error *err)

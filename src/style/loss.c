@@ -200,7 +200,7 @@ status style_evaluator_create(const style_loss *loss, const model_vgg *vgg, nn_b
     return result;
 }
 
-void style_evaluate(style_evaluator *e, const float *picture, style_parts *parts, float *gradient)
+status style_evaluate(style_evaluator *e, const float *picture, style_parts *parts, float *gradient, error *err)
 {
     *parts = (style_parts){0};
     nn_program_write(e->program, e->picture, picture);
@@ -217,4 +217,5 @@ void style_evaluate(style_evaluator *e, const float *picture, style_parts *parts
     }
     parts->total = parts->content + parts->style + parts->variation;
     nn_program_read(e->program, e->gradient, gradient);
+    return nn_program_check(e->program, err);
 }

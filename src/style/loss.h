@@ -5,7 +5,7 @@
  *     TRY(model_vgg_load(vgg, backend, loss.deepest, err));
  *     style_evaluator *e;
  *     TRY(style_evaluator_create(&loss, vgg, backend, height, width, &targets, &e, err));
- *     style_evaluate(e, picture, &parts, gradient);
+ *     TRY(style_evaluate(e, picture, &parts, gradient, err));
  *
  * Pictures are (h, w, 3) floats, RGB in [-1, 1]. Gram matrices are (c, c), over the number of places: so those of
  * pictures of other sizes compare. The forms are defined in style/options.h.
@@ -52,7 +52,7 @@ typedef struct style_evaluator style_evaluator;
 status style_evaluator_create(const style_loss *loss, const model_vgg *vgg, nn_backend *backend, size_t height,
                               size_t width, const style_targets *targets, style_evaluator **out, error *err);
 void style_evaluator_destroy(style_evaluator *e); /* accepts NULL */
-/* gradient: of the total, (h, w, 3). */
-void style_evaluate(style_evaluator *e, const float *picture, style_parts *parts, float *gradient);
+/* gradient: of the total, (h, w, 3). Fails where the device does. */
+status style_evaluate(style_evaluator *e, const float *picture, style_parts *parts, float *gradient, error *err);
 
 #endif

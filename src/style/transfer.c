@@ -261,7 +261,8 @@ status style_transfer(const style_transfer_request *request, log_sink *log, erro
 {
     transfer t = {.request = request, .log = log};
     nn_backend *backend;
-    TRY(nn_cpu_create(request->threads, &backend, err));
+    TRY(nn_device_create(request->device, request->threads, &backend, err));
+    if (backend->device_name) log_info(log, "device: %s", backend->device_name);
     status result = transfer_with(&t, backend, err);
     style_gatys_destroy(t.g);
     image_list_free(&t.contents);

@@ -16,12 +16,14 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "nn/backend.h"
 
 typedef struct style_transfer_request {
     const char *config_path;     /* NULL: settings alone */
     const char *const *settings; /* KEY=VALUE, after the file */
     size_t setting_count;
-    int threads; /* 0: all cores */
+    nn_device device;
+    int threads; /* of the CPU; 0: all cores */
     const volatile sig_atomic_t *stop;
 } style_transfer_request;
 

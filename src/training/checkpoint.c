@@ -9,7 +9,8 @@ static status save_tensor(const training_tensor *t, safetensors_writer *w, error
     float *host = malloc(count * sizeof *host);
     if (!host) return error_no_memory(err, t->name, count * sizeof *host);
     nn_block_read(t->block, 0, host, count);
-    status result = safetensors_put_f32(w, host, count, err);
+    status result = nn_backend_check(t->block->backend, err);
+    if (result == STATUS_OK) result = safetensors_put_f32(w, host, count, err);
     free(host);
     return result;
 }

@@ -17,7 +17,8 @@ typedef struct training_request {
     size_t setting_count;
     bool resume;
     const char *out; /* the run's folder; NULL: output.folder/name */
-    int threads;     /* 0: all cores */
+    nn_device device;
+    int threads;     /* of the CPU; 0: all cores */
     bool profile;    /* print where the time went */
     const volatile sig_atomic_t *stop; /* becomes non-zero when the run should save and end; may be NULL */
     volatile sig_atomic_t *listening;  /* set to 1 when *stop begins to be looked at; may be NULL */

@@ -59,6 +59,7 @@ status training_update_check(const training_update *u, const nn_program *program
     nn_program_read(program, u->flag, &flag);
     for (size_t i = 0; i < count; i++)
         if (values[i] != NN_NONE) nn_program_read(program, values[i], &losses[i]);
+    TRY(nn_program_check(program, err));
     if (flag != 0) return STATUS_OK;
     for (size_t i = 0; i < count; i++)
         if (values[i] != NN_NONE && !isfinite(losses[i]))

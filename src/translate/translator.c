@@ -186,9 +186,9 @@ status translator_create(nn_backend *backend, const char *path, const char *to, 
 static status check_memory(const translator *t, const prepared *p, error *err)
 {
     double network = (double)nn_program_bytes(p->program) - (double)t->arena.bytes; /* what is held already is there */
-    double need = (network > 0 ? network : 0) + (double)p->width * (double)p->height * PICTURE_BYTES;
-    double there = memory_available();
-    if (strcmp(t->backend->interface->name, "cpu") != 0 || there <= 0 || need <= there) return STATUS_OK;
+    double device = nn_backend_available(t->backend), there = device < 0 ? memory_available() : device;
+    double need = (network > 0 ? network : 0) + (device < 0 ? (double)p->width * (double)p->height * PICTURE_BYTES : 0);
+    if (there <= 0 || need <= there) return STATUS_OK;
     char need_text[32], there_text[32];
     return error_set(err, STATUS_NO_MEMORY, "a picture of %zux%zu needs %s of memory, %s are available; translate it "
                      "smaller with --size", p->width, p->height, text_bytes(need, need_text, sizeof need_text),
@@ -278,6 +278,7 @@ static status run(prepared *p, const image *padded, float *floats, image *out, e
     nn_program_write(p->program, p->x, floats);
     nn_program_run(p->program);
     nn_program_read(p->program, p->y, floats);
+    TRY(nn_program_check(p->program, err));
     for (size_t y = 1; y < out->height; y++) /* cropping */
         memmove(floats + y * out->width * CHANNELS, floats + y * padded->width * CHANNELS,
                 out->width * CHANNELS * sizeof *floats);

@@ -76,7 +76,7 @@ static void refuses_wrong_usage(test *t)
 static void fails(test *t)
 {
     NEED_PROGRAM(t);
-    check_run(t, "train x.yaml --device cuda", 1, "no CUDA backend");
+    check_run(t, "translate x.png --model m.safetensors -o out --device cuda", 1, "no CUDA device");
     check_run(t, "translate x.png --model /nonexistent/model.safetensors -o out", 1,
               "cyclegan: /nonexistent/model.safetensors: ");
 }

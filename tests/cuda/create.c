@@ -6,5 +6,5 @@ status nn_cuda_test_create(int threads, nn_backend **out, error *err);
 status nn_cuda_test_create(int threads, nn_backend **out, error *err)
 {
     (void)threads;
-    return nn_cuda_module_create(&(nn_cuda_options){.products = NN_CUDA_FP32}, NULL, 0, out, err);
+    return nn_cuda_module_create(&(nn_cuda_options){.device = 0}, out, err);
 }

@@ -109,7 +109,7 @@ static void equals_torch(test *t)
         snprintf(key, sizeof key, "%s.gradient", forms[i]);
         float *expected = fixture_values(s.file, key, &entry);
         REQUIRE(t, losses && expected && entry->count == h * w * 3);
-        style_evaluate(s.evaluator, x, &parts, gradient);
+        REQUIRE_OK(t, style_evaluate(s.evaluator, x, &parts, gradient, &s.err), s.err);
         CHECK_NEAR(t, parts.content, losses[0], 1e-5 * losses[0]);
         CHECK_NEAR(t, parts.style, losses[1], 1e-5 * losses[1]);
         CHECK_NEAR(t, parts.variation, losses[2], 1e-5 * losses[2]);
@@ -129,8 +129,7 @@ static status objective(void *context, const float *x, double *loss, float *grad
 {
     setup *s = context;
     style_parts parts;
-    (void)err;
-    style_evaluate(s->evaluator, x, &parts, gradient);
+    TRY(style_evaluate(s->evaluator, x, &parts, gradient, err));
     *loss = parts.total;
     return STATUS_OK;
 }

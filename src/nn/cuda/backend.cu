@@ -123,6 +123,12 @@ static status check(nn_backend *backend, error *err)
     return failure->code == STATUS_OK ? STATUS_OK : error_set(err, failure->code, "%s", failure->message);
 }
 
+static double available(nn_backend *backend)
+{
+    size_t there = 0, all = 0;
+    return cuda_note(of(backend), "memory", "cudaMemGetInfo", cudaMemGetInfo(&there, &all)) ? (double)there : 0;
+}
+
 /* Thread-local capture: what other threads of the process do (decoding) is none of its business. */
 static void *record(nn_backend *backend, void (*work)(void *context), void *context)
 {
@@ -152,27 +158,31 @@ static void forget(nn_backend *backend, void *recording)
     cuda_note(of(backend), "a program", "cudaGraphExecDestroy", cudaGraphExecDestroy((cudaGraphExec_t)recording));
 }
 
+static status check_precision(const nn_backend *backend, nn_precision precision, error *err)
+{
+    (void)backend, (void)precision, (void)err; /* every device that open_device lets pass has both */
+    return STATUS_OK;
+}
+
 static const nn_backend_interface cuda_interface = {
-    "cuda", destroy,     allocate, release, upload, download, clear_memory,
-    synchronise, cuda_kernel, cuda_layout_bytes, check, record, replay, forget,
+    "cuda",      destroy,           allocate,        release, upload, download, clear_memory, synchronise,
+    cuda_kernel, cuda_layout_bytes, check_precision, check,   available, record, replay, forget,
 };
 
-static status open_device(int number, char *name, size_t bytes, error *err)
+static status open_device(int number, cudaDeviceProp *properties, error *err)
 {
     int count = 0;
-    cudaDeviceProp properties;
     cudaError_t code = cudaGetDeviceCount(&count);
     if (code != cudaSuccess) return error_set(err, STATUS_FAILED, "no CUDA device: %s", cudaGetErrorString(code));
     if (number >= count)
         return error_set(err, STATUS_USAGE, "CUDA device %d: there are %d, counted from 0", number, count);
-    code = cudaGetDeviceProperties(&properties, number);
+    code = cudaGetDeviceProperties(properties, number);
     if (code == cudaSuccess) code = cudaSetDevice(number);
     if (code != cudaSuccess)
         return error_set(err, STATUS_FAILED, "CUDA device %d: %s", number, cudaGetErrorString(code));
-    if (properties.major < OLDEST_MAJOR)
+    if (properties->major < OLDEST_MAJOR)
         return error_set(err, STATUS_FAILED, "%s: compute capability %d.%d is too old; expected %d.0 or later",
-                         properties.name, properties.major, properties.minor, OLDEST_MAJOR);
-    strncpy(name, properties.name, bytes - 1);
+                         properties->name, properties->major, properties->minor, OLDEST_MAJOR);
     return STATUS_OK;
 }
 
@@ -186,18 +196,18 @@ static status start(cuda_backend *cuda, error *err)
 }
 
 extern "C" __attribute__((visibility("default"))) status nn_cuda_module_create(const nn_cuda_options *options,
-                                                                               char *name, size_t name_bytes,
                                                                                nn_backend **out, error *err)
 {
+    cudaDeviceProp properties;
     *out = NULL;
-    if (name_bytes > 0) memset(name, 0, name_bytes);
-    char ignored[1] = {0};
-    TRY(open_device(options->device, name_bytes > 0 ? name : ignored, name_bytes > 0 ? name_bytes : 1, err));
+    TRY(open_device(options->device, &properties, err));
     cuda_backend *cuda = (cuda_backend *)calloc(1, sizeof *cuda);
     if (!cuda) return error_no_memory(err, "the CUDA backend", sizeof *cuda);
     cuda->base.interface = &cuda_interface;
     cuda->base.threads = 1;
-    cuda->operands = options->products == NN_CUDA_BF16 ? CUDA_BF16 : options->products == NN_CUDA_TF32 ? CUDA_TF32 : CUDA_FP32;
+    memcpy(cuda->name, properties.name, sizeof cuda->name - 1);
+    cuda->base.device_name = cuda->name;
+    cuda->tf32 = options->tf32;
     status result = start(cuda, err);
     if (result == STATUS_OK)
         *out = &cuda->base;

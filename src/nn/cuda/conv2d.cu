@@ -66,7 +66,7 @@ static plan plan_between(const nn_call *call, const cuda_mapping *m, nn_shape so
     p.c = destination.dim[NN_C];
     p.source_pixels = nn_count(source) / p.source_c;
     p.pixels = nn_count(destination) / p.c;
-    p.bf16 = cuda_of(call)->operands == CUDA_BF16;
+    p.bf16 = cuda_operands_of(call) == CUDA_BF16;
     return p;
 }
 
@@ -111,7 +111,7 @@ static void run_fold(const nn_call *call, const plan *p, const float *bias)
     char *space = (char *)call->workspace;
     float *products = (float *)(void *)(space + operand_bytes(p, p->source_pixels, p->source_c));
     cuda_product product = {};
-    product.operands = cuda_of(call)->operands;
+    product.operands = cuda_operands_of(call);
     product.m = p->source_pixels, product.n = p->row, product.k = p->source_c;
     product.a = operand(call, p, call->input[0], p->source_pixels, p->source_c, space);
     product.lda = operand_stride(p, p->source_c);
@@ -128,7 +128,7 @@ static void run_gather(const nn_call *call, const plan *p, const float *bias)
         size_t count = p->pixels - first < p->chunk ? p->pixels - first : p->chunk;
         cuda_gather(call, &p->m, call->input[0], (unsigned)p->source_c, first, count, call->workspace, p->bf16);
         cuda_product product = {};
-        product.operands = cuda_of(call)->operands;
+        product.operands = cuda_operands_of(call);
         product.transpose_b = true;
         product.m = count, product.n = p->c, product.k = p->row;
         product.a = call->workspace, product.lda = p->row;
@@ -182,7 +182,7 @@ static void run_weight_grad(const nn_call *call)
         size_t count = p.pixels - first < p.chunk ? p.pixels - first : p.chunk;
         cuda_gather(call, &p.m, source, (unsigned)p.source_c, first, count, rows, p.bf16);
         cuda_product product = {};
-        product.operands = cuda_of(call)->operands;
+        product.operands = cuda_operands_of(call);
         product.transpose_a = true;
         product.m = p.c, product.n = p.row, product.k = count;
         product.a = operand(call, &p, other + first * p.c, count, p.c, space);

@@ -38,7 +38,8 @@ typedef struct cuda_backend {
     cudaStream_t stream;
     cublasLtHandle_t lt;
     void *lt_workspace;
-    cuda_operands operands;
+    char name[256];
+    bool tf32;
     cuda_choices *choices;
     cuda_slot slot[CUDA_SLOTS];
     unsigned next_slot;
@@ -49,6 +50,12 @@ typedef struct cuda_backend {
 enum { CUDA_LT_WORKSPACE = 32 << 20 };
 
 static inline cuda_backend *cuda_of(const nn_call *call) { return (cuda_backend *)(void *)call->backend; }
+
+/* What the products of a call multiply. */
+static inline cuda_operands cuda_operands_of(const nn_call *call)
+{
+    return call->precision == NN_BF16 ? CUDA_BF16 : cuda_of(call)->tf32 ? CUDA_TF32 : CUDA_FP32;
+}
 
 /* Keeps the first failure: "cuda: <what>: <function>: <the toolkit's words>". Returns whether all is well. */
 bool cuda_note(cuda_backend *cuda, const char *what, const char *function, cudaError_t code);

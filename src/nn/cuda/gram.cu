@@ -20,7 +20,7 @@ static __global__ void add_transposed(symmetric a)
 
 static cuda_operands operands_of(const nn_call *call)
 {
-    return cuda_of(call)->operands == CUDA_FP32 ? CUDA_FP32 : CUDA_TF32;
+    return cuda_of(call)->tf32 ? CUDA_TF32 : CUDA_FP32;
 }
 
 static void run_gram(const nn_call *call)

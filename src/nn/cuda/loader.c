@@ -53,7 +53,7 @@ bool nn_cuda_has_driver(void)
     return driver != NULL;
 }
 
-status nn_cuda_create(const nn_cuda_options *options, char *name, size_t name_bytes, nn_backend **out, error *err)
+status nn_cuda_create(const nn_cuda_options *options, nn_backend **out, error *err)
 {
     *out = NULL;
     if (!nn_cuda_has_driver())
@@ -63,7 +63,7 @@ status nn_cuda_create(const nn_cuda_options *options, char *name, size_t name_by
     nn_cuda_module *create;
     void *symbol = dlsym(module, "nn_cuda_module_create");
     memcpy(&create, &symbol, sizeof create); /* an object pointer is no function pointer to C */
-    status result = create ? create(options, name, name_bytes, out, err)
+    status result = create ? create(options, out, err)
                            : error_set(err, STATUS_FAILED, "the CUDA backend has no nn_cuda_module_create");
     if (result != STATUS_OK) dlclose(module); /* else it stays open as long as the program runs */
     return result;

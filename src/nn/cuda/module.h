@@ -9,9 +9,8 @@ extern "C" {
 
 #include "nn/backend.h"
 
-/* The module's only symbol. name: room for the device's name, `name_bytes` of it. */
-typedef status nn_cuda_module(const nn_cuda_options *options, char *name, size_t name_bytes, nn_backend **out,
-                              error *err);
+/* The module's only symbol. */
+typedef status nn_cuda_module(const nn_cuda_options *options, nn_backend **out, error *err);
 nn_cuda_module nn_cuda_module_create;
 
 #ifdef __cplusplus
