@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/rng.h"
 #include "base/text.h"
 #include "style/features.h"
@@ -32,6 +33,15 @@ void style_gatys_destroy(style_gatys *g)
 }
 
 const char *style_gatys_network(const style_gatys *g) { return model_vgg_description(g->vgg); }
+uint64_t style_gatys_fingerprint(const style_gatys *g)
+{
+    const uint64_t parts[] = {model_vgg_fingerprint(g->vgg), style_target_fingerprint(g->target)};
+    hash64 h = hash64_start(0);
+    hash64_add(&h, parts, sizeof parts);
+    if (g->start.pixels) hash64_add(&h, g->start.pixels, g->start.width * g->start.height * 3);
+    return hash64_value(&h);
+}
+
 size_t style_gatys_style_count(const style_gatys *g) { return style_target_count(g->target); }
 size_t style_gatys_style_broken(const style_gatys *g) { return style_target_broken(g->target); }
 

@@ -33,6 +33,8 @@ status style_gatys_create(const style_options *options, nn_backend *backend, con
 void style_gatys_destroy(style_gatys *g); /* accepts NULL */
 /* One line about the network, which says so when its weights are random. */
 const char *style_gatys_network(const style_gatys *g);
+/* Changes with the network, the style's pictures and the picture to start from, under the same names too. */
+uint64_t style_gatys_fingerprint(const style_gatys *g);
 size_t style_gatys_style_count(const style_gatys *g);  /* pictures of the style */
 size_t style_gatys_style_broken(const style_gatys *g); /* those that were reported and left out, so far */
 

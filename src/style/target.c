@@ -142,6 +142,18 @@ size_t style_target_broken(const style_target *t)
     return count;
 }
 
+static void add_pictures(hash64 *key, const source *s)
+{
+    for (size_t i = 0; i < s->pictures.count; i++) {
+        const image_item *item = &s->pictures.items[i];
+        struct stat info;
+        hash64_add(key, item->relative, strlen(item->relative) + 1);
+        if (stat(item->path, &info) != 0) continue;
+        const int64_t file[] = {info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
+        hash64_add(key, file, sizeof file);
+    }
+}
+
 /* Everything that a source's Gram matrices follow from. */
 static uint64_t key_of(const style_target *t, const source *s, size_t side, const style_statistics *content)
 {
@@ -150,14 +162,14 @@ static uint64_t key_of(const style_target *t, const source *s, size_t side, cons
     hash64_add(&key, about, sizeof about);
     hash64_add(&key, t->s.layers->at, t->s.layers->count * sizeof *t->s.layers->at);
     if (content) hash64_add(&key, content, sizeof *content);
-    for (size_t i = 0; s && i < s->pictures.count; i++) {
-        const image_item *item = &s->pictures.items[i];
-        struct stat info;
-        hash64_add(&key, item->relative, strlen(item->relative) + 1);
-        if (stat(item->path, &info) != 0) continue;
-        const int64_t file[] = {info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
-        hash64_add(&key, file, sizeof file);
-    }
+    if (s) add_pictures(&key, s);
+    return hash64_value(&key);
+}
+
+uint64_t style_target_fingerprint(const style_target *t)
+{
+    hash64 key = hash64_start(0);
+    for (size_t i = 0; i < t->source_count; i++) add_pictures(&key, &t->sources[i]);
     return hash64_value(&key);
 }
 

@@ -39,6 +39,8 @@ void style_target_destroy(style_target *t); /* accepts NULL */
  * error. */
 status style_target_grams(style_target *t, size_t side, const style_statistics *content, const float **grams,
                           error *err);
+/* Changes when the pictures do: with their names, sizes and times of writing. */
+uint64_t style_target_fingerprint(const style_target *t);
 size_t style_target_count(const style_target *t);  /* pictures */
 size_t style_target_broken(const style_target *t); /* those left out */
 

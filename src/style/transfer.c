@@ -1,12 +1,16 @@
-#define _XOPEN_SOURCE 700 /* realpath */
 #include "style/transfer.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "image/folder.h"
 #include "style/gatys.h"
+#include "translate/manifest.h"
 
 static const char settings_name[] = "gatys.yaml";
 
@@ -20,10 +24,15 @@ typedef struct transfer {
     bool folder;  /* the output is one, for a folder of contents */
     char *output; /* that folder, or the file */
     char *parent; /* folder of the output, for the cache */
+    manifest *known; /* of that folder */
     style_gatys *g;
     size_t made, present, failed;
     const char *path; /* of the result that is being made */
 } transfer;
+
+typedef struct made_by_text {
+    char data[48];
+} made_by_text;
 
 static status read_config(transfer *t, error *err)
 {
@@ -67,38 +76,25 @@ static status settle_output(transfer *t, error *err)
     return t->parent ? STATUS_OK : error_no_memory(err, "a path", strlen(output));
 }
 
-/* Whether `path` lies below the folder that `inside` stands for. */
-static bool lies_in(const char *path, const char *inside)
-{
-    char *real = realpath(path, NULL);
-    size_t length = strlen(inside);
-    bool result = real && strncmp(real, inside, length) == 0 && real[length] == '/';
-    free(real);
-    return result;
-}
-
 /* Results of an earlier run are no contents, when the output folder lies among them. */
 static status list_contents(transfer *t, error *err)
 {
     TRY(image_list_add(&t->contents, t->o.content_path, err));
-    char *contents = realpath(t->o.content_path, NULL), *output = realpath(t->parent, NULL), shown[200];
+    char shown[200];
     text_printable(t->o.content_path, shown, sizeof shown);
-    bool same = t->folder && contents && output && strcmp(contents, output) == 0;
+    if (t->folder && file_lies_in(t->o.content_path, t->parent) && file_lies_in(t->parent, t->o.content_path))
+        return error_set(err, STATUS_USAGE, "%s: the output would replace the contents: choose another folder", shown);
     size_t kept = 0;
-    for (size_t i = 0; t->folder && output && !same && i < t->contents.count; i++) {
+    for (size_t i = 0; i < t->contents.count; i++) {
         image_item *item = &t->contents.items[i];
-        if (!lies_in(item->path, output)) {
+        if (!t->folder || !file_lies_in(item->path, t->parent)) {
             t->contents.items[kept++] = *item;
             continue;
         }
         free(item->path);
         free(item->relative);
     }
-    if (t->folder && output && !same) t->contents.count = kept;
-    free(contents);
-    free(output);
-    if (same)
-        return error_set(err, STATUS_USAGE, "%s: the output would replace the contents: choose another folder", shown);
+    t->contents.count = kept;
     return t->contents.count ? STATUS_OK : error_set(err, STATUS_FAILED, "%s: no pictures found", shown);
 }
 
@@ -113,34 +109,51 @@ static char *result_path(const transfer *t, const image_item *item)
     return with;
 }
 
-/* Whether the folder's gatys.yaml is this config. */
-static bool same_settings(const transfer *t, const char *path)
+/* What the manifest says of a result made now: all settings, the network and the style's pictures, and the content. */
+static status entry_of(const transfer *t, const image_item *item, made_by_text *buffer, manifest_entry *out, error *err)
 {
-    char *bytes;
-    size_t size;
-    error ignored;
-    if (file_read_all(path, 1 << 20, &bytes, &size, &ignored) != STATUS_OK) return false;
-    bool same = strcmp(bytes, text_get(&t->dump)) == 0;
-    free(bytes);
-    return same;
+    struct stat info;
+    char shown[200];
+    hash64 settings = hash64_start(0);
+    if (stat(item->path, &info) != 0)
+        return error_set(err, STATUS_FAILED, "%s: cannot open: %s", text_printable(item->path, shown, sizeof shown),
+                         strerror(errno));
+    hash64_add(&settings, text_get(&t->dump), t->dump.length);
+    snprintf(buffer->data, sizeof buffer->data, "gatys %016" PRIx64 " %016" PRIx64, hash64_value(&settings),
+             style_gatys_fingerprint(t->g));
+    *out = (manifest_entry){buffer->data, (uint64_t)info.st_size, info.st_mtim};
+    return STATUS_OK;
 }
 
-/* Refuses, before anything is computed, to replace what this config did not make. */
-static status check_results(transfer *t, bool *keep, error *err)
+/* Why the result that exists is not what would be made now; NULL: it is. */
+static const char *difference(const transfer *t, const image_item *item, const char *path)
 {
-    char *settings = text_join_path(t->output, settings_name), shown[200];
+    made_by_text buffer;
+    manifest_entry entry;
+    error ignored = {0};
+    if (!t->known) return "and is left alone";
+    if (entry_of(t, item, &buffer, &entry, &ignored) != STATUS_OK) return "and its content cannot be read";
+    switch (manifest_compare(t->known, path + strlen(t->output) + 1, &entry)) {
+    case MANIFEST_SAME: return NULL;
+    case MANIFEST_OTHER_MODEL: return "and was not made with these settings, network and style";
+    case MANIFEST_OTHER_SOURCE: return "and its content has changed since it was made";
+    case MANIFEST_UNKNOWN: break;
+    }
+    return "and was not made by this program, or its manifest is gone";
+}
+
+/* Refuses, before anything is computed, to replace what would not come out the same. */
+static status check_results(const transfer *t, error *err)
+{
     status result = STATUS_OK;
-    if (!settings) return error_no_memory(err, "a path", 0);
-    *keep = t->folder && !t->o.overwrite && same_settings(t, settings);
-    free(settings);
-    for (size_t i = 0; !*keep && !t->o.overwrite && result == STATUS_OK && i < t->contents.count; i++) {
+    char shown[200];
+    for (size_t i = 0; !t->o.overwrite && result == STATUS_OK && i < t->contents.count; i++) {
         char *path = result_path(t, &t->contents.items[i]);
-        if (!path)
-            result = error_no_memory(err, "a path", 0);
-        else if (file_exists(path))
+        const char *why = path && file_exists(path) ? difference(t, &t->contents.items[i], path) : NULL;
+        if (!path) result = error_no_memory(err, "a path", 0);
+        if (why)
             result = error_set(err, STATUS_FAILED, "%s exists, %s; --overwrite replaces it",
-                               text_printable(path, shown, sizeof shown),
-                               t->folder ? "and was not made with these settings" : "and is left alone");
+                               text_printable(path, shown, sizeof shown), why);
         free(path);
     }
     return result;
@@ -170,6 +183,23 @@ static status write_intermediate(void *context, size_t iteration, const image *p
     return result;
 }
 
+/* The picture with its record, which never outruns it: a new one, which appears whole or not at all, is recorded
+ * before, so that a kill leaves none without; one that is replaced has no record meanwhile. */
+static status write_result(transfer *t, const image_item *item, const image *picture, error *err)
+{
+    made_by_text buffer;
+    manifest_entry entry;
+    if (!t->known) return write_picture(t, t->path, picture, err);
+    const char *relative = t->path + strlen(t->output) + 1;
+    bool replaces = file_exists(t->path);
+    TRY(entry_of(t, item, &buffer, &entry, err));
+    TRY(replaces ? manifest_forget(t->known, relative, err) : manifest_record(t->known, relative, &entry, err));
+    TRY(manifest_save(t->known, err));
+    TRY(write_picture(t, t->path, picture, err));
+    if (replaces) TRY(manifest_record(t->known, relative, &entry, err));
+    return manifest_save(t->known, err);
+}
+
 static void report(const transfer *t, const style_result *r)
 {
     char shown[200];
@@ -194,21 +224,21 @@ static status make(transfer *t, const image_item *item, error *err)
     status ended = style_gatys_run(t->g, &content, &watch, &picture, &result, err);
     if (ended != STATUS_OK && ended != STATUS_INTERRUPTED)
         error_prefix(err, "%s", text_printable(item->path, shown, sizeof shown));
-    if (ended == STATUS_OK) ended = write_picture(t, t->path, &picture, err);
+    if (ended == STATUS_OK) ended = write_result(t, item, &picture, err);
     if (ended == STATUS_OK) report(t, &result);
     image_free(&picture);
     image_free(&content);
     return ended;
 }
 
-static status make_all(transfer *t, bool keep, error *err)
+static status make_all(transfer *t, error *err)
 {
     for (size_t i = 0; i < t->contents.count; i++) {
         error problem = {0};
         char *path = result_path(t, &t->contents.items[i]);
         if (!path) return error_no_memory(err, "a path", 0);
         t->path = path;
-        bool there = keep && file_exists(path);
+        bool there = !t->o.overwrite && file_exists(path); /* what was not the same was refused */
         status result = there ? STATUS_OK : make(t, &t->contents.items[i], &problem);
         free(path);
         if (result == STATUS_INTERRUPTED)
@@ -241,12 +271,15 @@ static status save_settings(const transfer *t, error *err)
 
 static status transfer_with(transfer *t, nn_backend *backend, error *err)
 {
-    bool keep;
     TRY(read_config(t, err));
     TRY(settle_output(t, err));
     TRY(list_contents(t, err));
-    TRY(check_results(t, &keep, err));
+    if (t->folder)
+        TRY(manifest_open(t->output, t->log, &t->known, err));
+    else
+        TRY(check_results(t, err));
     TRY(style_gatys_create(&t->o, backend, t->parent, t->log, &t->g, err));
+    if (t->folder) TRY(check_results(t, err));
     bool random = strcmp(t->o.features, "random") == 0;
     log_info(t->log, "features: %s%s", style_gatys_network(t->g),
              random ? ": no file was named, and a trained network gives better results" : "");
@@ -254,7 +287,7 @@ static status transfer_with(transfer *t, nn_backend *backend, error *err)
     log_info(t->log, "style: %zu picture%s", styles, styles == 1 ? "" : "s");
     TRY(file_make_folders(t->parent, err));
     TRY(save_settings(t, err));
-    return make_all(t, keep, err);
+    return make_all(t, err);
 }
 
 status style_transfer(const style_transfer_request *request, log_sink *log, error *err)
@@ -264,6 +297,7 @@ status style_transfer(const style_transfer_request *request, log_sink *log, erro
     TRY(nn_device_create(request->device, request->threads, &backend, err));
     if (backend->device_name) log_info(log, "device: %s", backend->device_name);
     status result = transfer_with(&t, backend, err);
+    manifest_destroy(t.known);
     style_gatys_destroy(t.g);
     image_list_free(&t.contents);
     free(t.output);

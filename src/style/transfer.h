@@ -5,8 +5,9 @@
  *     TRY(style_transfer(&request, &log, err));
  *
  * One content gives one file; a folder of contents gives a folder with the same relative names, and `gatys.yaml`, the
- * complete config, in it. A result that is there already is kept when that file says that the same config made it;
- * otherwise it is an error, unless output.overwrite.
+ * complete config, in it. A result that is there already is kept when the folder's manifest (translate/manifest.h) says
+ * that it was made with the same settings, network and style, from the same content; otherwise it is an error, unless
+ * output.overwrite.
  */
 #ifndef STYLE_TRANSFER_H
 #define STYLE_TRANSFER_H

@@ -155,12 +155,37 @@ static void does_folders(test *t)
     CHECK(t, !file_exists(at(&p, "in/out/out")));
     /* A changed style picture changes the cache's name. */
     save_picture(&p, at(&p, "styles/2.jpg"), 31, 26, 9);
-    REQUIRE(t, unlink(at(&p, "in/out/2.png")) == 0);
-    REQUIRE_OK(t, transfer(&p, a, b, c, NULL), p.err);
+    CHECK(t, transfer(&p, a, b, c, NULL) == STATUS_FAILED);
+    CHECK_CONTAINS(t, p.err.message, "in/out/1.png exists, and was not made with these settings, network and style");
+    REQUIRE_OK(t, transfer(&p, a, b, c, "output.overwrite=true", NULL), p.err);
     CHECK(t, !strstr(p.said, "computed before"));
+    REQUIRE_OK(t, transfer(&p, a, b, c, NULL), p.err);
+    CHECK_CONTAINS(t, p.said, "0 pictures made, 2 there already, 0 failed");
+    /* A content, or the network, under the same name. */
+    save_picture(&p, at(&p, "in/2.png"), 30, 24, 7);
+    CHECK(t, transfer(&p, a, b, c, NULL) == STATUS_FAILED);
+    CHECK_CONTAINS(t, p.err.message, "in/out/2.png exists, and its content has changed since it was made");
+    REQUIRE_OK(t, transfer(&p, a, b, c, "output.overwrite=true", NULL), p.err);
+    CHECK_CONTAINS(t, p.said, "2 pictures made");
+    char *bytes, file[220] = "features=";
+    size_t size;
+    strcat(file, at(&p, "vgg.safetensors"));
+    REQUIRE_OK(t, file_read_all(tiny, 1 << 20, &bytes, &size, &p.err), p.err);
+    REQUIRE_OK(t, file_write_all(file + 9, bytes, size, &p.err), p.err);
+    REQUIRE_OK(t, transfer(&p, a, b, c, file, "output.overwrite=true", NULL), p.err);
+    REQUIRE_OK(t, transfer(&p, a, b, c, file, NULL), p.err);
+    CHECK_CONTAINS(t, p.said, "0 pictures made, 2 there already, 0 failed");
+    uint64_t header;
+    memcpy(&header, bytes, sizeof header);
+    bytes[8 + header] ^= 1; /* the last bit of the first weight */
+    REQUIRE_OK(t, file_write_all(file + 9, bytes, size, &p.err), p.err);
+    free(bytes);
+    CHECK(t, transfer(&p, a, b, c, file, NULL) == STATUS_FAILED);
+    CHECK_CONTAINS(t, p.err.message, "in/out/1.png exists, and was not made with these settings, network and style");
+    REQUIRE_OK(t, transfer(&p, a, b, c, "output.overwrite=true", NULL), p.err);
     /* Other settings. */
     CHECK(t, transfer(&p, a, b, c, "style.weight=3", NULL) == STATUS_FAILED);
-    CHECK_CONTAINS(t, p.err.message, "in/out/1.png exists, and was not made with these settings; --overwrite replaces");
+    CHECK_CONTAINS(t, p.err.message, "in/out/1.png exists, and was not made with these settings, network and style;");
     /* One broken picture on each side. */
     REQUIRE_OK(t, file_write_all(at(&p, "styles/4.jpg"), "no picture", 10, &p.err), p.err);
     REQUIRE_OK(t, file_write_all(at(&p, "in/3.png"), "no picture", 10, &p.err), p.err);
