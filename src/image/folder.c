@@ -170,14 +170,13 @@ static status enter(walk *w, const char *folder, const struct stat *info, size_t
 
 static status add_folder(walk *w, const char *folder, const char *relative, const struct stat *info, error *err);
 
-/* A broken link with the name of a picture is listed, so that reading it tells. Another one may have been a folder;
- * what has no name any more has vanished. */
+/* A broken link with the name of a picture is listed, so that reading it tells; another is passed over, as what is no
+ * picture, and so is what has vanished. The rest may be a folder. */
 static status add_missing(walk *w, const char *path, const char *relative, int number, error *err)
 {
-    struct stat info;
     error problem = {0};
     if (image_extension_known(path) && number != ENAMETOOLONG) return add_item(w->list, path, relative, err);
-    if (!w->options->report || (number == ENOENT && lstat(path, &info) != 0)) return STATUS_OK;
+    if (!w->options->report || number == ENOENT) return STATUS_OK;
     status result = error_set(&problem, STATUS_FAILED, "%s: cannot read: %s", path, strerror(number));
     return report(w, result, &problem, err);
 }

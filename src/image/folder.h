@@ -25,13 +25,12 @@ typedef struct image_list {
 
 /* Adds the file, or all files with a known image extension below the folder, in natural order ("2" before "10").
  * Hidden files and folders are passed over; a folder is entered once, however many links lead to it (a loop ends).
- * A broken link with an image's name is listed, so that reading it says what is wrong. Fails, leaving the list as it
- * was, when `path` does not exist or a folder cannot be read. Free with image_list_free. */
+ * A broken link with an image's name is listed, so that reading it says what is wrong; another is passed over. Fails,
+ * leaving the list as it was, when `path` does not exist or a folder cannot be read. Free with image_list_free. */
 status image_list_add(image_list *list, const char *path, error *err);
 
 typedef struct image_list_options {
-    /* Is told what below `path` cannot be read (a folder, a link that leads nowhere), and the rest is listed; NULL:
-     * such a folder fails the call, such a link is passed over. */
+    /* Is told what below `path` cannot be read, and the rest is listed; NULL: such a folder fails the call. */
     void (*report)(void *context, const error *problem);
     void *context;
     /* A folder is listed under each of its names, up to 64 of them, instead of the first that was met. Loops end. */

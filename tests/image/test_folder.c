@@ -168,8 +168,7 @@ static void lists_folders_under_every_name(test *t)
     bool passed_over = true;
     REQUIRE_OK(t, image_list_add_with(&list, root, &options, &passed_over, &err), err);
     CHECK_TEXT(t, joined(&list), "a/1.png a/broken.png a/zb/2.png b/2.png ");
-    CHECK(t, told.count == 2 && !passed_over);
-    CHECK_CONTAINS(t, told.lines, "/a/broken: cannot read: No such file");
+    CHECK(t, told.count == 1 && !passed_over); /* a broken link that names no picture is none */
     CHECK_CONTAINS(t, told.lines, "/a/endless: cannot read: Too many levels of symbolic links");
     image_list_free(&list);
     options.except = at("b");

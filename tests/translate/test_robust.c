@@ -65,18 +65,18 @@ static void follows_links(test *t)
                               {"nowhere", "in/gone"}, {"../out", "in/results"}};
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
         REQUIRE(t, symlink(links[i][0], fixture_path(&r.f, "%s", links[i][1])) == 0);
-    CHECK(t, translate(&r, "in", NULL, "out") == STATUS_FAILED); /* "results" leads nowhere yet */
+    CHECK(t, translate(&r, "in", NULL, "out") == STATUS_FAILED);
     CHECK_CONTAINS(t, r.lines, "in/gone.png: cannot open: No such file");
-    CHECK_CONTAINS(t, r.lines, "in/gone: cannot read: No such file");
+    CHECK(t, !strstr(r.lines, "in/gone:")); /* no picture, as far as its name tells */
     static const char *const made[] = {"out/a/1.png", "out/a/same.png", "out/a/2.png",  "out/b/1.png",
                                        "out/b/same.png", "out/b/2.png", "out/more/2.png"};
     for (size_t i = 0; i < sizeof made / sizeof *made; i++) CHECK(t, there(&r, made[i]));
     check_counts(t, &r, 7, 0, 0, 1);
-    CHECK(t, r.summary.unread == 2);
+    CHECK(t, r.summary.unread == 0);
     /* The next run does not go through the link to the results. */
     CHECK(t, translate(&r, "in", NULL, "out") == STATUS_FAILED);
     check_counts(t, &r, 0, 7, 0, 1);
-    CHECK(t, r.summary.unread == 1 && !there(&r, "out/results"));
+    CHECK(t, r.summary.unread == 0 && !there(&r, "out/results"));
     CHECK_CONTAINS(t, r.lines, "not translating what is in the output folder");
     run_end(&r);
 }
