@@ -294,6 +294,13 @@ bool file_lies_in(const char *path, const char *folder)
     return result;
 }
 
+bool file_is_same(const char *a, const char *b)
+{
+    struct stat first, second;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
 status file_check_readable(const char *path, error *err)
 {
     struct stat info;

@@ -42,6 +42,8 @@ bool file_exists(const char *path);
 bool file_is_folder(const char *path);
 /* Whether `path` is the folder or something in it, by whatever names; false when either is not there. */
 bool file_lies_in(const char *path, const char *folder);
+/* Whether both are one file or folder that is there. */
+bool file_is_same(const char *a, const char *b);
 /* Refuses a pipe, socket or device: reading it might wait for ever. A folder, or nothing, is left to the reader. */
 status file_check_readable(const char *path, error *err);
 /* Whether this process may create files in the folder; says why not. */

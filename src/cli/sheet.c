@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
@@ -54,6 +55,10 @@ static status sheet(const argument_list *given, error *err)
     char **titles = calloc(count, sizeof *titles);
     status result = rows && titles ? read_rows(given, rows, titles, err) : error_no_memory(err, path, count);
     report_folders_options o = {.cell = (size_t)cell, .most = (size_t)most, .columns = (size_t)columns};
+    for (size_t i = 0; i < count && result == STATUS_OK; i++)
+        if (file_lies_in(path, rows[i].path))
+            result = error_set(err, STATUS_FAILED, "%s would overwrite a picture of %s: choose another file", path,
+                               rows[i].path);
     if (result == STATUS_OK) result = report_folders_write(path, rows, count, &o, err);
     if (result == STATUS_OK) printf("%s\n", path);
     for (size_t i = 0; titles && i < count; i++) free(titles[i]);

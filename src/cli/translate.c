@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
 #include "translate/folder.h"
@@ -37,7 +38,7 @@ static const argument_table table = {
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .positional = "INPUT",
-    .positional_help = "files, or folders with all that lies below them",
+    .positional_help = "files, or folders with all that lies below them but hidden files (.NAME)",
     .minimum = 1,
     .maximum = SIZE_MAX,
 };
@@ -81,11 +82,14 @@ static status translate(const cli_context *context, const argument_list *given, 
     for (size_t i = 0; format && formats[i]; i++)
         if (strcmp(format, formats[i]) == 0) request.format = (image_format)(IMAGE_PNG + i);
     context->log->quiet = arguments_has(given, "quiet");
+    const char *model = arguments_value(given, "model");
+    if (request.sheet && file_is_same(request.sheet, model))
+        return error_set(err, STATUS_USAGE, "%s: the contact sheet would overwrite the model", request.sheet);
     nn_backend *backend;
     TRY(nn_device_create(cli_device(given), threads, &backend, err));
     if (backend->device_name) log_info(context->log, "device: %s", backend->device_name);
-    status result = translate_with(context, &request, backend, arguments_value(given, "model"),
-                                   arguments_value(given, "to"), precision_of(given), err);
+    status result = translate_with(context, &request, backend, model, arguments_value(given, "to"), precision_of(given),
+                                   err);
     nn_backend_destroy(backend);
     return result;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/rng.h"
 #include "base/text.h"
@@ -33,6 +34,13 @@ void style_gatys_destroy(style_gatys *g)
 }
 
 const char *style_gatys_network(const style_gatys *g) { return model_vgg_description(g->vgg); }
+const char *style_gatys_find_input(const style_gatys *g, const char *path)
+{
+    if (file_is_same(g->o.features, path)) return g->o.features;
+    if (g->o.init == STYLE_FROM_IMAGE && file_is_same(g->o.start, path)) return g->o.start;
+    return style_target_find(g->target, path);
+}
+
 uint64_t style_gatys_fingerprint(const style_gatys *g)
 {
     const uint64_t parts[] = {model_vgg_fingerprint(g->vgg), style_target_fingerprint(g->target)};

@@ -33,6 +33,8 @@ status style_gatys_create(const style_options *options, nn_backend *backend, con
 void style_gatys_destroy(style_gatys *g); /* accepts NULL */
 /* One line about the network, which says so when its weights are random. */
 const char *style_gatys_network(const style_gatys *g);
+/* The style's picture, the network's file or the picture to start from that is the file `path`; NULL: none is. */
+const char *style_gatys_find_input(const style_gatys *g, const char *path);
 /* Changes with the network, the style's pictures and the picture to start from, under the same names too. */
 uint64_t style_gatys_fingerprint(const style_gatys *g);
 size_t style_gatys_style_count(const style_gatys *g);  /* pictures of the style */

@@ -128,6 +128,14 @@ size_t style_target_count(const style_target *t)
     return count;
 }
 
+const char *style_target_find(const style_target *t, const char *path)
+{
+    for (size_t i = 0; i < t->source_count; i++)
+        for (size_t k = 0; k < t->sources[i].pictures.count; k++)
+            if (file_is_same(t->sources[i].pictures.items[k].path, path)) return t->sources[i].pictures.items[k].path;
+    return NULL;
+}
+
 static size_t broken_in(const source *s)
 {
     size_t count = 0;

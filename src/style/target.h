@@ -42,6 +42,8 @@ status style_target_grams(style_target *t, size_t side, const style_statistics *
 /* Changes when the pictures do: with their names, sizes and times of writing. */
 uint64_t style_target_fingerprint(const style_target *t);
 size_t style_target_count(const style_target *t);  /* pictures */
+/* The first of them that is that file, or NULL. */
+const char *style_target_find(const style_target *t, const char *path);
 size_t style_target_broken(const style_target *t); /* those left out */
 
 #endif

@@ -159,6 +159,32 @@ static status check_results(const transfer *t, error *err)
     return result;
 }
 
+/* The content that is the file `path`, or NULL. */
+static const char *find_content(const transfer *t, const char *path)
+{
+    for (size_t i = 0; i < t->contents.count; i++)
+        if (file_is_same(t->contents.items[i].path, path)) return t->contents.items[i].path;
+    return NULL;
+}
+
+/* Nothing that is read is overwritten, by whatever name. */
+static status check_inputs(const transfer *t, error *err)
+{
+    char shown[200], input[200];
+    status result = STATUS_OK;
+    for (size_t i = 0; i < t->contents.count && result == STATUS_OK; i++) {
+        char *path = result_path(t, &t->contents.items[i]);
+        if (!path) return error_no_memory(err, "a path", 0);
+        const char *found = file_exists(path) ? find_content(t, path) : NULL;
+        if (!found && file_exists(path)) found = style_gatys_find_input(t->g, path);
+        if (found)
+            result = error_set(err, STATUS_FAILED, "%s would overwrite the input %s: choose another output",
+                               text_printable(path, shown, sizeof shown), text_printable(found, input, sizeof input));
+        free(path);
+    }
+    return result;
+}
+
 /* "out/cat.png", 100 -> "out/cat_000100.png". */
 static char *intermediate_path(const char *path, size_t iteration)
 {
@@ -279,6 +305,7 @@ static status transfer_with(transfer *t, nn_backend *backend, error *err)
     else
         TRY(check_results(t, err));
     TRY(style_gatys_create(&t->o, backend, t->parent, t->log, &t->g, err));
+    TRY(check_inputs(t, err));
     if (t->folder) TRY(check_results(t, err));
     bool random = strcmp(t->o.features, "random") == 0;
     log_info(t->log, "features: %s%s", style_gatys_network(t->g),

@@ -69,6 +69,8 @@ const config_field training_fields[] = {
 };
 const size_t training_field_count = sizeof training_fields / sizeof *training_fields;
 
+enum { LONGEST_NAME = 255 }; /* of file systems */
+
 static status wrong(error *err, const config *c, const char *key, const char *what)
 {
     return error_set(err, STATUS_USAGE, "%s: %s %s", config_where(c, key), key, what);
@@ -80,6 +82,7 @@ status training_options_check(const training_options *o, const config *c, error 
         return wrong(err, c, "data.crop_size", "must be at most data.load_size");
     if (strchr(o->name, '/') || strcmp(o->name, ".") == 0 || strcmp(o->name, "..") == 0 || !o->name[0])
         return wrong(err, c, "name", "must be the name of a folder, without '/'");
+    if (strlen(o->name) > LONGEST_NAME) return wrong(err, c, "name", "must have at most 255 bytes");
     const char *a = o->domains[0].name, *b = o->domains[1].name;
     if (!a || !a[0]) return wrong(err, c, "domains.a.name", "must not be empty");
     if (!b || !b[0]) return wrong(err, c, "domains.b.name", "must not be empty");

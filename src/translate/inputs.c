@@ -1,7 +1,8 @@
 #include "translate/inputs.h"
 
 #include <stdbool.h>
-#include <sys/stat.h>
+
+#include "base/file.h"
 
 typedef struct listing {
     log_sink *log;
@@ -15,17 +16,10 @@ static void report(void *context, const error *problem)
     l->unread++;
 }
 
-static bool is_same_folder(const char *a, const char *b)
-{
-    struct stat first, second;
-    return stat(a, &first) == 0 && stat(b, &second) == 0 && S_ISDIR(first.st_mode) && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
-}
-
 static status list_input(listing *l, const char *input, const char *output, image_list *list, error *err)
 {
     /* With another format nothing would be overwritten, but the next run would translate the results of this one. */
-    if (is_same_folder(input, output))
+    if (file_is_folder(input) && file_is_same(input, output))
         return error_set(err, STATUS_FAILED, "%s: the folder is input and output: choose another output folder",
                          input);
     image_list_options options = {.report = report, .context = l, .every_name = true, .except = output};

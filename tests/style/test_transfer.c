@@ -183,6 +183,17 @@ static void does_folders(test *t)
     CHECK(t, transfer(&p, a, b, c, file, NULL) == STATUS_FAILED);
     CHECK_CONTAINS(t, p.err.message, "in/out/1.png exists, and was not made with these settings, network and style");
     REQUIRE_OK(t, transfer(&p, a, b, c, "output.overwrite=true", NULL), p.err);
+    /* Inputs are never overwritten. */
+    char one[256], same[256];
+    set(&p, one, "content.path", "in/1.png");
+    set(&p, same, "output.path", "in/1.png");
+    CHECK(t, transfer(&p, one, b, same, "output.overwrite=true", NULL) == STATUS_FAILED);
+    CHECK_CONTAINS(t, p.err.message, "in/1.png would overwrite the input ");
+    REQUIRE(t, symlink("1.jpg", at(&p, "styles/link.jpg")) == 0);
+    set(&p, same, "output.path", "styles/link.jpg");
+    CHECK(t, transfer(&p, one, b, same, "output.overwrite=true", NULL) == STATUS_FAILED);
+    CHECK_CONTAINS(t, p.err.message, "styles/link.jpg would overwrite the input ");
+    REQUIRE(t, unlink(at(&p, "styles/link.jpg")) == 0);
     /* Other settings. */
     CHECK(t, transfer(&p, a, b, c, "style.weight=3", NULL) == STATUS_FAILED);
     CHECK_CONTAINS(t, p.err.message, "in/out/1.png exists, and was not made with these settings, network and style;");
