@@ -23,6 +23,14 @@ static const char *key_of(const model_weights *weights, size_t index)
     return weights->set->tensors[index].name + strlen(weights->set_prefix);
 }
 
+size_t model_weights_elements(const model_weights *weights)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < weights->set->count; i++)
+        if (chosen(weights, i)) count += nn_count(weights->set->tensors[i].shape);
+    return count;
+}
+
 /* Host memory for the largest tensor; NULL without memory. */
 static float *largest_buffer(const model_weights *weights, error *err)
 {

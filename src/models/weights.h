@@ -24,6 +24,8 @@ typedef struct model_weights {
 /* Whether a tensor is a bias by its name: a vector, of rank 1 in files and (1, 1, 1, c) here. */
 bool model_is_bias(const char *name);
 
+size_t model_weights_elements(const model_weights *weights);
+
 /* One file of one network. type: SAFETENSORS_F32 or SAFETENSORS_BF16. */
 status model_weights_save(const char *path, const model_weights *weights, const safetensors_metadata *metadata,
                           size_t metadata_count, safetensors_type type, error *err);

@@ -65,7 +65,7 @@ static status load_state(void *context, const safetensors_file *file, error *err
     TRY(compare_settings(r->now, file, loop->log, err));
     TRY(training_checkpoint_number(file, "step", &step, err));
     TRY(training_checkpoint_number(file, "seconds", &loop->seconds, err));
-    TRY(training_checkpoint_load(file, &loop->method->state, err));
+    TRY(training_checkpoint_load(file, &loop->method->state, (uint64_t)step, err));
     loop->first = (uint64_t)step;
     for (int d = 0; d < 2; d++)
         training_loader_compare(loop->loader, d, safetensors_metadata_get(file, d ? "pictures_b" : "pictures_a"),

@@ -87,6 +87,6 @@ status training_save(const training_loop *loop, uint64_t step, double seconds, e
         training_loader_fingerprint(loop->loader, d, pictures[d], sizeof pictures[d]);
         add(&m, d ? "pictures_b" : "pictures_a", pictures[d]);
     }
-    TRY(training_checkpoint_save(loop->run->next, &loop->method->state, m.items, m.count, err));
+    TRY(training_checkpoint_save(loop->run->next, &loop->method->state, step, m.items, m.count, err));
     return training_run_publish(loop->run, err);
 }

@@ -47,6 +47,8 @@ static void describe(const training_settings *s, void *model, double others, con
              text_bytes(f.step_bytes + f.kept_bytes + others, all, sizeof all),
              text_bytes(f.step_bytes, step, sizeof step), text_bytes(f.kept_bytes, kept, sizeof kept), f.kept,
              text_bytes(others, rest, sizeof rest));
+    log_info(loop->log, "disk: up to about %s for a training state; two are kept, and a third while it is written",
+             text_bytes(training_checkpoint_bytes(&loop->method->state, end), all, sizeof all));
     if (left == 0 || loop->log->quiet) return;
     double seconds = s->trainer->predict_seconds(model);
     log_info(loop->log, "time: about %s (predicted: %llu steps of %.3g s)",

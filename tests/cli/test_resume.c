@@ -222,7 +222,7 @@ static void kills_within_a_write_change_nothing(test *t)
     enum { WANTED = 6, TRIES = 60 };
     bench b;
     REQUIRE(t, set_up(&b));
-    launch l = {.out = "whole", .settings = {"train.pool_size=400"}};
+    launch l = {.out = "whole", .settings = {"train.pool_size=400", "train.batch_size=4"}};
     check_train(t, &b, &l, 0, "done");
     int hits = 0, runs = 0;
     for (int tried = 0; tried < TRIES && hits < WANTED; tried++) {
@@ -342,7 +342,8 @@ static void a_full_disk_keeps_the_checkpoint(test *t)
     NEED_PROGRAM(t);
     bench b;
     REQUIRE(t, set_up(&b));
-    check_train(t, &b, &(launch){.out = "whole"}, 0, "done");
+    /* Pools that are full at once, so that all states are of one size. */
+    check_train(t, &b, &(launch){.out = "whole", .settings = {"train.pool_size=3"}}, 0, "done");
     size_t state = bytes_of(at(&b, "whole/checkpoints/latest.safetensors"));
     size_t generator = bytes_of(at(&b, "whole/checkpoints/generator_a.safetensors"));
     char command[400];
@@ -353,7 +354,7 @@ static void a_full_disk_keeps_the_checkpoint(test *t)
         tear_down(&b);
         SKIP(t, "a small file system cannot be mounted here");
     }
-    launch l = {.out = "disk/run", .settings = {"output.sample_every=0"}};
+    launch l = {.out = "disk/run", .settings = {"train.pool_size=3", "output.sample_every=0"}};
     check_train(t, &b, &l, 1, "no checkpoint of step 6, --resume goes on from that of step 3");
     char *said = messages_of(&b);
     CHECK_CONTAINS(t, said, "No space left on device");
@@ -363,7 +364,7 @@ static void a_full_disk_keeps_the_checkpoint(test *t)
     snprintf(command, sizeof command, "mount -o remount,size=%zu '%s'", 20 * state, at(&b, "disk"));
     CHECK(t, system(command) == 0);
     l.resume = true;
-    l.settings[0] = NULL;
+    l.settings[1] = NULL;
     check_train(t, &b, &l, 0, "done");
     compare_tensors(t, at(&b, "whole/checkpoints/latest.safetensors"), at(&b, "disk/run/checkpoints/latest.safetensors"));
     compare_logs(t, at(&b, "whole/log.jsonl"), at(&b, "disk/run/log.jsonl"));

@@ -5,6 +5,7 @@
 
 #include "../training/compare.h"
 #include "../training/pictures.h"
+#include "base/text.h"
 #include "nn/safetensors.h"
 #include "training/run.h"
 
@@ -196,6 +197,80 @@ static void unfinished_renames_are_finished(test *t)
         compare_files(t, &b, "whole/checkpoints/latest.safetensors", names[1]);
         CHECK(t, !there(&b, names[0]) && there(&b, names[2]));
     }
+    tear_down(&b);
+}
+
+/* Copies a state, its pools with as many places as older programs wrote, those that were not filled NaN. */
+static status write_whole_pools(bench *b, const char *from, const char *to, size_t places)
+{
+    char source[160], target[160];
+    safetensors_file *file;
+    safetensors_writer *w;
+    path_of(b, from, source, sizeof source);
+    path_of(b, to, target, sizeof target);
+    TRY(safetensors_open(source, &file, &b->err));
+    TRY(safetensors_writer_create(&w, &b->err));
+    size_t most = places * 16 * 16 * 3;
+    float *values = malloc((most + 100000) * sizeof *values);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < safetensors_count(file); i++) {
+            const safetensors_entry *e = safetensors_at(file, i);
+            size_t shape[8] = {0};
+            memcpy(shape, e->shape, e->rank * sizeof *shape);
+            bool pool = text_starts_with(e->name, "pool_");
+            if (pool) shape[0] = places;
+            if (!pass) safetensors_declare(w, e->name, e->type, e->rank, shape);
+            if (!pass) continue;
+            for (size_t k = 0; k < most; k++) values[k] = NAN;
+            TRY(safetensors_read_f32(file, e, values, &b->err));
+            TRY(safetensors_put_f32(w, values, pool ? most : e->count, &b->err));
+        }
+        for (size_t i = 0; !pass && i < safetensors_metadata_count(file); i++) {
+            safetensors_metadata m = safetensors_metadata_at(file, i);
+            if (strcmp(m.key, "data_xxh64") != 0) safetensors_set_metadata(w, m.key, m.value);
+        }
+        if (!pass) TRY(safetensors_begin(w, target, &b->err));
+    }
+    free(values);
+    safetensors_close(file);
+    return safetensors_commit(w, &b->err);
+}
+
+static size_t pool_places(bench *b, const char *name)
+{
+    char path[160];
+    safetensors_file *file;
+    path_of(b, name, path, sizeof path);
+    if (safetensors_open(path, &file, &b->err) != STATUS_OK) return 0;
+    const safetensors_entry *pool = safetensors_find(file, "pool_b");
+    size_t places = pool ? pool->shape[0] : 0;
+    safetensors_close(file);
+    return places;
+}
+
+/* A state has the places of its pools that are filled; one of an older program, with all places, is read too. */
+static void states_hold_filled_pools_alone(test *t)
+{
+    bench b;
+    REQUIRE(t, set_up(&b, ""));
+    static const char *const all[] = {"train.pool_size=5", NULL};
+    static const char *const three[] = {"train.pool_size=5", "train.steps=3", NULL};
+    static const char latest[] = "run/checkpoints/latest.safetensors";
+    REQUIRE_OK(t, train(&b, "whole", false, all), b.err);
+    REQUIRE_OK(t, train(&b, "run", false, three), b.err);
+    CHECK(t, pool_places(&b, latest) == 3 && pool_places(&b, "whole/checkpoints/latest.safetensors") == 5);
+    REQUIRE_OK(t, write_whole_pools(&b, latest, "run/checkpoints/older.safetensors", 5), b.err);
+    REQUIRE_OK(t, train(&b, "run", true, all), b.err);
+    compare_files(t, &b, "whole/checkpoints/latest.safetensors", latest);
+    move(t, &b, "run/checkpoints/older.safetensors", latest);
+    CHECK(t, pool_places(&b, latest) == 5);
+    REQUIRE_OK(t, train(&b, "run", true, all), b.err);
+    compare_files(t, &b, "whole/checkpoints/latest.safetensors", latest);
+    REQUIRE_OK(t, train(&b, "other", false, three), b.err);
+    REQUIRE_OK(t, write_whole_pools(&b, "other/checkpoints/latest.safetensors", latest, 4), b.err);
+    move(t, &b, "run/checkpoints/previous.safetensors", "elsewhere.safetensors");
+    CHECK(t, train(&b, "run", true, all) == STATUS_FAILED);
+    CHECK_CONTAINS(t, b.err.message, "tensor pool_a has the shape 4x16x16x3, expected 3x16x16x3");
     tear_down(&b);
 }
 
@@ -435,7 +510,8 @@ static void tells_before_the_first_step(test *t)
     said(&b, words, sizeof words);
     CHECK_CONTAINS(t, words, "3 snacks, 4 fractals; 6 steps of 1 at 16x16; ");
     CHECK_CONTAINS(t, words, " parameters\nmemory: about ");
-    CHECK_CONTAINS(t, words, " for pictures and the rest\ntime: about ");
+    CHECK_CONTAINS(t, words, " for pictures and the rest\ndisk: up to about ");
+    CHECK_CONTAINS(t, words, " is written\ntime: about ");
     CHECK_CONTAINS(t, words, " (predicted: 6 steps of ");
     tear_down(&b);
 }
@@ -509,7 +585,7 @@ static void every_option_trains(test *t)
 }
 
 TEST_MAIN(TEST(a_run_leaves_its_files), TEST(resume_continues_bit_for_bit), TEST(refusals_are_clear),
-          TEST(unfinished_renames_are_finished), TEST(what_lies_beside_an_older_state_fits_it), TEST(changed_folders_are_told),
+          TEST(unfinished_renames_are_finished), TEST(states_hold_filled_pools_alone), TEST(what_lies_beside_an_older_state_fits_it), TEST(changed_folders_are_told),
           TEST(resuming_removes_temporary_files), TEST(files_of_others_survive), TEST(a_generator_cannot_be_resumed),
           TEST(a_run_is_locked), TEST(a_stop_saves), TEST(flat_pictures_stay_finite), TEST(a_state_is_a_start), TEST(tells_before_the_first_step),
           TEST(doubtful_pictures_are_named), TEST(the_pixel_limit_is_adjustable),
