@@ -469,7 +469,22 @@ static void first_values(test *t)
     end(&f);
 }
 
+/* Those in checkpoints/ have checksums (tools/add_checksum.py), and are whole. */
+static void shipped_generators_are_whole(test *t)
+{
+    static const char *const paths[] = {"checkpoints/snacks2fractals.safetensors",
+                                        "checkpoints/fractals2snacks.safetensors"};
+    error err = {0};
+    for (size_t i = 0; i < 2; i++) {
+        safetensors_file *file;
+        REQUIRE_OK(t, safetensors_open(paths[i], &file, &err), err);
+        CHECK(t, safetensors_metadata_get(file, "data_xxh64") != NULL);
+        CHECK(t, safetensors_verify(file, &err) == STATUS_OK);
+        safetensors_close(file);
+    }
+}
+
 TEST_MAIN(TEST(round_trip), TEST(parts_of_a_file), TEST(other_spellings), TEST(refusals), TEST(refuses_integers),
           TEST(refuses_what_is_not_finite),
           TEST(infers_every_kind), TEST(infers_any_blocks), TEST(infers_channels), TEST(refuses_what_is_no_generator),
-          TEST(first_values))
+          TEST(first_values), TEST(shipped_generators_are_whole))
