@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "gan/cyclegan.h"
+#include "base/log.h"
 #include "nn/program.h"
 
 struct inspect_planner {
@@ -114,16 +114,17 @@ status inspect_plan_translation(inspect_planner *p, const model_generator_option
     return result;
 }
 
-status inspect_plan_training(inspect_planner *p, const training_settings *s, double *program, double *blocks, error *err)
+status inspect_plan_training(inspect_planner *p, const training_settings *s, training_footprint *out, error *err)
 {
-    gan *model;
-    gan_size size = {(size_t)s->training.batch_size, (size_t)s->training.crop_size, 0};
-    nn_program_options planning = {.precision = (nn_precision)s->training.precision};
+    log_sink silent = {.quiet = true}; /* warnings are of pictures, of which there are none */
+    training_options training = s->training;
     /* A run of another machine is told of as well as this one can plan it. */
-    if (nn_precision_check(p->backend, planning.precision, NULL) != STATUS_OK) planning.precision = NN_FP32;
-    TRY(gan_create(s->options, size, p->backend, 0, &planning, &model, err));
-    *program = (double)gan_arena_bytes(model);
-    *blocks = (double)gan_parameter_bytes(model);
-    gan_destroy(model);
+    if (nn_precision_check(p->backend, (nn_precision)training.precision, NULL) != STATUS_OK)
+        training.precision = NN_FP32;
+    const training_setup setup = {.options = s->options, .training = &training, .backend = p->backend, .log = &silent};
+    void *model;
+    TRY(s->trainer->create(&setup, &model, err));
+    s->trainer->measure(model, out);
+    s->trainer->destroy(model);
     return STATUS_OK;
 }

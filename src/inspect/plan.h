@@ -24,8 +24,8 @@ nn_backend *inspect_planner_backend(inspect_planner *planner);
 /* Bytes to translate a picture of side x side: program, weights, pictures. */
 status inspect_plan_translation(inspect_planner *planner, const model_generator_options *generator, size_t side,
                                 double *bytes, error *err);
-/* Bytes of a training step of this config: its program; weights, gradients, moments and pools. */
-status inspect_plan_training(inspect_planner *planner, const training_settings *settings, double *program,
-                             double *blocks, error *err);
+/* What training by this config takes; the VGG of a style network is opened, pictures are not. */
+status inspect_plan_training(inspect_planner *planner, const training_settings *settings, training_footprint *out,
+                             error *err);
 
 #endif

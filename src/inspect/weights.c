@@ -43,14 +43,15 @@ static void add_translation(inspect_planner *planner, const inspect_network *n, 
 
 static void add_step(inspect_planner *planner, const training_settings *s, inspect_facts *facts)
 {
-    double program, blocks;
+    training_footprint f;
     char shown[3][32];
     error problem = {0};
-    if (inspect_plan_training(planner, s, &program, &blocks, &problem) == STATUS_OK)
-        inspect_value(facts, "memory_training", json_integer((json_int_t)(program + blocks)),
-                      "about %s: %s for a step, %s for weights, moments and pools; pictures besides",
-                      text_bytes(program + blocks, shown[0], sizeof shown[0]),
-                      text_bytes(program, shown[1], sizeof shown[1]), text_bytes(blocks, shown[2], sizeof shown[2]));
+    if (inspect_plan_training(planner, s, &f, &problem) == STATUS_OK)
+        inspect_value(facts, "memory_training", json_integer((json_int_t)(f.step_bytes + f.kept_bytes)),
+                      "about %s: %s for a step, %s for %s; pictures besides",
+                      text_bytes(f.step_bytes + f.kept_bytes, shown[0], sizeof shown[0]),
+                      text_bytes(f.step_bytes, shown[1], sizeof shown[1]),
+                      text_bytes(f.kept_bytes, shown[2], sizeof shown[2]), f.kept);
     else
         inspect_value(facts, "memory_training", json_null(), "not known: %s", problem.message);
 }
@@ -58,6 +59,7 @@ static void add_step(inspect_planner *planner, const training_settings *s, inspe
 /* The networks of a file that its config describes. */
 typedef struct described {
     const inspect_network *generator, *discriminator; /* NULL: the file has none */
+    bool one_way; /* a style network's state, which has no discriminator */
 } described;
 
 static bool is_gan(const training_settings *s) { return s->trainer->kind == TRAINING_CYCLEGAN; }
@@ -78,7 +80,7 @@ static bool fits(const training_settings *s, const described *networks)
     return same && (size_t)o->ndf == d->ndf && pixel == (d->kind == MODEL_PIXEL) && (pixel || layers == d->layers);
 }
 
-/* planner: with the memory of a training step when there are discriminators. */
+/* With the memory of a training step when the file is a state. */
 static void add_config(const safetensors_file *file, const described *networks, inspect_planner *planner,
                        inspect_facts *facts)
 {
@@ -94,7 +96,7 @@ static void add_config(const safetensors_file *file, const described *networks, 
     inspect_settings_facts(&settings, facts);
     if (!fits(&settings, networks))
         inspect_value(facts, "config", json_string("of other networks"), "is of other networks than the tensors");
-    else if (networks->discriminator)
+    else if (networks->discriminator || networks->one_way)
         add_step(planner, &settings, facts);
     training_settings_free(&settings);
 }
@@ -155,11 +157,12 @@ static status tell_state(const subject *s, inspect_facts *facts, error *err)
     static const char *const prefixes[4] = {"G_A.", "G_B.", "D_A.", "D_B."};
     static const char *const averages[2] = {"ema.G_A.", "ema.G_B."};
     inspect_network networks[4], average;
-    described two = {&networks[0], NULL};
+    described two = {.generator = &networks[0]};
     const char *yaml = safetensors_metadata_get(s->file, "config");
     training_kind kind = TRAINING_CYCLEGAN;
     bool one_way = yaml && training_settings_kind_of_text("config", yaml, &kind, NULL) == STATUS_OK &&
                    kind == TRAINING_FEEDFORWARD;
+    two.one_way = one_way;
     inspect_begin(facts, s->path, "training state");
     for (int i = 0; i < 4; i++) {
         /* Generators alone, put into one file; a style network has but one. */

@@ -65,7 +65,8 @@ static status compile(style_feedforward *f, nn_graph *step, nn_graph *sampler, e
 static status assemble(style_feedforward *f, const training_setup *setup, error *err)
 {
     TRY(open_network(f, setup->log, err));
-    TRY(style_feedforward_measure(f, setup->loader, setup->log, err));
+    TRY(setup->loader ? style_feedforward_measure(f, setup->loader, setup->log, err)
+                      : style_feedforward_suppose(f, err));
     nn_graph *step = nn_graph_create(), *sampler = nn_graph_create();
     status result = step && sampler ? compile(f, step, sampler, err) : error_no_memory(err, "the graphs of a step", 4096);
     nn_graph_destroy(step);

@@ -30,8 +30,9 @@ typedef enum style_feedforward_loss {
 
 typedef struct style_feedforward style_feedforward;
 
-/* Opens the VGG, measures contents and style, draws the generator's weights from train.seed, compiles. Fails for a VGG
- * that cannot be used, a layer that it does not have, crops too small for it. Free with style_feedforward_destroy. */
+/* Opens the VGG, measures contents and style, draws the generator's weights from train.seed, compiles. Without a loader
+ * (to plan memory) nothing is measured. Fails for a VGG that cannot be used, a layer that it does not have, crops too
+ * small for it. Free with style_feedforward_destroy. */
 status style_feedforward_create(const style_feedforward_options *options, const training_setup *setup,
                                 style_feedforward **out, error *err);
 void style_feedforward_destroy(style_feedforward *f); /* accepts NULL */

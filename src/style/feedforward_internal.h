@@ -41,6 +41,9 @@ struct style_feedforward {
  * be loaded. */
 status style_feedforward_measure(style_feedforward *f, training_loader *loader, log_sink *log, error *err);
 
+/* The same without any picture, for planning: matrices of zeros, factors of 1. */
+status style_feedforward_suppose(style_feedforward *f, error *err);
+
 /* Build a graph each; the first adds the generator's tensors to the set. */
 void style_feedforward_build_step(style_feedforward *f, nn_graph *graph);
 void style_feedforward_build_sampler(style_feedforward *f, nn_graph *graph);

@@ -84,3 +84,21 @@ status style_feedforward_measure(style_feedforward *f, training_loader *loader, 
     if (measure_style(f, log, err) == STATUS_OK) return STATUS_OK;
     return error_prefix(err, "domain %s", f->training->domains[1].name);
 }
+
+status style_feedforward_suppose(style_feedforward *f, error *err)
+{
+    const float *grams[STYLE_MOST_LAYERS];
+    size_t most = 0;
+    for (size_t i = 0; i < f->loss.style.count; i++) {
+        size_t channels = model_vgg_channels(f->vgg, f->loss.style.at[i]);
+        if (channels > most) most = channels;
+    }
+    for (size_t i = 0; i < f->loss.content.count; i++) f->content_factors[i] = 1;
+    if (!f->loss.style.count) return STATUS_OK;
+    float *zeros = calloc(most * most, sizeof *zeros);
+    if (!zeros) return error_no_memory(err, "Gram matrices", most * most * sizeof *zeros);
+    for (size_t i = 0; i < f->loss.style.count; i++) grams[i] = zeros;
+    status result = place_grams(f, grams, err);
+    free(zeros);
+    return result;
+}

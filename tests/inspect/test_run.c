@@ -103,6 +103,32 @@ static void tells_of_a_state(test *t)
     workplace_remove(&b.place);
 }
 
+/* What a style network that is made to be trained has in memory. */
+static double style_bytes(test *t, bench *b, const char *file)
+{
+    training_settings s;
+    training_loader *loader;
+    nn_backend *backend;
+    void *model;
+    training_footprint found = {0};
+    if (training_settings_read(&s, &style_feedforward_trainer, file, NULL, 0, &b->err) != STATUS_OK ||
+        training_loader_create(&s.training, &loader, &b->err) != STATUS_OK ||
+        nn_cpu_create(2, &backend, &b->err) != STATUS_OK) {
+        test_failed(t, __FILE__, __LINE__, "%s", b->err.message);
+        return 0;
+    }
+    const training_setup setup = {.options = s.options, .training = &s.training, .loader = loader, .backend = backend,
+                                  .log = &b->log};
+    if (s.trainer->create(&setup, &model, &b->err) == STATUS_OK) {
+        s.trainer->measure(model, &found);
+        s.trainer->destroy(model);
+    }
+    training_loader_destroy(loader);
+    nn_backend_destroy(backend);
+    training_settings_free(&s);
+    return found.step_bytes + found.kept_bytes;
+}
+
 /* One generator, and no picture pools. */
 static void tells_of_a_style_network(test *t)
 {
@@ -128,6 +154,8 @@ static void tells_of_a_style_network(test *t)
     f = look(t, in(&b, "style/checkpoints/latest.safetensors"));
     CHECK(t, !f.trouble && fact_number(&f, "G_A/ngf") == 3 && !fact_at(&f, "G_B") && json_is_true(fact_at(&f, "ema")));
     CHECK_TEXT(t, fact_text(&f, "not_as_by_default/content.layers"), "relu2_2");
+    CHECK(t, fact_number(&f, "memory_training") > 1000);
+    CHECK(t, fact_number(&f, "memory_training") == style_bytes(t, &b, file));
     CHECK(t, !fact_at(&f, "config"));
     inspect_facts_free(&f);
     f = look(t, in(&b, "style/checkpoints/generator_a.safetensors"));
