@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 
-enum { RESNET_DOWNS = 2, UNET_MAX_LEVELS = 8, KEY_SIZE = 128 };
+#include "models/resnet.h"
+
+enum { UNET_MAX_LEVELS = 8, KEY_SIZE = 128 };
 
 const char *const model_generator_names[] = {"resnet_6blocks", "resnet_9blocks", "unet_128", "unet_256", NULL};
 const char *const model_upsample_names[] = {"resize_conv", "transpose", NULL};
@@ -24,60 +26,21 @@ static size_t unet_levels(const model_generator_options *options) { return optio
 
 size_t model_generator_stride(const model_generator_options *options)
 {
-    return (size_t)1 << (model_generator_is_unet(options) ? unet_levels(options) : RESNET_DOWNS);
-}
-
-/* Convolution, instance norm, ReLU. `index` is the convolution's place in the nn.Sequential "model". */
-static nn_value resnet_layer(const model_scope *scope, nn_value x, size_t index, model_convolution layer)
-{
-    char key[KEY_SIZE];
-    snprintf(key, sizeof key, "model.%zu", index);
-    layer.key = key;
-    layer.normalised = true;
-    return nn_relu(scope->graph, model_convolve(scope, x, &layer));
-}
-
-/* x + conv_block(x): reflect 1, conv 3, norm, ReLU, reflect 1, conv 3, norm. */
-static nn_value resnet_block(const model_scope *scope, nn_value x, size_t index, size_t channels)
-{
-    nn_graph *g = scope->graph;
-    char key[KEY_SIZE];
-    model_convolution layer = {.key = key, .channels = channels, .kernel = 3, .stride = 1, .normalised = true};
-    snprintf(key, sizeof key, "model.%zu.conv_block.1", index);
-    nn_value y = nn_relu(g, model_convolve(scope, nn_pad(g, x, NN_PAD_REFLECT, 1), &layer));
-    snprintf(key, sizeof key, "model.%zu.conv_block.5", index);
-    return nn_add(g, x, model_convolve(scope, nn_pad(g, y, NN_PAD_REFLECT, 1), &layer));
+    return model_generator_is_unet(options) ? (size_t)1 << unet_levels(options) : MODEL_RESNET_STRIDE;
 }
 
 static nn_value resnet_build(const model_scope *scope, const model_generator_options *options, nn_value x)
 {
-    nn_graph *g = scope->graph;
-    size_t channels = options->ngf, index = 4, blocks = model_generator_blocks(options);
-    x = resnet_layer(scope, nn_pad(g, x, NN_PAD_REFLECT, 3), 1,
-                     (model_convolution){.channels = channels, .kernel = 7, .stride = 1});
-    for (size_t i = 0; i < RESNET_DOWNS; i++, index += 3) {
-        channels *= 2;
-        x = resnet_layer(scope, x, index,
-                         (model_convolution){.channels = channels, .kernel = 3, .stride = 2, .padding = 1});
+    size_t trunk_end = MODEL_RESNET_HEAD + 2 * model_generator_blocks(options);
+    nn_value shortcut = x;
+    for (size_t i = 0; i < model_resnet_layers(options); i++) {
+        bool in_trunk = i >= MODEL_RESNET_HEAD && i < trunk_end, second = (i - MODEL_RESNET_HEAD) % 2;
+        model_resnet_layer layer = model_resnet_layer_at(options, i);
+        if (in_trunk && !second) shortcut = x;
+        x = model_resnet_apply(scope, x, &layer);
+        if (in_trunk && second) x = nn_add(scope->graph, shortcut, x);
     }
-    for (size_t i = 0; i < blocks; i++) x = resnet_block(scope, x, index++, channels);
-    for (size_t i = 0; i < RESNET_DOWNS; i++) {
-        channels /= 2;
-        if (options->upsample == MODEL_TRANSPOSE) {
-            x = resnet_layer(scope, x, index, (model_convolution){.channels = channels, .kernel = 3, .stride = 2,
-                                                                  .padding = 1, .transpose = true,
-                                                                  .output_padding = 1});
-            index += 3;
-        } else {
-            x = nn_pad(g, nn_resize_nearest(g, x, 2), NN_PAD_REFLECT, 1);
-            x = resnet_layer(scope, x, index + 2, (model_convolution){.channels = channels, .kernel = 3, .stride = 1});
-            index += 5;
-        }
-    }
-    char key[KEY_SIZE];
-    snprintf(key, sizeof key, "model.%zu", index + 1);
-    model_convolution last = {.key = key, .channels = options->out_channels, .kernel = 7, .stride = 1};
-    return nn_tanh(g, model_convolve(scope, nn_pad(g, x, NN_PAD_REFLECT, 3), &last));
+    return x;
 }
 
 /* "model.model.INDEX" for the outermost level, each further level inside its parent's nn.Sequential: the outermost
