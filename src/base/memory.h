@@ -9,5 +9,7 @@
 /* Bytes that can be had without swapping: MemAvailable of /proc/meminfo, else the machine's memory; at most the limit
  * of the control group, and what is left of the process's own (ulimit -v). 0: unknown. */
 double memory_available(void);
+/* Bytes of the machine's memory; at most the limit of the control group. 0: unknown. */
+double memory_total(void);
 
 #endif

@@ -209,6 +209,29 @@ status arguments_integer(const argument_list *a, const char *name, int minimum, 
     return STATUS_OK;
 }
 
+status arguments_bytes(const argument_list *a, const char *name, double minimum, double fallback, double *out,
+                       error *err)
+{
+    static const char units[] = "KMGT";
+    *out = fallback;
+    const char *value = arguments_value(a, name);
+    if (!value) return STATUS_OK;
+    char *end, shown[NAME_SHOWN], least[32];
+    double number = *value >= '0' && *value <= '9' ? strtod(value, &end) : -1;
+    const char *unit = number >= 0 && *end ? strchr(units, *end) : NULL;
+    if (unit) {
+        for (const char *u = units; u <= unit; u++) number *= 1024;
+        end++;
+    }
+    /* Written so that NaN is refused; all of the word must have been read. */
+    if (!(number >= minimum && number <= 1e18) || *end != '\0')
+        return error_set(err, STATUS_USAGE, "%s: --%s: expected a size of at least %s, like 500M or 2G, found '%s'",
+                         a->table->command, name, text_bytes(minimum, least, sizeof least),
+                         text_printable(value, shown, sizeof shown));
+    *out = number;
+    return STATUS_OK;
+}
+
 /* Adds a word of `length` bytes, on a new line when this one is full. *column: where the line stands. */
 static void add_word(text *out, size_t *column, size_t indent, const char *word, size_t length)
 {

@@ -75,6 +75,11 @@ status arguments_values(const argument_list *a, const char *name, const char ***
 status arguments_integer(const argument_list *a, const char *name, int minimum, int maximum, int fallback, int *out,
                          error *err);
 
+/* Its value as a number of bytes, "500M" or "1.5G" (powers of 1024); `fallback` when it was not given. STATUS_USAGE when
+ * it is no such number, or below `minimum`. */
+status arguments_bytes(const argument_list *a, const char *name, double minimum, double fallback, double *out,
+                       error *err);
+
 /* The text of --help. */
 void arguments_help(const argument_table *table, text *out);
 

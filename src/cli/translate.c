@@ -8,7 +8,7 @@
 #include "translate/inputs.h"
 #include "translate/translator.h"
 
-enum { MAX_THREADS = 1024, SMALLEST = 8, LARGEST = 16384, MOST_MEGAPIXELS = 100000 };
+enum { MAX_THREADS = 1024, SMALLEST = 8, LARGEST = 16384, MOST_MEGAPIXELS = 100000, LEAST_MEMORY = 64 << 20 };
 
 static const char *const formats[] = {"png", "jpeg", "webp", NULL}; /* in image_format's order */
 
@@ -21,6 +21,8 @@ static const argument_option options[] = {
     {.name = "format", .value = "png|jpeg|webp", .choices = formats, .help = "of the results (that of each input)"},
     {.name = "quality", .value = "N", .help = "of JPEG and WebP, 1 to 100 (95); WebP of 100 is lossless"},
     {.name = "max-megapixels", .value = "N", .help = "refuse larger pictures (256)"},
+    {.name = "max-memory", .value = "SIZE",
+     .help = "like 500M or 2G: what takes more is translated in strips (half of the machine's)"},
     {.name = "sheet", .value = "FILE", .help = "also write a contact sheet: up to 40 inputs above their results"},
     {.name = "overwrite", .help = "replace pictures that exist"},
     {.name = "precision", .value = "fp32|bf16", .choices = nn_precision_names,
@@ -76,6 +78,7 @@ static status translate(const cli_context *context, const argument_list *given, 
     TRY(arguments_integer(given, "quality", 1, 100, 0, &request.quality, err));
     TRY(arguments_integer(given, "size", SMALLEST, LARGEST, 0, &size, err));
     TRY(arguments_integer(given, "max-megapixels", 1, MOST_MEGAPIXELS, TRANSLATE_MAX_MEGAPIXELS, &megapixels, err));
+    TRY(arguments_bytes(given, "max-memory", LEAST_MEMORY, 0, &request.max_memory, err));
     request.size = (size_t)size;
     request.max_pixels = (size_t)megapixels * 1000000;
     const char *format = arguments_value(given, "format");

@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 
-static const float instance_norm_epsilon = 1e-5f;
+const float model_instance_norm_epsilon = 1e-5f;
 
 void model_trainables_free(model_trainables *trainables)
 {
@@ -83,7 +83,7 @@ nn_value model_convolve(const model_scope *scope, nn_value x, const model_convol
     if (y == NN_NONE) return NN_NONE;
     if (layer->normalised) {
         unused_bias(scope, layer);
-        return nn_instance_norm(g, y, instance_norm_epsilon);
+        return nn_instance_norm(g, y, model_instance_norm_epsilon);
     }
     return nn_bias(g, y, used_tensor(scope, layer, "bias", nn_shape_vector(out)));
 }

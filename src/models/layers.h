@@ -41,8 +41,9 @@ typedef struct model_convolution {
     bool normalised; /* instance norm follows, and the bias stays out of the graph */
 } model_convolution;
 
-/* x: (n, h, w, c) -> (n, h', w', channels): convolution, then either bias or instance norm (eps 1e-5). NN_NONE passes
- * through. */
+extern const float model_instance_norm_epsilon; /* 1e-5, PyTorch's */
+
+/* x: (n, h, w, c) -> (n, h', w', channels): convolution, then either bias or instance norm. NN_NONE passes through. */
 nn_value model_convolve(const model_scope *scope, nn_value x, const model_convolution *layer);
 
 #endif

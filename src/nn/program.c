@@ -192,20 +192,33 @@ void nn_arena_free(nn_arena *arena)
     *arena = (nn_arena){0};
 }
 
+static size_t elements(const nn_program *p, nn_value v)
+{
+    return nn_count(p->draft.values[p->draft.resolved[v]].shape);
+}
+
+void nn_program_write_part(nn_program *p, nn_value input, size_t first, size_t count, const float *host)
+{
+    float *device = address(p, p->draft.resolved[input]);
+    nn_backend *backend = p->draft.backend;
+    if (device) backend->interface->write(backend, device + first, host, count * sizeof *host);
+}
+
+void nn_program_read_part(const nn_program *p, nn_value output, size_t first, size_t count, float *host)
+{
+    const float *device = address(p, p->draft.resolved[output]);
+    nn_backend *backend = p->draft.backend;
+    if (device) backend->interface->read(backend, host, device + first, count * sizeof *host);
+}
+
 void nn_program_write(nn_program *p, nn_value input, const float *host)
 {
-    nn_value v = p->draft.resolved[input];
-    float *device = address(p, v);
-    nn_backend *backend = p->draft.backend;
-    if (device) backend->interface->write(backend, device, host, nn_count(p->draft.values[v].shape) * sizeof *host);
+    nn_program_write_part(p, input, 0, elements(p, input), host);
 }
 
 void nn_program_read(const nn_program *p, nn_value output, float *host)
 {
-    nn_value v = p->draft.resolved[output];
-    float *device = address(p, v);
-    nn_backend *backend = p->draft.backend;
-    if (device) backend->interface->read(backend, host, device, nn_count(p->draft.values[v].shape) * sizeof *host);
+    nn_program_read_part(p, output, 0, elements(p, output), host);
 }
 
 status nn_program_check(const nn_program *p, error *err) { return nn_backend_check(p->draft.backend, err); }

@@ -63,6 +63,10 @@ void nn_program_write(nn_program *p, nn_value input, const float *host);
 void nn_program_run(nn_program *p);
 /* An output, after a run and before another program of the same arena runs. */
 void nn_program_read(const nn_program *p, nn_value output, float *host);
+/* The same for `count` elements from element `first` on, so that a large value need not be on the host as a whole. All
+ * of an input must be written before each run. */
+void nn_program_write_part(nn_program *p, nn_value input, size_t first, size_t count, const float *host);
+void nn_program_read_part(const nn_program *p, nn_value output, size_t first, size_t count, float *host);
 /* After reading: STATUS_OK, or why what was read is none (nn_backend_check). */
 status nn_program_check(const nn_program *p, error *err);
 

@@ -297,6 +297,7 @@ status translate_folder(translator *t, const translate_request *request, log_sin
 {
     folder_run r = {.t = t, .request = request, .log = log, .limits = {.max_pixels = request->max_pixels}};
     if (!r.limits.max_pixels) r.limits.max_pixels = (size_t)TRANSLATE_MAX_MEGAPIXELS * 1000000;
+    translator_limit(t, &(translator_limits){.max_memory = request->max_memory, .stop = request->stop});
     double begin = log_clock();
     status result = plan(&r, err);
     size_t count = r.outputs.count;

@@ -24,6 +24,7 @@ typedef struct translate_request {
     int quality;         /* JPEG and WebP, 1 to 100; 0: 95 */
     size_t size;         /* of the shorter side, to which pictures are resized before; 0: as they are */
     size_t max_pixels;   /* of an input, and of one that was resized; 0: TRANSLATE_MAX_MEGAPIXELS million */
+    double max_memory;   /* bytes that the process may take; 0: half of the machine's (translate/translator.h) */
     bool overwrite;    /* replace pictures that exist; never inputs */
     const char *sheet; /* file for a contact sheet (translate/sheet.h) of what was made or is there; may be NULL */
     const volatile sig_atomic_t *stop; /* becomes non-zero when it should end; may be NULL */

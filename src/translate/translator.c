@@ -10,11 +10,15 @@
 #include "models/weights.h"
 #include "nn/program.h"
 #include "translate/choice.h"
+#include "translate/large.h"
+#include "translate/picture_rows.h"
 
 enum { PROGRAMS = 4, CHANNELS = 3 };
-/* Of each pixel beside the network: floats 12, padded 3, result 4; and in a folder the next picture while it is decoded
- * (15) and the one before while it is encoded (8). */
-enum { PICTURE_BYTES = 42 };
+
+/* Bytes of each pixel beside the network: the picture 4, the result 4; as a whole also the floats 12, the padded one 3. */
+static const double picture_bytes = 8, whole_bytes = 23;
+/* The program with its libraries and its threads' stacks. */
+static const double process_bytes = 48 << 20;
 
 /* The network compiled for one size. */
 typedef struct prepared {
@@ -33,6 +37,7 @@ struct translator {
     uint64_t fingerprint, clock;
     prepared programs[PROGRAMS]; /* those with a program, then empty ones */
     nn_arena arena;
+    translator_limits limits;
 };
 
 const char *translator_from(const translator *t) { return t->from; }
@@ -40,6 +45,8 @@ const char *translator_to(const translator *t) { return t->to; }
 const model_generator_options *translator_generator(const translator *t) { return &t->generator; }
 uint64_t translator_fingerprint(const translator *t) { return t->fingerprint; }
 nn_precision translator_precision(const translator *t) { return t->precision; }
+
+void translator_limit(translator *t, const translator_limits *limits) { t->limits = *limits; }
 
 /* All compiled programs and their memory. */
 static void forget_programs(translator *t)
@@ -182,17 +189,30 @@ status translator_create(nn_backend *backend, const char *path, const char *to, 
     return error_prefix(err, "%s", path);
 }
 
-/* Memory that does not exist may be promised all the same, and touching it would end the program. */
-static status check_memory(const translator *t, const prepared *p, error *err)
+/* What the limits allow a picture that takes so many bytes a pixel beside its programs. */
+static double allowed(const translator *t, size_t pixels, double bytes)
 {
-    double network = (double)nn_program_bytes(p->program) - (double)t->arena.bytes; /* what is held already is there */
-    double device = nn_backend_available(t->backend), there = device < 0 ? memory_available() : device;
-    double need = (network > 0 ? network : 0) + (device < 0 ? (double)p->width * (double)p->height * PICTURE_BYTES : 0);
-    if (there <= 0 || need <= there) return STATUS_OK;
-    char need_text[32], there_text[32];
-    return error_set(err, STATUS_NO_MEMORY, "a picture of %zux%zu needs %s of memory, %s are available; translate it "
-                     "smaller with --size", p->width, p->height, text_bytes(need, need_text, sizeof need_text),
-                     text_bytes(there, there_text, sizeof there_text));
+    double limit = t->limits.max_memory > 0 ? t->limits.max_memory : memory_total() / 2;
+    if (limit <= 0) return HUGE_VAL;
+    return limit * 7 / 8 - process_bytes - (double)t->weights->total * sizeof(float) - (double)pixels * bytes;
+}
+
+/* Memory that does not exist may be promised all the same, and touching it would end the program. */
+static double available(size_t pixels, double bytes)
+{
+    double there = memory_available();
+    return there > 0 ? there - (double)pixels * bytes : HUGE_VAL;
+}
+
+/* The memory of other devices is their own matter. */
+static bool is_limited(const translator *t) { return strcmp(t->backend->interface->name, "cpu") == 0; }
+
+/* The arena that is there counts as available. */
+static bool fits(const translator *t, const prepared *p)
+{
+    size_t pixels = p->width * p->height;
+    double need = (double)nn_program_bytes(p->program), held = (double)t->arena.bytes;
+    return !is_limited(t) || (need <= allowed(t, pixels, whole_bytes) && need - held <= available(pixels, whole_bytes));
 }
 
 static status compile(translator *t, prepared *p, error *err)
@@ -202,7 +222,6 @@ static status compile(translator *t, prepared *p, error *err)
     nn_program_options planning = {.precision = t->precision};
     status result = nn_program_create(g, t->backend, &planning, &p->program, err);
     nn_graph_destroy(g);
-    if (result == STATUS_OK) result = check_memory(t, p, err);
     return result;
 }
 
@@ -218,28 +237,37 @@ static status bind(translator *t, error *err)
     return nn_arena_bind(&t->arena, t->backend, programs, count, err);
 }
 
-/* The program for a padded size, compiled now or kept from before. */
-static status prepare(translator *t, size_t width, size_t height, prepared **out, error *err)
+/* A program for the size that is kept from before, or the place of the one that rested longest. */
+static prepared *place_for(translator *t, size_t width, size_t height)
 {
     prepared *oldest = &t->programs[0];
     for (size_t i = 0; i < PROGRAMS; i++) {
         prepared *p = &t->programs[i];
-        if (p->program && p->width == width && p->height == height) {
-            *out = p;
-            return STATUS_OK;
-        }
-        if (!p->program) {
-            oldest = p;
-            break;
-        }
+        if (!p->program || (p->width == width && p->height == height)) return p;
         if (p->used < oldest->used) oldest = p;
     }
-    nn_program_destroy(oldest->program);
-    *oldest = (prepared){.width = width, .height = height};
-    status result = compile(t, oldest, err);
-    if (result == STATUS_OK) result = bind(t, err);
+    return oldest;
+}
+
+/* The program for a padded size, compiled now or kept from before; *out is NULL when it would take too much memory. */
+static status prepare(translator *t, size_t width, size_t height, prepared **out, error *err)
+{
+    /* The arena may be that of a small picture's larger sister, and leave too little for this one's pixels. */
+    if (is_limited(t) && (double)t->arena.bytes > allowed(t, width * height, whole_bytes)) forget_programs(t);
+    prepared *p = place_for(t, width, height);
+    *out = p;
+    if (p->program && p->width == width && p->height == height) return STATUS_OK;
+    prepared fresh = {.width = width, .height = height};
+    TRY(compile(t, &fresh, err));
+    if (!fits(t, &fresh)) {
+        nn_program_destroy(fresh.program);
+        *out = NULL;
+        return STATUS_OK;
+    }
+    nn_program_destroy(p->program);
+    *p = fresh;
+    status result = bind(t, err);
     if (result != STATUS_OK) forget_programs(t); /* they may be bound to an arena that is gone */
-    *out = oldest;
     return result;
 }
 
@@ -251,43 +279,88 @@ status translator_set_precision(translator *t, nn_precision precision, error *er
     return STATUS_OK;
 }
 
-/* Where position i of an endless reflection of `side` pixels comes from. */
-static size_t reflected(size_t i, size_t side)
+/* `floats`: (padded height, padded width, 3), room for input and result; likewise `padded`. */
+static status run(prepared *p, const image *in, image *padded, float *floats, image *out, error *err)
 {
-    if (side == 1) return 0;
-    size_t period = 2 * side - 2, place = i % period;
-    return place < side ? place : period - place;
-}
-
-static void pad(const image *in, image *out)
-{
-    for (size_t y = 0; y < out->height; y++) {
-        const uint8_t *from = in->pixels + reflected(y, in->height) * in->width * CHANNELS;
-        uint8_t *to = out->pixels + y * out->width * CHANNELS;
-        memcpy(to, from, in->width * CHANNELS);
-        for (size_t x = in->width; x < out->width; x++)
-            memcpy(to + x * CHANNELS, from + reflected(x, in->width) * CHANNELS, CHANNELS);
-    }
-}
-
-/* floats: (padded height, padded width, 3), room for input and result. Weights can be finite and yet so large that the
- * result is not. */
-static status run(prepared *p, const image *padded, float *floats, image *out, error *err)
-{
+    for (size_t y = 0; y < padded->height; y++)
+        picture_row_padded(in, y, padded->width, padded->pixels + y * padded->width * CHANNELS);
     image_to_floats(padded, floats);
     nn_program_write(p->program, p->x, floats);
     nn_program_run(p->program);
     nn_program_read(p->program, p->y, floats);
     TRY(nn_program_check(p->program, err));
-    for (size_t y = 1; y < out->height; y++) /* cropping */
-        memmove(floats + y * out->width * CHANNELS, floats + y * padded->width * CHANNELS,
-                out->width * CHANNELS * sizeof *floats);
-    for (size_t i = 0; i < out->width * out->height * CHANNELS; i++)
-        if (!isfinite(floats[i]))
-            return error_set(err, STATUS_NOT_FINITE, "the generator made a pixel that is %s: its weights are damaged, "
-                             "or training diverged", isnan(floats[i]) ? "not a number" : "infinite");
-    image_from_floats(floats, out);
+    for (size_t y = 0; y < out->height; y++)
+        TRY(picture_row_write(floats + y * padded->width * CHANNELS, out, y, err));
     return STATUS_OK;
+}
+
+static status translate_whole(prepared *p, const image *in, image *out, error *err)
+{
+    image padded = {0};
+    status result = STATUS_OK;
+    size_t count = p->width * p->height * CHANNELS;
+    float *floats = malloc(count * sizeof *floats);
+    if (!floats) return error_no_memory(err, "a picture", count * sizeof *floats);
+    TRY_OR(error, image_create(&padded, p->width, p->height, err));
+    TRY_OR(error, run(p, in, &padded, floats, out, err));
+error:
+    image_free(&padded);
+    free(floats);
+    return result;
+}
+
+/* `need`: bytes beside `bytes` for each pixel, of which `there` are left at most. */
+static status refuse(const translator *t, const image *in, size_t pixels, double bytes, double need, error *err)
+{
+    char need_text[32], there_text[32];
+    double limit = allowed(t, pixels, bytes), there = available(pixels, bytes);
+    bool unet = model_generator_is_unet(&t->generator);
+    const char *way = unet ? " (a U-Net takes a picture as a whole)" : "";
+    if (limit < there) {
+        /* A little more, since the text is rounded. */
+        double all = t->limits.max_memory > 0 ? t->limits.max_memory : memory_total() / 2;
+        text_bytes(1.05 * (all + (need - limit) * 8 / 7), need_text, sizeof need_text);
+        return error_set(err, STATUS_NO_MEMORY, "a picture of %zux%zu needs --max-memory of %s at least, it is %s%s; raise "
+                         "it, or translate it smaller with --size", in->width, in->height, need_text,
+                         text_bytes(all, there_text, sizeof there_text), way);
+    }
+    text_bytes(need + (double)pixels * bytes, need_text, sizeof need_text);
+    return error_set(err, STATUS_NO_MEMORY, "a picture of %zux%zu needs %s of memory, %s are available%s; translate it "
+                     "smaller with --size", in->width, in->height, need_text,
+                     text_bytes(there + (double)pixels * bytes, there_text, sizeof there_text), way);
+}
+
+/* Bytes of the program for the picture as a whole. */
+static status measure_whole(translator *t, size_t width, size_t height, double *bytes, error *err)
+{
+    prepared p = {.width = width, .height = height};
+    TRY(compile(t, &p, err));
+    *bytes = (double)nn_program_bytes(p.program);
+    nn_program_destroy(p.program);
+    return STATUS_OK;
+}
+
+static large_network strips_of(const translator *t, size_t width, size_t height)
+{
+    return (large_network){.backend = t->backend, .generator = &t->generator, .weights = t->weights, .width = width,
+                           .height = height, .stop = t->limits.stop};
+}
+
+/* width, height: padded. Before the result's memory is taken, for which it leaves room. */
+static status plan_strips(translator *t, size_t width, size_t height, const image *in, large_plan *plan, error *err)
+{
+    size_t pixels = width * height;
+    forget_programs(t);
+    if (model_generator_is_unet(&t->generator)) {
+        double need;
+        TRY(measure_whole(t, width, height, &need, err));
+        return refuse(t, in, pixels, whole_bytes, need, err);
+    }
+    large_network network = strips_of(t, width, height);
+    double limit = allowed(t, pixels, picture_bytes), there = available(pixels, picture_bytes);
+    status planned = large_plan_create(&network, limit < there ? limit : there, plan, err);
+    if (planned != STATUS_NO_MEMORY || plan->bytes <= 0) return planned;
+    return refuse(t, in, pixels, picture_bytes, plan->bytes, err);
 }
 
 status translate_image(translator *t, const image *in, image *out, error *err)
@@ -297,23 +370,18 @@ status translate_image(translator *t, const image *in, image *out, error *err)
     size_t width = in->width, height = in->height;
     padded_size(&t->generator, &width, &height);
     prepared *p;
+    large_plan plan;
     TRY(prepare(t, width, height, &p, err));
-    p->used = ++t->clock;
-    image padded = {0};
-    status result = STATUS_OK;
-    float *floats = malloc(width * height * CHANNELS * sizeof *floats);
-    if (!floats) {
-        result = error_no_memory(err, "a picture", width * height * CHANNELS * sizeof *floats);
-        goto error;
-    }
-    TRY_OR(error, image_create(&padded, width, height, err));
+    if (p)
+        p->used = ++t->clock;
+    else
+        TRY(plan_strips(t, width, height, in, &plan, err));
+    large_network network = strips_of(t, width, height);
+    status result;
     TRY_OR(error, image_create(out, in->width, in->height, err));
     TRY_OR(error, image_copy_extras(in, out, err));
-    pad(in, &padded);
-    TRY_OR(error, run(p, &padded, floats, out, err));
+    TRY_OR(error, p ? translate_whole(p, in, out, err) : large_translate(&network, &plan, in, out, err));
 error:
     if (result != STATUS_OK) image_free(out);
-    image_free(&padded);
-    free(floats);
     return result;
 }

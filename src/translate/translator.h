@@ -8,6 +8,7 @@
 #ifndef TRANSLATE_TRANSLATOR_H
 #define TRANSLATE_TRANSLATOR_H
 
+#include <signal.h>
 #include <stdint.h>
 
 #include "image/image.h"
@@ -32,10 +33,22 @@ const model_generator_options *translator_generator(const translator *t);
 /* 64-bit FNV-1a of the network's kind and weights: equal for equal results. */
 uint64_t translator_fingerprint(const translator *t);
 
+typedef struct translator_limits {
+    double max_memory;                 /* bytes that the process may take; 0: half of the machine's memory */
+    const volatile sig_atomic_t *stop; /* becomes non-zero when a large picture is to be given up; may be NULL */
+} translator_limits;
+/* Those of all pictures from now on; {0} at first. An eighth of the memory is left to whoever reads the next pictures
+ * and writes the results meanwhile. */
+void translator_limit(translator *t, const translator_limits *limits);
+
 /* out: as large as in, for any size from 1x1; the caller frees it with image_free. Where the sides do not divide by
  * the network's stride, the picture is continued to the right and below by reflection (again and again if need be)
- * and the result is cropped; nothing is resized. Alpha and profile are those of `in`. Fails when the memory is not
- * there, and with STATUS_NOT_FINITE when the network gives NaN or infinity. Not from two threads at once. */
+ * and the result is cropped; nothing is resized. Alpha and profile are those of `in`.
+ *
+ * A picture that would take more memory than the limits allow, or than there is, is translated in strips, with the
+ * result of the whole but for rounding (translate/large.h). STATUS_NO_MEMORY when that does not fit either, and for a
+ * U-Net, which cannot be taken in strips; STATUS_NOT_FINITE when the network gives NaN or infinity; STATUS_INTERRUPTED
+ * after *stop. Not from two threads at once. */
 status translate_image(translator *t, const image *in, image *out, error *err);
 
 #endif

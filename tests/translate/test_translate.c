@@ -366,7 +366,7 @@ static void refuses_what_does_not_fit(test *t)
     fixture f = fixture_begin();
     translator *tr = scaled_translator(t, &f, 1);
     REQUIRE(t, tr);
-    image small = fixture_image(16, 16, 1), in = fixture_image(2000, 1500, 1), out = {0};
+    image small = fixture_image(16, 16, 1), in = fixture_image(4400, 3200, 1), out = {0};
     struct rlimit before, tight;
     REQUIRE(t, getrlimit(RLIMIT_AS, &before) == 0);
     tight = before;
@@ -385,7 +385,7 @@ static void refuses_what_does_not_fit(test *t)
     setrlimit(RLIMIT_AS, &before);
     CHECK(t, left > 0 && left <= 100 << 20);
     CHECK(t, refused == STATUS_NO_MEMORY && small_result == STATUS_OK);
-    CHECK_CONTAINS(t, problem.message, "a picture of 2000x1500 needs ");
+    CHECK_CONTAINS(t, problem.message, "a picture of 4400x3200 needs ");
     CHECK_CONTAINS(t, problem.message, " are available; translate it smaller with --size");
     image_free(&out);
     image_free(&in);
