@@ -1,6 +1,7 @@
 # make            build/cyclegan
 # make test       installs the Debian packages that are missing, builds, runs the tests
 # make demo       the same packages; translates, trains a little, leaves a contact sheet
+# make check-cuda   tests of the CUDA backend on this machine's GPU; needs gcc, make and nvcc, no other library
 # make lint       compiler warnings as errors, cppcheck, the include table
 # make fuzz       SECONDS=20 TARGET=image (all): libFuzzer with clang over tests/fuzz
 # make bench      times training and translation, beside PyTorch where there is one
@@ -106,6 +107,8 @@ $(BUILD)/tests/cuda/%: tests/%.c $(EMULATED) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Itests -Dnn_cpu_create=nn_cuda_test_create -c -o $@.o $<
 	$(CXX) $(SANITIZER) -fopenmp -o $@ $@.o $(EMULATED) $(LIBRARY) $(LDLIBS)
+
+include tests/cuda/check.mk
 
 packages:
 	@tools/packages.sh

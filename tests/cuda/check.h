@@ -1,0 +1,47 @@
+/* What the checks of the CUDA backend share. They are linked with the backend itself: on a machine without a GPU with
+ * one for the emulated device (`make test`), on one with a GPU with nvcc's (`make check-cuda`).
+ *
+ * The environment: CHECK_SEED (the random inputs; 1), CHECK_GROWTH (how much larger than tests/nn/gradient_cases.h the
+ * tensors are; 2), CHECK_FREE (training steps that are compared one by one; 2), CHECK_STEPS (of the training whose curve
+ * is compared; 3), CHECK_SIDE (of its pictures; 16), CHECK_WIDTH (its ngf and ndf; 4), CHECK_CURVES (a file that its
+ * losses are written to; none).
+ */
+#ifndef TESTS_CUDA_CHECK_H
+#define TESTS_CUDA_CHECK_H
+
+#include "base/rng.h"
+#include "nn/cuda/module.h"
+#include "test.h"
+
+static inline size_t check_setting(const char *name, size_t otherwise)
+{
+    const char *text = getenv(name);
+    return text ? (size_t)strtoull(text, NULL, 10) : otherwise;
+}
+
+/* [-1, 1), no number nearer to 0 than `distance`. */
+static inline void check_noise(float *out, size_t count, uint32_t stream, double distance)
+{
+    uint64_t seed = check_setting("CHECK_SEED", 1);
+    for (size_t i = 0; i < count; i++) {
+        float u = 2 * rng_uniform(seed, RNG_TEST, stream, (uint32_t)i) - 1;
+        out[i] = u + (float)(u < 0 ? -distance : distance);
+    }
+}
+
+typedef struct check_precision {
+    const char *name;
+    nn_cuda_products products;
+    double bound; /* of ||gpu - cpu|| / ||cpu|| where there are products; elsewhere it is that of fp32 */
+} check_precision;
+
+static const check_precision check_precisions[] = {
+    {"fp32", NN_CUDA_FP32, 1e-5}, {"tf32", NN_CUDA_TF32, 2e-3}, {"bf16", NN_CUDA_BF16, 1e-2}};
+enum { CHECK_PRECISIONS = sizeof check_precisions / sizeof *check_precisions };
+
+static inline status check_create_device(nn_cuda_products products, nn_backend **out, error *err)
+{
+    return nn_cuda_module_create(&(nn_cuda_options){.products = products}, NULL, 0, out, err);
+}
+
+#endif

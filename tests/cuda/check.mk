@@ -1,0 +1,45 @@
+# The checks of the CUDA backend (tests/cuda/check_*.c): under `make test` on the emulated device, under
+# `make check-cuda` on the machine's GPU. The latter needs gcc, nvcc and make, and none of the other libraries: plain
+# convolutions stand for oneDNN's.
+CUDA_CHECKS := check_ops check_effects check_steps
+TESTS += $(CUDA_CHECKS:%=$(BUILD)/tests/cuda/%)
+
+$(BUILD)/tests/cuda/check_%: tests/cuda/check_%.c $(EMULATED) $(BUILD)/tests/cuda/plain_conv.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests -c -o $@.o $<
+	$(CXX) $(SANITIZER) -fopenmp -o $@ $@.o $(BUILD)/tests/cuda/plain_conv.o $(EMULATED) $(LIBRARY) $(LDLIBS)
+
+# What needs another library is left out; what of the rest refers to it is never called, and dropped by the linker.
+ENGINE_SOURCES := $(filter-out src/nn/cpu/onednn% src/nn/safetensors_%, $(sort $(wildcard \
+    src/base/*.c src/nn/*.c src/nn/ops/*.c src/nn/cpu/*.c src/nn/cuda/*.c))) tests/cuda/plain_conv.c
+ENGINE_OBJECTS := $(ENGINE_SOURCES:%.c=$(BUILD)/%.o) $(foreach isa,$(ISAS),$(KERNELS:%.c=$(BUILD)/%.$(isa).o))
+MODEL_SOURCES := $(sort $(wildcard src/models/*.c)) src/gan/cyclegan.c src/gan/method.c src/gan/pool.c \
+    src/gan/programs.c src/training/memory.c src/training/update.c
+GPU_LIBRARY := $(BUILD)/libengine.a
+GPU_PROGRAMS := $(addprefix $(BUILD)/,$(CUDA_CHECKS) check_module)
+
+$(GPU_LIBRARY): $(ENGINE_OBJECTS) $(MODEL_SOURCES:%.c=$(BUILD)/%.o)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+NVCC_LINK = $(NVCC) -cudart static -Xlinker -rpath,$(patsubst %/bin/nvcc,%/lib64,$(realpath $(NVCC))) \
+    -Xlinker --gc-sections
+
+$(BUILD)/check_%: tests/cuda/check_%.c $(GPU_LIBRARY) $(CUDA_OBJECTS)
+	$(CC) $(ALL_CFLAGS) -Itests -c -o $@.o $<
+	$(NVCC_LINK) -o $@ $@.o $(CUDA_OBJECTS) $(GPU_LIBRARY) -lcublasLt -lgomp -lm -lpthread -ldl
+
+$(BUILD)/check_module: tests/cuda/check_module.c $(ENGINE_OBJECTS) $(BUILD)/cyclegan-cuda.so
+	$(CC) $(ALL_CFLAGS) -Itests -rdynamic -o $@ $< $(ENGINE_OBJECTS) -lm -lpthread -ldl
+
+gpu-programs: $(GPU_PROGRAMS)
+
+# Into build/gpu, every function in a section of its own, so that the linker can drop it.
+GPU_MAKE = $(MAKE) --no-print-directory BUILD=build/gpu CFLAGS='-O2 -g -ffunction-sections -fdata-sections'
+
+check-cuda:
+	@$(if $(NVCC),,echo "check-cuda: nvcc is not found; NVCC=... names it" >&2; exit 1)
+	@$(GPU_MAKE) gpu-programs
+	@tests/cuda/check.sh build/gpu
+
+.PHONY: gpu-programs check-cuda

@@ -1,0 +1,151 @@
+/* Every operation, forward and gradient, on the CUDA backend beside the CPU's: on fresh random inputs, at the sizes of
+ * the gradient cases and at larger odd ones; launched, recorded and replayed, with the same bits. */
+#include "cuda/check.h"
+
+#include "nn/gradient_cases.h"
+#include "nn/program.h"
+
+/* Of one case: y, then the gradient of every input, one after the other. */
+typedef struct results {
+    float *data;
+    size_t count, part[MOST_INPUTS + 2]; /* part: where each begins, and the end */
+} results;
+
+typedef struct built {
+    nn_graph *graph;
+    nn_value x[MOST_INPUTS + 1], dx[MOST_INPUTS], y; /* x ends with r */
+} built;
+
+static bool is_convolution(const gradient_case *c)
+{
+    return strncmp(c->name, "conv", 4) == 0 || strncmp(c->name, "transposed", 10) == 0 || strncmp(c->name, "one w", 5) == 0;
+}
+
+static size_t grown(size_t size, size_t growth) { return size == 1 || growth == 1 ? size : growth * size + 2; }
+
+/* Channels grow alike in all inputs, so that they still fit; images and the taps of weights stay. */
+static gradient_case grow(const gradient_case *c, size_t growth)
+{
+    gradient_case larger = *c;
+    for (size_t i = 0; i < c->inputs; i++) {
+        size_t *dim = larger.shape[i].dim;
+        bool weight = i == 1 && is_convolution(c);
+        for (int d = weight ? 0 : 1; d < (weight ? 2 : 4); d++) dim[d] = grown(dim[d], growth);
+    }
+    return larger;
+}
+
+/* The loss is mean |y r + 10^4|, whose gradient with respect to y is r / count whatever y is. */
+static built build(const gradient_case *c)
+{
+    built b = {.graph = nn_graph_create()};
+    for (size_t i = 0; i < c->inputs; i++) b.x[i] = nn_input(b.graph, "x", c->shape[i]);
+    b.y = c->build(b.graph, b.x);
+    b.x[c->inputs] = nn_input(b.graph, "r", nn_shape_at(b.graph, b.y));
+    nn_value loss = nn_mean_abs(b.graph, nn_multiply(b.graph, b.y, b.x[c->inputs]), NN_NONE, -1e4f);
+    nn_grad(b.graph, loss, b.x, c->inputs, b.dx);
+    nn_output(b.graph, b.y);
+    for (size_t i = 0; i < c->inputs; i++) nn_output(b.graph, b.dx[i]);
+    return b;
+}
+
+static results results_of(const gradient_case *c, const built *b)
+{
+    results r = {0};
+    r.part[1] = nn_count(nn_shape_at(b->graph, b->y));
+    for (size_t i = 0; i < c->inputs; i++) r.part[i + 2] = r.part[i + 1] + nn_count(c->shape[i]);
+    r.count = r.part[c->inputs + 1];
+    r.data = malloc((r.count + 1) * sizeof *r.data);
+    return r;
+}
+
+/* draw: which random inputs. */
+static void run(const gradient_case *c, const built *b, nn_program *p, uint32_t draw, results *r)
+{
+    for (size_t i = 0; i <= c->inputs; i++) {
+        size_t count = nn_count(i < c->inputs ? c->shape[i] : nn_shape_at(b->graph, b->x[i]));
+        float *host = malloc((count + 1) * sizeof *host);
+        check_noise(host, count, draw * 16 + (uint32_t)i, c->distance);
+        nn_program_write(p, b->x[i], host);
+        free(host);
+    }
+    nn_program_run(p);
+    nn_program_read(p, b->y, r->data);
+    for (size_t i = 0; i < c->inputs; i++) nn_program_read(p, b->dx[i], r->data + r->part[i + 1]);
+}
+
+/* Three runs: of the first draw, of another, of the first again. Where programs are recorded, the second is recorded
+ * and the third a replay: it must repeat the first bit for bit. */
+static status run_on(test *t, nn_backend *backend, const gradient_case *c, results *out, error *err)
+{
+    built b = build(c);
+    nn_program *p = NULL;
+    nn_arena arena = {0};
+    *out = results_of(c, &b);
+    status result = nn_graph_status(b.graph, err);
+    if (result == STATUS_OK) result = nn_program_create(b.graph, backend, NULL, &p, err);
+    if (result == STATUS_OK) result = nn_arena_bind(&arena, backend, &p, 1, err);
+    if (result == STATUS_OK) {
+        results first = results_of(c, &b);
+        run(c, &b, p, 0, &first);
+        run(c, &b, p, 1, out);
+        run(c, &b, p, 0, out);
+        if (memcmp(first.data, out->data, out->count * sizeof *out->data) != 0)
+            test_failed(t, __FILE__, __LINE__, "%s on %s: other bits the third time", c->name, backend->interface->name);
+        free(first.data);
+        result = nn_backend_check(backend, err);
+    }
+    nn_program_destroy(p);
+    nn_arena_free(&arena);
+    nn_graph_destroy(b.graph);
+    return result;
+}
+
+static void compare(test *t, const gradient_case *c, const char *precision, double bound, const results *actual,
+                    const results *expected)
+{
+    for (size_t i = 0; i <= c->inputs; i++) {
+        size_t begin = expected->part[i], count = expected->part[i + 1] - begin;
+        double relative = test_relative(actual->data + begin, expected->data + begin, count);
+        if (!(relative <= bound))
+            test_failed(t, __FILE__, __LINE__, "%s (%zu wide) in %s: %s %zu is off by %g, bound %g", c->name,
+                        c->shape[0].dim[NN_W], precision, i == 0 ? "the result" : "the gradient of input",
+                        i == 0 ? 0 : i - 1, relative, bound);
+    }
+}
+
+static void check_case(test *t, nn_backend *cpu, nn_backend *device, const check_precision *precision,
+                       const gradient_case *c)
+{
+    error err = {0};
+    results expected = {0}, actual = {0};
+    bool products = is_convolution(c) || strncmp(c->name, "gram", 4) == 0;
+    if (run_on(t, cpu, c, &expected, &err) != STATUS_OK || run_on(t, device, c, &actual, &err) != STATUS_OK)
+        test_failed(t, __FILE__, __LINE__, "%s: %s", c->name, err.message);
+    else
+        compare(t, c, precision->name, products ? precision->bound : check_precisions[0].bound, &actual, &expected);
+    free(expected.data);
+    free(actual.data);
+}
+
+static void check_all(test *t, const check_precision *precision)
+{
+    error err = {0};
+    nn_backend *cpu, *device;
+    size_t growth = check_setting("CHECK_GROWTH", 2);
+    REQUIRE_OK(t, nn_cpu_create(0, &cpu, &err), err);
+    REQUIRE_OK(t, check_create_device(precision->products, &device, &err), err);
+    for (size_t i = 0; i < GRADIENT_CASES; i++)
+        for (int large = 0; large < 2; large++) {
+            gradient_case c = grow(&gradient_cases[i], large ? growth : 1);
+            check_case(t, cpu, device, precision, &c);
+        }
+    nn_backend_destroy(device);
+    nn_backend_destroy(cpu);
+}
+
+static void operations_in_fp32(test *t) { check_all(t, &check_precisions[0]); }
+static void operations_in_tf32(test *t) { check_all(t, &check_precisions[1]); }
+static void operations_in_bf16(test *t) { check_all(t, &check_precisions[2]); }
+
+TEST_MAIN(TEST(operations_in_fp32), TEST(operations_in_tf32), TEST(operations_in_bf16))
