@@ -2,6 +2,7 @@
 # make test       installs the Debian packages that are missing, builds, runs the tests
 # make demo       the same packages; translates, trains a little, leaves a contact sheet
 # make check-cuda   tests of the CUDA backend on this machine's GPU; needs gcc, make and nvcc, no other library
+# make bench-cuda   its training steps and translations timed, beside PyTorch where there is one
 # make lint       compiler warnings as errors, cppcheck, the include table
 # make fuzz       SECONDS=20 TARGET=image (all): libFuzzer with clang over tests/fuzz
 # make bench      times training and translation, beside PyTorch where there is one

@@ -1,5 +1,5 @@
 # The checks of the CUDA backend (tests/cuda/check_*.c): under `make test` on the emulated device, under
-# `make check-cuda` on the machine's GPU. The latter needs gcc, nvcc and make, and none of the other libraries: plain
+# `make check-cuda` on the machine's GPU, which `make bench-cuda` measures. The latter two need gcc, nvcc and make, and none of the other libraries: plain
 # convolutions stand for oneDNN's.
 CUDA_CHECKS := check_ops check_effects check_steps
 TESTS += $(CUDA_CHECKS:%=$(BUILD)/tests/cuda/%)
@@ -16,7 +16,7 @@ ENGINE_OBJECTS := $(ENGINE_SOURCES:%.c=$(BUILD)/%.o) $(foreach isa,$(ISAS),$(KER
 MODEL_SOURCES := $(sort $(wildcard src/models/*.c)) src/gan/cyclegan.c src/gan/method.c src/gan/pool.c \
     src/gan/programs.c src/training/memory.c src/training/update.c
 GPU_LIBRARY := $(BUILD)/libengine.a
-GPU_PROGRAMS := $(addprefix $(BUILD)/,$(CUDA_CHECKS) check_module)
+GPU_PROGRAMS := $(addprefix $(BUILD)/,$(CUDA_CHECKS) check_module bench_gpu)
 
 $(GPU_LIBRARY): $(ENGINE_OBJECTS) $(MODEL_SOURCES:%.c=$(BUILD)/%.o)
 	@rm -f $@
@@ -32,14 +32,23 @@ $(BUILD)/check_%: tests/cuda/check_%.c $(GPU_LIBRARY) $(CUDA_OBJECTS)
 $(BUILD)/check_module: tests/cuda/check_module.c $(ENGINE_OBJECTS) $(BUILD)/cyclegan-cuda.so
 	$(CC) $(ALL_CFLAGS) -Itests -rdynamic -o $@ $< $(ENGINE_OBJECTS) -lm -lpthread -ldl
 
+$(BUILD)/bench_gpu: bench/gpu/bench.c $(GPU_LIBRARY) $(CUDA_OBJECTS)
+	$(CC) $(ALL_CFLAGS) -I$(patsubst %/bin/nvcc,%/include,$(realpath $(NVCC))) -c -o $@.o $<
+	$(NVCC_LINK) -o $@ $@.o $(CUDA_OBJECTS) $(GPU_LIBRARY) -lcublasLt -lgomp -lm -lpthread -ldl
+
 gpu-programs: $(GPU_PROGRAMS)
 
 # Into build/gpu, every function in a section of its own, so that the linker can drop it.
 GPU_MAKE = $(MAKE) --no-print-directory BUILD=build/gpu CFLAGS='-O2 -g -ffunction-sections -fdata-sections'
 
-check-cuda:
-	@$(if $(NVCC),,echo "check-cuda: nvcc is not found; NVCC=... names it" >&2; exit 1)
-	@$(GPU_MAKE) gpu-programs
+build-cuda:
+	@$(if $(NVCC),,echo "make: nvcc is not found; NVCC=... names it" >&2; exit 1)
+	+@$(GPU_MAKE) gpu-programs
+
+check-cuda: build-cuda
 	@tests/cuda/check.sh build/gpu
 
-.PHONY: gpu-programs check-cuda
+bench-cuda: build-cuda
+	@bench/gpu/compare.py build/gpu/bench_gpu
+
+.PHONY: gpu-programs build-cuda check-cuda bench-cuda

@@ -13,15 +13,21 @@ status=$?
 
 # The device's own view of a small model: reads and writes beside memory, races in shared memory. Inputs are small, and
 # the long training is left out: everything runs a hundred times slower.
+limit=${CHECK_SECONDS:-120}
 sanitized() {
     local tool=$1 program=$2 name log
     shift 2
     name="$(basename "$program") under compute-sanitizer $tool"
     log="$out/sanitizer.log"
     echo "== $name" >>"$log"
-    if CHECK_GROWTH=1 CHECK_FREE=2 compute-sanitizer --tool "$tool" --error-exitcode 9 "$program" "$@" \
-        >>"$log" 2>&1; then
+    CHECK_GROWTH=1 CHECK_FREE=2 timeout "$limit" compute-sanitizer --tool "$tool" --error-exitcode 9 "$program" "$@" \
+        >>"$log" 2>&1
+    local ended=$?
+    if [ $ended -eq 0 ]; then
         echo "$name: no complaints"
+    elif [ $ended -eq 124 ]; then
+        echo "$name: not finished after $limit s; CHECK_SECONDS gives it more"
+        status=1
     else
         echo "$name: complaints; the end of $log:"
         tail -n 20 "$log"

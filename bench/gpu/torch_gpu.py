@@ -1,0 +1,205 @@
+"""The jobs of bench/gpu/bench.c in PyTorch on the same networks (tools/oracle/networks.py), one line of JSON each.
+
+  torch_gpu.py step SIDE GENERATOR NGF NDF UPSAMPLE BATCH VARIANT STEPS
+  torch_gpu.py translate SIDE GENERATOR NGF UPSAMPLE BATCH VARIANT TIMES
+  torch_gpu.py ceilings            seconds of a large copy and a large product: what the device can do
+
+VARIANT:
+  default         fp32, eager, as PyTorch comes (convolutions in TF32, which it allows by itself)
+  graph           bf16 autocast, channels_last, fused Adam, the whole step one CUDA graph
+  compiled        bf16 autocast, channels_last, torch.compile(mode="reduce-overhead"), which makes CUDA graphs
+  compiled_graph  torch.compile, and the whole step one CUDA graph
+
+A repetition begins with the pictures in pinned memory and ends with its losses or pictures on the host, as in bench.c.
+"""
+import itertools
+import json
+import pathlib
+import statistics
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "tools" / "oracle"))
+import torch
+from torch.nn import functional as F
+
+import networks
+
+UNTIMED = 5
+
+
+class Variant:
+    def __init__(self, name):
+        self.fast = name != "default"
+        self.captured = name.endswith("graph")
+        self.compiled = name.startswith("compiled")
+        self.reduce_overhead = name == "compiled"
+
+    def network(self, kind, width, upsample="transpose"):
+        network = networks.create(kind, width, upsample).cuda()
+        if self.fast:
+            network = network.to(memory_format=torch.channels_last)
+        return network
+
+    def callable(self, network):
+        if not self.compiled:
+            return network
+        return torch.compile(network, mode="reduce-overhead" if self.reduce_overhead else None)
+
+    def autocast(self):  # the cache of casts would point into the graph's memory
+        return torch.autocast("cuda", torch.bfloat16, enabled=self.fast, cache_enabled=not self.captured)
+
+    def pictures(self, batch, side):
+        x = torch.rand(batch, 3, side, side) * 2 - 1
+        if self.fast:
+            x = x.contiguous(memory_format=torch.channels_last)
+        return x.pin_memory(), x.cuda()
+
+    def adam(self, *nets):
+        extra = dict(fused=True, capturable=self.captured) if self.fast else {}
+        return torch.optim.Adam(itertools.chain(*(n.parameters() for n in nets)), lr=2e-4, betas=(0.5, 0.999), **extra)
+
+
+def captured(function):
+    """function() as one CUDA graph; its result is in the same tensors after every replay."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            function()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = function()
+
+    def replay():
+        graph.replay()
+        return result
+
+    return replay
+
+
+def step_function(v, side, kind, ngf, ndf, upsample, batch):
+    """The reference's optimize_parameters (models/cycle_gan_model.py), pools always passing the new image on."""
+    nets_g = [v.network(kind, ngf, upsample) for _ in range(2)]
+    nets_d = [v.network("patchgan", ndf) for _ in range(2)]
+    optimizer_g, optimizer_d = v.adam(*nets_g), v.adam(*nets_d)
+    g_a, g_b = map(v.callable, nets_g)
+    d_a, d_b = map(v.callable, nets_d)
+    (host_a, a), (host_b, b) = (v.pictures(batch, side) for _ in range(2))
+
+    def gan(scores, real):
+        scores = scores.float()
+        return F.mse_loss(scores, torch.full_like(scores, float(real)))
+
+    def train():
+        with v.autocast():
+            fake_b, fake_a = g_a(a), g_b(b)
+            restored_a, restored_b = g_b(fake_b), g_a(fake_a)
+            same_b, same_a = g_a(b), g_b(a)
+        for network in nets_d:
+            network.requires_grad_(False)
+        optimizer_g.zero_grad(set_to_none=True)
+        with v.autocast():
+            scores_a, scores_b = d_a(fake_b), d_b(fake_a)
+        loss = F.l1_loss(same_b.float(), b) * 5 + F.l1_loss(same_a.float(), a) * 5
+        loss = loss + gan(scores_a, True) + gan(scores_b, True)
+        loss = loss + F.l1_loss(restored_a.float(), a) * 10 + F.l1_loss(restored_b.float(), b) * 10
+        loss.backward()
+        optimizer_g.step()
+        for network in nets_d:
+            network.requires_grad_(True)
+        optimizer_d.zero_grad(set_to_none=True)
+        for network, real, fake in ((d_a, b, fake_b), (d_b, a, fake_a)):
+            with v.autocast():
+                on_real, on_fake = network(real), network(fake.detach())
+            ((gan(on_real, True) + gan(on_fake, False)) * 0.5).backward()
+        optimizer_d.step()
+        return loss.detach()
+
+    run = captured(train) if v.captured else train
+
+    def step():
+        if v.reduce_overhead:
+            torch.compiler.cudagraph_mark_step_begin()
+        a.copy_(host_a, non_blocking=True)
+        b.copy_(host_b, non_blocking=True)
+        return run().item()
+
+    return step
+
+
+def translate_function(v, side, kind, ngf, upsample, batch):
+    network = v.callable(v.network(kind, ngf, upsample).eval())
+    host, x = v.pictures(batch, side)
+    out = torch.empty_like(host).pin_memory()
+
+    def forward():
+        with torch.no_grad(), v.autocast():
+            return network(x)
+
+    run = captured(forward) if v.captured else forward
+
+    def translate():
+        x.copy_(host, non_blocking=True)
+        out.copy_(run().float(), non_blocking=True)
+        torch.cuda.synchronize()
+
+    return translate
+
+
+def timed(function, count):
+    seconds = []
+    for _ in range(count + UNTIMED):
+        begin = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - begin)
+    return {"seconds": statistics.median(seconds[UNTIMED:]), "least": min(seconds[UNTIMED:])}
+
+
+def event_seconds(function, count=20):
+    for _ in range(3):
+        function()
+    times = []
+    for _ in range(count):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        function()
+        end.record()
+        end.synchronize()
+        times.append(begin.elapsed_time(end) / 1000)
+    return statistics.median(times)
+
+
+def ceilings():
+    n, count = 8192, 2**30
+    found = {}
+    for name, kind in (("bf16", torch.bfloat16), ("tf32", torch.float32)):
+        torch.backends.cuda.matmul.allow_tf32 = True
+        a, b = (torch.randn(n, n, device="cuda", dtype=kind) for _ in range(2))
+        found[f"{name}_operations_per_second"] = 2 * n**3 / event_seconds(lambda: torch.mm(a, b))
+    a = torch.randn(count, device="cuda")
+    b = torch.empty_like(a)
+    found["bytes_per_second"] = 8 * count / event_seconds(lambda: b.copy_(a))  # read and written
+    return found
+
+
+def main(job, *rest):
+    if not torch.cuda.is_available():
+        sys.exit("torch_gpu.py: this PyTorch sees no GPU")
+    torch.manual_seed(1)
+    if job == "ceilings":
+        result = ceilings()
+    else:
+        side, kind, *numbers, upsample, batch, variant, count = rest
+        make = step_function if job == "step" else translate_function
+        function = make(Variant(variant), int(side), kind, *map(int, numbers), upsample, int(batch))
+        result = timed(function, int(count))
+        free, total = torch.cuda.mem_get_info()
+        result["bytes"] = total - free
+        result["allocated"] = torch.cuda.max_memory_allocated()
+    print(json.dumps({**result, "torch": torch.__version__, "device": torch.cuda.get_device_name()}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,37 @@
+#!/bin/bash
+# All that needs a GPU, in one call: builds, checks, measures, and leaves its records (8 files at most) in a folder.
+#
+#   tools/gpu_check.sh FOLDER [MINUTES]      MINUTES: for the benchmark; 4
+#
+# Needs gcc, make and nvcc; for the comparison a python3 with PyTorch. None of the program's other libraries.
+set -uo pipefail
+[ $# -ge 1 ] || { sed -n '2,7p' "$0" | sed 's/^# \{0,1\}//' >&2; exit 2; }
+out=$(mkdir -p "$1" && cd "$1" && pwd) || exit 1
+minutes=${2:-4}
+cd "$(dirname "$0")/.." || exit 1
+failures=0
+step() { # LOG COMMAND...: tells how it ended
+    local log=$1
+    shift
+    local begin=$SECONDS
+    if "$@" >"$out/$log" 2>&1; then
+        echo "$log: good, $((SECONDS - begin)) s"
+    else
+        echo "$log: FAILED (status $?), $((SECONDS - begin)) s; its end:"
+        tail -n 15 "$out/$log"
+        failures=$((failures + 1))
+    fi
+}
+
+nvidia-smi --query-gpu=name,driver_version,memory.total,compute_cap --format=csv,noheader 2>/dev/null | tee "$out/device.txt"
+arch=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -d .)
+arguments=(${arch:+CUDA_ARCH=$arch})
+step build.log make -j"$(nproc)" "${arguments[@]}" build-cuda
+if command -v cuobjdump >/dev/null && [ -e build/gpu/cyclegan-cuda.so ]; then
+    cuobjdump --dump-resource-usage build/gpu/cyclegan-cuda.so 2>/dev/null | grep -A 1 Function >"$out/resources.txt"
+    echo "kernels: $(grep -c Function "$out/resources.txt"), with local memory: $(grep -cE 'LOCAL:[1-9]|STACK:[1-9]' "$out/resources.txt")"
+fi
+CHECK_OUT="$out" step check.log make "${arguments[@]}" check-cuda
+BENCH_OUT="$out" BENCH_SECONDS=$((minutes * 60)) step bench.log make "${arguments[@]}" bench-cuda
+cat "$out/bench.log"
+exit $((failures > 0))
