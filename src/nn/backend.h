@@ -9,12 +9,15 @@
 #include "base/status.h"
 #include "nn/op.h"
 
-/* Physical layout of a value: 0 is the plain one of nn/tensor.h, others are numbers that the backend hands out. */
+/* Physical layout of a value: the plain one of nn/tensor.h, plain order with numbers in bf16 (the upper half of a float,
+ * rounded to nearest even), or a number that the backend handed out. */
 typedef uint32_t nn_layout;
-enum { NN_LAYOUT_PLAIN = 0 };
+#define NN_LAYOUT_PLAIN 0
+#define NN_LAYOUT_BF16 UINT32_MAX
 
-/* What a program computes its products in. NN_BF16 rounds their operands to 8 bits of mantissa; sums, statistics,
- * weights, losses and the optimiser are fp32 in both. */
+/* What a program computes its products in. NN_BF16 rounds their operands to 8 bits of mantissa, and so it may the
+ * activations between kernels that say that they can take it; sums, statistics, weights, losses and the optimiser are
+ * fp32 in both. */
 typedef enum nn_precision { NN_FP32 = 0, NN_BF16 } nn_precision;
 
 typedef struct nn_backend nn_backend;
@@ -73,6 +76,11 @@ typedef struct nn_backend_interface {
     size_t (*layout_bytes)(const nn_backend *backend, nn_layout layout, nn_shape shape);
     /* (optional) STATUS_OK when programs of `precision` run here, else what is missing; NULL: fp32 alone does. */
     status (*check_precision)(const nn_backend *backend, nn_precision precision, error *err);
+    /* (optional) Whether the kernel of a call in NN_BF16 (shapes and attributes set) can read input `number`, write
+     * output `number`, in NN_LAYOUT_BF16. The planner chooses that layout where all who touch a value can, and says so in
+     * input_layout and output_layout before prepare. NULL: none can. */
+    bool (*reads_bf16)(const nn_backend *backend, const nn_call *call, size_t number);
+    bool (*writes_bf16)(const nn_backend *backend, const nn_call *call, size_t number);
     /* (optional) The first call to the device that failed, if one did; what is read from then on is NaN. */
     status (*check)(nn_backend *backend, error *err);
     /* (optional) Bytes of its own memory that are free; NULL: it shares the machine's. 0: unknown. */

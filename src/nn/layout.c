@@ -1,5 +1,6 @@
 /* Layouts: each kernel says in `prepare` which it wants; where a value comes in another, a reorder is inserted. A
- * value is reordered once for each layout, however many nodes want it. */
+ * value is reordered once for each layout, however many nodes want it. Before all that, in a program of bf16, values
+ * that every kernel which touches them can take in bf16 get that layout. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +14,8 @@ typedef struct builder {
     error *err;
 } builder;
 
-static nn_call new_call(const builder *b, const nn_node *node)
+static nn_call new_call(const nn_draft *d, const nn_node *node)
 {
-    const nn_draft *d = b->d;
     nn_call call = {.op = node->op, .attr = node->attr, .input_count = node->input_count,
                     .output_count = node->output_count, .threads = d->backend->threads, .precision = d->precision,
                     .backend = d->backend};
@@ -86,7 +86,7 @@ static status in_layout(builder *b, nn_value v, nn_layout wanted, nn_value *out)
     d->layout[*out] = wanted;
     const nn_kernel *kernel = kernel_of(b, NN_REORDER);
     if (!kernel) return STATUS_FAILED;
-    nn_call call = new_call(b, &node);
+    nn_call call = new_call(d, &node);
     call.input_layout[0] = node.attr.from_layout;
     call.output_layout[0] = wanted;
     status result = prepare(b, &call, kernel);
@@ -128,7 +128,10 @@ static status place_node(builder *b, const nn_node *original)
     nn_node node = *original;
     const nn_kernel *kernel = kernel_of(b, node.op);
     if (!kernel) return STATUS_FAILED;
-    nn_call call = new_call(b, &node);
+    nn_call call = new_call(b->d, &node);
+    for (size_t i = 0; i < node.input_count; i++)
+        if (b->d->layout[node.input[i]] == NN_LAYOUT_BF16) call.input_layout[i] = NN_LAYOUT_BF16;
+    for (size_t i = 0; i < node.output_count; i++) call.output_layout[i] = b->d->layout[node.output[i]];
     if (nn_op_def_of(node.op)->layout_agnostic) follow_operands(b, &node, &call);
     status result;
     TRY_OR(error, prepare(b, &call, kernel));
@@ -145,10 +148,33 @@ error:
     return result;
 }
 
+/* Whether nothing but kernels reads or writes the value. */
+static bool is_private(const nn_value_info *v)
+{
+    return v->kind == NN_VALUE_COMPUTED && !v->block && !v->is_output;
+}
+
+static void choose_bf16(nn_draft *d)
+{
+    const nn_backend_interface *interface = d->backend->interface;
+    if (d->precision != NN_BF16 || !interface->reads_bf16 || !interface->writes_bf16) return;
+    for (size_t v = 0; v < d->value_count; v++)
+        if (is_private(&d->values[v])) d->layout[v] = NN_LAYOUT_BF16;
+    for (size_t n = 0; n < d->node_count; n++) {
+        const nn_node *node = &d->nodes[n];
+        const nn_call call = new_call(d, node);
+        for (size_t i = 0; i < node->input_count; i++)
+            if (!interface->reads_bf16(d->backend, &call, i)) d->layout[node->input[i]] = NN_LAYOUT_PLAIN;
+        for (size_t i = 0; i < node->output_count; i++)
+            if (!interface->writes_bf16(d->backend, &call, i)) d->layout[node->output[i]] = NN_LAYOUT_PLAIN;
+    }
+}
+
 status nn_draft_choose_layouts(nn_draft *d, error *err)
 {
     builder b = {.d = d, .err = err};
     status result = STATUS_OK;
+    choose_bf16(d);
     for (size_t n = 0; n < d->node_count && result == STATUS_OK; n++) result = place_node(&b, &d->nodes[n]);
     free(d->nodes); /* what was placed goes to the draft even after a failure: nn_draft_free releases its calls */
     d->nodes = b.nodes;

@@ -2,7 +2,7 @@
  *
  *   draft.c     copy the graph, drop what no output needs
  *   fuse.c      named patterns become single nodes
- *   layout.c    ask each kernel which layouts it wants, insert reorders
+ *   layout.c    which values are in bf16; ask each kernel which layouts it wants, insert reorders
  *   schedule.c  candidate orders of execution
  *   memory.c    lifetimes, in-place, offsets in the arena
  *   program.c   take the order that needs least memory, bind pointers, run

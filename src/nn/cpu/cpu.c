@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nn/cpu/conv2d.h"
+#include "nn/cpu/kernels/conv_thin.h"
 #include "nn/cpu/onednn.h"
 
 enum { ALIGNMENT = 64 };
@@ -66,6 +67,7 @@ static const nn_kernel *cpu_kernel(const nn_backend *backend, nn_op op)
 static size_t cpu_layout_bytes(const nn_backend *backend, nn_layout layout, nn_shape shape)
 {
     if (layout == NN_LAYOUT_PLAIN) return nn_count(shape) * sizeof(float);
+    if (layout == NN_LAYOUT_BF16) return nn_count(shape) * sizeof(uint16_t);
     return cpu_onednn_layout_bytes(((const cpu_backend *)backend)->onednn, layout, shape);
 }
 
@@ -74,6 +76,33 @@ static status cpu_check_precision(const nn_backend *backend, nn_precision precis
     (void)backend;
     if (precision == NN_FP32 || (cpu_kernels_bf16() && cpu_onednn_has_bf16())) return STATUS_OK;
     return error_set(err, STATUS_FAILED, "precision bf16 needs a CPU with AVX512-BF16; this one has none");
+}
+
+/* Activations of convolutions, but for the thin kernels and biases that are added afterwards; normalised values and
+ * what is normalised; padded pictures. Those are what a backward pass needs of a forward one. */
+static bool cpu_reads_bf16(const nn_backend *backend, const nn_call *call, size_t number)
+{
+    (void)backend;
+    switch (call->op) {
+    case NN_CONV2D:
+    case NN_CONV2D_DATA_GRAD: return number == 0 && !cpu_conv_thin_fits(call);
+    case NN_CONV2D_WEIGHT_GRAD: return !cpu_conv_thin_fits(call);
+    case NN_INSTANCE_NORM:
+    case NN_INSTANCE_NORM_GRAD: return number == 0;
+    default: return false;
+    }
+}
+
+static bool cpu_writes_bf16(const nn_backend *backend, const nn_call *call, size_t number)
+{
+    (void)backend;
+    switch (call->op) {
+    case NN_CONV2D: return !cpu_conv_thin_fits(call);
+    case NN_CONV2D_DATA_GRAD: return !cpu_conv_thin_fits(call) && call->input_count == 2;
+    case NN_INSTANCE_NORM: return number == 0;
+    case NN_PAD: return true;
+    default: return false;
+    }
 }
 
 static const nn_backend_interface cpu_interface = {
@@ -88,6 +117,8 @@ static const nn_backend_interface cpu_interface = {
     .kernel = cpu_kernel,
     .layout_bytes = cpu_layout_bytes,
     .check_precision = cpu_check_precision,
+    .reads_bf16 = cpu_reads_bf16,
+    .writes_bf16 = cpu_writes_bf16,
 };
 
 status nn_cpu_create(int threads, nn_backend **out, error *err)

@@ -192,7 +192,9 @@ void onednn_steps_run(const onednn_steps *steps, const nn_call *call)
                                       steps->step[i].argument);
     onednn_use_threads(before);
     if (code == dnnl_success) return;
-    for (size_t i = 0; i < nn_count(call->output_shape[0]); i++) call->output[0][i] = NAN;
+    /* All bits set is NaN in both. */
+    size_t number = call->output_layout[0] == NN_LAYOUT_BF16 ? sizeof(uint16_t) : sizeof(float);
+    memset(call->output[0], 0xff, nn_count(call->output_shape[0]) * number);
 }
 
 void onednn_steps_free(onednn_steps *steps)

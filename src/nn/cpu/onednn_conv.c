@@ -46,6 +46,20 @@ static const nn_shape *shape_y(const nn_call *call)
                                              : &call->input_shape[1];
 }
 
+static nn_layout layout_x(const nn_call *call)
+{
+    return call->op == NN_CONV2D_DATA_GRAD ? call->output_layout[0] : call->input_layout[0];
+}
+
+static nn_layout layout_y(const nn_call *call)
+{
+    return call->op == NN_CONV2D             ? call->output_layout[0]
+           : call->op == NN_CONV2D_DATA_GRAD ? call->input_layout[0]
+                                             : call->input_layout[1];
+}
+
+static dnnl_data_type_t type_of(nn_layout activations) { return activations == NN_LAYOUT_BF16 ? dnnl_bf16 : dnnl_f32; }
+
 static status cannot(const nn_call *call, error *err)
 {
     nn_shape_text x, w, y;
@@ -230,8 +244,9 @@ static status add_convolution(onednn_steps *steps, const_dnnl_primitive_desc_t d
 {
     const geometry g = geometry_of(call);
     dnnl_memory_desc_t nhwc[2]; /* of x, y */
-    dnnl_status_t code = dnnl_memory_desc_init_by_tag(&nhwc[0], 4, g.x, dnnl_f32, dnnl_nhwc);
-    if (code == dnnl_success) code = dnnl_memory_desc_init_by_tag(&nhwc[1], 4, g.y, dnnl_f32, dnnl_nhwc);
+    dnnl_status_t code = dnnl_memory_desc_init_by_tag(&nhwc[0], 4, g.x, type_of(layout_x(call)), dnnl_nhwc);
+    if (code == dnnl_success)
+        code = dnnl_memory_desc_init_by_tag(&nhwc[1], 4, g.y, type_of(layout_y(call)), dnnl_nhwc);
     if (code != dnnl_success) return onednn_failed(err, code, "an activation's layout");
     operand operands[4];
     operands_of(call->op, desc, operands);

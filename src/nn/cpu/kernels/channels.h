@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "nn/cpu/kernels/bf16.h"
 #include "nn/tensor.h"
 
 enum {
@@ -20,7 +21,8 @@ enum {
     CPU_BLOCK = 64,
     CPU_CHUNKS = 64,
     CPU_CHUNK_VALUES = 8192, /* fewer are not worth a task */
-    CPU_VECTORS = 4
+    CPU_VECTORS = 4,
+    CPU_BUFFERS = 4
 };
 
 typedef struct cpu_channels {
@@ -34,6 +36,8 @@ typedef struct cpu_channels {
 typedef struct cpu_walk {
     const float *a, *b;
     float *y; /* may be a or b */
+    const uint16_t *a_bf16; /* in place of a; NULL: a is in floats */
+    uint16_t *y_bf16;       /* in place of y */
     const float *vector[CPU_VECTORS];
     float slope;
 } cpu_walk;
@@ -43,9 +47,19 @@ typedef struct cpu_rows {
     size_t offset, count, stride, width;
     float vector[CPU_VECTORS][CPU_LANES]; /* by lane */
     float sum[2][CPU_LANES];              /* zero beforehand; the body adds to them */
+    float buffer[CPU_BUFFERS][CPU_LANES]; /* for rows in bf16 */
 } cpu_rows;
 
 typedef void cpu_rows_body(const cpu_walk *walk, cpu_rows *rows);
+
+/* Row i of operand a, perhaps in buffer number `buffer`. */
+static inline const float *cpu_rows_a(const cpu_walk *walk, cpu_rows *rows, size_t i, size_t buffer)
+{
+    size_t at = rows->offset + i * rows->stride;
+    if (!walk->a_bf16) return walk->a + at;
+    cpu_widen(walk->a_bf16 + at, rows->width, rows->buffer[buffer]);
+    return rows->buffer[buffer];
+}
 
 static inline cpu_channels cpu_channels_of(size_t pixels, size_t c)
 {
@@ -132,15 +146,16 @@ static inline void cpu_channels_total(const double *partial, size_t chunks, size
 /* A body: the sum of `a`. */
 static inline void cpu_rows_sum(const cpu_walk *walk, cpu_rows *rows)
 {
-    size_t stride = rows->stride, width = rows->width, i = 0;
-    const float *a = walk->a + rows->offset;
+    size_t width = rows->width, i = 0;
     float *sum = rows->sum[0];
-    for (; i + 4 <= rows->count; i += 4, a += 4 * stride) {
+    for (; i + 4 <= rows->count; i += 4) {
+        const float *a0 = cpu_rows_a(walk, rows, i, 0), *a1 = cpu_rows_a(walk, rows, i + 1, 1);
+        const float *a2 = cpu_rows_a(walk, rows, i + 2, 2), *a3 = cpu_rows_a(walk, rows, i + 3, 3);
 #pragma omp simd
-        for (size_t j = 0; j < width; j++)
-            sum[j] += (a[j] + a[stride + j]) + (a[2 * stride + j] + a[3 * stride + j]);
+        for (size_t j = 0; j < width; j++) sum[j] += (a0[j] + a1[j]) + (a2[j] + a3[j]);
     }
-    for (; i < rows->count; i++, a += stride) {
+    for (; i < rows->count; i++) {
+        const float *a = cpu_rows_a(walk, rows, i, 0);
 #pragma omp simd
         for (size_t j = 0; j < width; j++) sum[j] += a[j];
     }

@@ -44,20 +44,32 @@ static void tile_means(const norm *m, size_t total, size_t which, size_t sums, s
     for (size_t i = 0; i < *end - *begin; i++) mean[i] /= (double)m->v.pixels;
 }
 
+/* A walk over x of an image; `also` has what else it needs. */
+static cpu_walk walk_over(const nn_call *call, size_t offset, cpu_walk also)
+{
+    if (call->input_layout[0] == NN_LAYOUT_BF16)
+        also.a_bf16 = cpu_bf16_numbers(call->input[0]) + offset;
+    else
+        also.a = call->input[0] + offset;
+    return also;
+}
+
 /* Sum of (a - mean)^2. */
 static void add_squares(const cpu_walk *walk, cpu_rows *rows)
 {
-    size_t stride = rows->stride, width = rows->width, i = 0;
-    const float *a = walk->a + rows->offset, *mean = rows->vector[0];
+    size_t width = rows->width, i = 0;
+    const float *mean = rows->vector[0];
     float *sum = rows->sum[0];
-    for (; i + 2 <= rows->count; i += 2, a += 2 * stride) {
+    for (; i + 2 <= rows->count; i += 2) {
+        const float *a0 = cpu_rows_a(walk, rows, i, 0), *a1 = cpu_rows_a(walk, rows, i + 1, 1);
 #pragma omp simd
         for (size_t j = 0; j < width; j++) {
-            float d0 = a[j] - mean[j], d1 = a[stride + j] - mean[j];
+            float d0 = a0[j] - mean[j], d1 = a1[j] - mean[j];
             sum[j] += d0 * d0 + d1 * d1;
         }
     }
     if (i < rows->count) {
+        const float *a = cpu_rows_a(walk, rows, i, 0);
 #pragma omp simd
         for (size_t j = 0; j < width; j++) sum[j] += (a[j] - mean[j]) * (a[j] - mean[j]);
     }
@@ -69,28 +81,30 @@ static void normalise(const cpu_walk *walk, cpu_rows *rows)
     float slope = walk->slope;
     size_t width = rows->width;
     for (size_t i = 0; i < rows->count; i++) {
-        const float *x = walk->a + rows->offset + i * rows->stride;
-        float *y = walk->y + rows->offset + i * rows->stride;
+        const float *x = cpu_rows_a(walk, rows, i, 0);
+        size_t at = rows->offset + i * rows->stride;
+        float *y = walk->y_bf16 ? rows->buffer[1] : walk->y + at;
 #pragma omp simd
         for (size_t j = 0; j < width; j++) {
             float xhat = (x[j] - mean[j]) * rstd[j];
             y[j] = cpu_rectify(xhat, xhat, slope);
         }
+        if (walk->y_bf16) cpu_narrow(y, width, walk->y_bf16 + at);
     }
 }
 
-/* Inputs x: (n, h, w, c). Outputs y: like x, and statistics: (n, 1, 2, c), mean and rstd. y may be x. */
+/* Inputs x: (n, h, w, c). Outputs y: like x, and statistics: (n, 1, 2, c), mean and rstd. y may be x. Each of x and y
+ * may be in bf16. */
 static void run_instance_norm(const nn_call *call)
 {
     norm m = norm_of(call);
     size_t c = m.c, image_size = m.v.pixels * c;
-    const float *x = call->input[0];
     float *y = call->output[0], *statistics = call->output[1], slope = cpu_slope(&call->attr);
 #pragma omp parallel num_threads(call->threads) if (m.tasks > 1)
     {
 #pragma omp for
         for (size_t task = 0; task < m.tasks; task++) {
-            cpu_walk walk = {.a = x + task / m.v.chunks * image_size};
+            cpu_walk walk = walk_over(call, task / m.v.chunks * image_size, (cpu_walk){0});
             cpu_channels_walk(&m.v, &walk, task % m.v.chunks, cpu_rows_sum, 1, m.partial + task * c);
         }
 #pragma omp for
@@ -104,7 +118,7 @@ static void run_instance_norm(const nn_call *call)
 #pragma omp for
         for (size_t task = 0; task < m.tasks; task++) {
             size_t image = task / m.v.chunks;
-            cpu_walk walk = {.a = x + image * image_size, .vector = {statistics + image * 2 * c}};
+            cpu_walk walk = walk_over(call, image * image_size, (cpu_walk){.vector = {statistics + image * 2 * c}});
             cpu_channels_walk(&m.v, &walk, task % m.v.chunks, add_squares, 1, m.partial + task * c);
         }
 #pragma omp for
@@ -120,8 +134,11 @@ static void run_instance_norm(const nn_call *call)
         for (size_t task = 0; task < m.tasks; task++) {
             size_t image = task / m.v.chunks;
             const float *mean = statistics + image * 2 * c;
-            cpu_walk walk = {.a = x + image * image_size, .y = y + image * image_size, .vector = {mean, mean + c},
-                             .slope = slope};
+            cpu_walk walk = walk_over(call, image * image_size, (cpu_walk){.vector = {mean, mean + c}, .slope = slope});
+            if (call->output_layout[0] == NN_LAYOUT_BF16)
+                walk.y_bf16 = (uint16_t *)(void *)y + image * image_size;
+            else
+                walk.y = y + image * image_size;
             cpu_channels_walk(&m.v, &walk, task % m.v.chunks, normalise, 0, NULL);
         }
     }
@@ -134,7 +151,7 @@ static void add_gradients(const cpu_walk *walk, cpu_rows *rows)
     float *sum = rows->sum[0], *product = rows->sum[1], slope = walk->slope;
     size_t width = rows->width;
     for (size_t i = 0; i < rows->count; i++) {
-        const float *x = walk->a + rows->offset + i * rows->stride, *dy = walk->b + rows->offset + i * rows->stride;
+        const float *x = cpu_rows_a(walk, rows, i, 0), *dy = walk->b + rows->offset + i * rows->stride;
 #pragma omp simd
         for (size_t j = 0; j < width; j++) {
             float xhat = (x[j] - mean[j]) * rstd[j], g = cpu_rectify(xhat, dy[j], slope);
@@ -151,7 +168,7 @@ static void input_gradient(const cpu_walk *walk, cpu_rows *rows)
     float slope = walk->slope;
     size_t width = rows->width;
     for (size_t i = 0; i < rows->count; i++) {
-        const float *x = walk->a + rows->offset + i * rows->stride, *dy = walk->b + rows->offset + i * rows->stride;
+        const float *x = cpu_rows_a(walk, rows, i, 0), *dy = walk->b + rows->offset + i * rows->stride;
         float *dx = walk->y + rows->offset + i * rows->stride;
 #pragma omp simd
         for (size_t j = 0; j < width; j++) {
@@ -161,12 +178,12 @@ static void input_gradient(const cpu_walk *walk, cpu_rows *rows)
     }
 }
 
-/* Inputs x: (n, h, w, c), statistics: (n, 1, 2, c), dy: like x. Output dx: like x; it may be x or dy. */
+/* Inputs x: (n, h, w, c), perhaps in bf16, statistics: (n, 1, 2, c), dy: like x. Output dx: like x; it may be x or dy. */
 static void run_instance_norm_grad(const nn_call *call)
 {
     norm m = norm_of(call);
     size_t c = m.c, image_size = m.v.pixels * c;
-    const float *x = call->input[0], *statistics = call->input[1], *dy = call->input[2];
+    const float *statistics = call->input[1], *dy = call->input[2];
     float *dx = call->output[0], slope = cpu_slope(&call->attr);
     float *means = (float *)(m.partial + m.tasks * 2 * c); /* (n, 2, c): of g, of g * xhat */
 #pragma omp parallel num_threads(call->threads) if (m.tasks > 1)
@@ -175,8 +192,8 @@ static void run_instance_norm_grad(const nn_call *call)
         for (size_t task = 0; task < m.tasks; task++) {
             size_t image = task / m.v.chunks;
             const float *mean = statistics + image * 2 * c;
-            cpu_walk walk = {.a = x + image * image_size, .b = dy + image * image_size, .vector = {mean, mean + c},
-                             .slope = slope};
+            cpu_walk walk = walk_over(call, image * image_size, (cpu_walk){.b = dy + image * image_size,
+                                                                           .vector = {mean, mean + c}, .slope = slope});
             cpu_channels_walk(&m.v, &walk, task % m.v.chunks, add_gradients, 2, m.partial + task * 2 * c);
         }
 #pragma omp for
@@ -192,8 +209,9 @@ static void run_instance_norm_grad(const nn_call *call)
         for (size_t task = 0; task < m.tasks; task++) {
             size_t image = task / m.v.chunks;
             const float *mean = statistics + image * 2 * c, *mean_g = means + image * 2 * c;
-            cpu_walk walk = {.a = x + image * image_size, .b = dy + image * image_size, .y = dx + image * image_size,
-                             .vector = {mean, mean + c, mean_g, mean_g + c}, .slope = slope};
+            cpu_walk walk = walk_over(call, image * image_size,
+                                      (cpu_walk){.b = dy + image * image_size, .y = dx + image * image_size,
+                                                 .vector = {mean, mean + c, mean_g, mean_g + c}, .slope = slope});
             cpu_channels_walk(&m.v, &walk, task % m.v.chunks, input_gradient, 0, NULL);
         }
     }

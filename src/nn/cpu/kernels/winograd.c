@@ -36,8 +36,11 @@ static winograd_shape shape_of(nn_shape x, nn_shape y, size_t padding)
 static winograd_shape shape_of_call(const nn_call *call)
 {
     size_t padding = call->attr.padding;
-    return shape_of(call->input_shape[0], call->output_shape[0],
-                    call->op == NN_CONV2D ? padding : WINOGRAD_PATCH - WINOGRAD_TILE - padding);
+    winograd_shape s = shape_of(call->input_shape[0], call->output_shape[0],
+                                call->op == NN_CONV2D ? padding : WINOGRAD_PATCH - WINOGRAD_TILE - padding);
+    s.x_bf16 = call->input_layout[0] == NN_LAYOUT_BF16;
+    s.y_bf16 = call->output_layout[0] == NN_LAYOUT_BF16;
+    return s;
 }
 
 /* Scratch of a convolution: transformed weights u (points, panels, ic, WIDTH), which all threads share, and for each
@@ -160,7 +163,10 @@ static gradient_plan gradient_plan_of(const winograd_shape *s)
 
 static winograd_shape shape_of_weight_grad(const nn_call *call)
 {
-    return shape_of(call->input_shape[0], call->input_shape[1], call->attr.padding);
+    winograd_shape s = shape_of(call->input_shape[0], call->input_shape[1], call->attr.padding);
+    s.x_bf16 = call->input_layout[0] == NN_LAYOUT_BF16;
+    s.y_bf16 = call->input_layout[1] == NN_LAYOUT_BF16;
+    return s;
 }
 
 static size_t weight_grad_workspace(const nn_call *call)

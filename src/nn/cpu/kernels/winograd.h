@@ -52,6 +52,7 @@ typedef struct winograd_shape {
     size_t images, h, w, ic; /* of x */
     size_t oh, ow, oc;       /* of y */
     size_t padding;
+    bool x_bf16, y_bf16; /* tensors in NN_LAYOUT_BF16, which WINOGRAD_BF16 alone can read and write */
     size_t tile_rows, tile_columns, tiles; /* tiles: of all images */
 } winograd_shape;
 
@@ -74,14 +75,14 @@ typedef struct winograd_place {
 } winograd_place;
 
 /* `count` patches B^T x B from tile `first`, `tile_step` numbers apart (a pair: twice as far). */
-void CPU_NAME(cpu_winograd_from_x)(const winograd_shape *s, const float *x, size_t first, size_t count,
+void CPU_NAME(cpu_winograd_from_x)(const winograd_shape *s, const void *x, size_t first, size_t count,
                                    winograd_place to, size_t tile_step);
 /* The same for A dy A^T. */
-void CPU_NAME(cpu_winograd_from_dy)(const winograd_shape *s, const float *dy, size_t first, size_t count,
+void CPU_NAME(cpu_winograd_from_dy)(const winograd_shape *s, const void *dy, size_t first, size_t count,
                                     winograd_place to, size_t tile_step);
 /* y = A^T m A + bias, m: (point, tile, oc_step); bias may be NULL. */
 void CPU_NAME(cpu_winograd_to_y)(const winograd_shape *s, const float *m, size_t point_step, size_t oc_step,
-                                 size_t first, size_t count, const float *bias, float *y);
+                                 size_t first, size_t count, const float *bias, void *y);
 /* G w G^T of outputs [panel * WIDTH, + WIDTH) and inputs [begin, end), begin even: u is (point, panel, in / PAIR rounded
  * up, WIDTH, PAIR). */
 void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end,

@@ -15,6 +15,7 @@ enum {
     POINTS = WINOGRAD_POINTS,
     KERNEL = 3,
     PAIR = WINOGRAD_PAIR,
+    TAKES_BF16 = WINOGRAD_PAIR > 1, /* tensors */
     GROUP = 8, /* weights in, or tiles, that are worked on together */
     LINE = 16  /* floats of a cache line */
 };
@@ -162,49 +163,68 @@ INLINE void store_point_pairs(const vector *first, const vector *second, winogra
     for (size_t point = 0; point < POINTS; point++) store_pairs(first[point], second[point], to + point * point_step);
 }
 
-/* A square of a tensor's pixels, of which rows [top, bottom) and columns [left, right) exist; the others are zero. */
+/* A square of a tensor's pixels, of which rows [top, bottom) and columns [left, right) exist; the others are zero.
+ * Whether the tensor is in bf16 is handed down apart, as a constant. */
 typedef struct window {
-    const float *pixels; /* (top, left) */
+    const void *images;
+    size_t corner; /* number of the first element of (top, left) */
     size_t row_step, channels;
     size_t top, bottom, left, right;
 } window;
 
 /* The window of side `side` whose corner is `before` rows and columns before (4 row, 4 column). */
-static window window_at(const float *images, size_t h, size_t w, size_t channels, size_t image, size_t row,
+static window window_at(const void *images, size_t h, size_t w, size_t channels, size_t image, size_t row,
                         size_t column, size_t before, size_t side)
 {
-    window at = {.row_step = w * channels, .channels = channels};
+    window at = {.images = images, .row_step = w * channels, .channels = channels};
     size_t y = TILE * row, x = TILE * column;
     at.top = y < before ? before - y : 0;
     at.left = x < before ? before - x : 0;
     at.bottom = h + before - y < side ? h + before - y : side;
     at.right = w + before - x < side ? w + before - x : side;
     if (at.top < at.bottom && at.left < at.right)
-        at.pixels = images + ((image * h + y + at.top - before) * w + x + at.left - before) * channels;
+        at.corner = ((image * h + y + at.top - before) * w + x + at.left - before) * channels;
     else
         at.bottom = at.top = 0; /* all padding */
     return at;
 }
 
-INLINE vector load_part(const float *from, size_t count)
+/* LANES elements from number `element`. */
+INLINE vector load_elements(const void *tensor, const bool bf16, size_t element)
 {
-    float part[LANES] = {0};
-    memcpy(part, from, count * sizeof *part);
-    return load(part);
+#if defined(WINOGRAD_BF16)
+    if (bf16) {
+        __m256i upper = _mm256_loadu_si256((const __m256i *)(const void *)((const uint16_t *)tensor + element));
+        return (vector)_mm512_slli_epi32(_mm512_cvtepu16_epi32(upper), 16);
+    }
+#endif
+    (void)bf16;
+    return load((const float *)tensor + element);
+}
+
+/* `count` elements, and zeros. */
+INLINE vector load_part(const void *tensor, const bool bf16, size_t element, size_t count)
+{
+    uint32_t part[LANES] = {0};
+    if (bf16)
+        memcpy(part, (const uint16_t *)tensor + element, count * sizeof(uint16_t));
+    else
+        memcpy(part, (const float *)tensor + element, count * sizeof(float));
+    return load_elements(part, bf16, 0);
 }
 
 /* Channels [c, c + width) of a window; `whole`: all of its pixels exist and width is LANES. */
-INLINE void load_window(const window *at, const int side, bool whole, size_t c, size_t width, vector *d)
+INLINE void load_window(const window *at, const bool bf16, const int side, bool whole, size_t c, size_t width, vector *d)
 {
     for (int i = 0; i < side; i++)
         for (int j = 0; j < side; j++) {
             size_t row = (size_t)i, column = (size_t)j;
             if (whole) {
-                d[i * side + j] = load(at->pixels + row * at->row_step + column * at->channels + c);
+                d[i * side + j] = load_elements(at->images, bf16,
+                                                at->corner + row * at->row_step + column * at->channels + c);
             } else if (row >= at->top && row < at->bottom && column >= at->left && column < at->right && width > 0) {
-                d[i * side + j] =
-                    load_part(at->pixels + (row - at->top) * at->row_step + (column - at->left) * at->channels + c,
-                              width);
+                size_t pixel = (row - at->top) * at->row_step + (column - at->left) * at->channels;
+                d[i * side + j] = load_part(at->images, bf16, at->corner + pixel + c, width);
             } else {
                 d[i * side + j] = (vector){0};
             }
@@ -213,40 +233,43 @@ INLINE void load_window(const window *at, const int side, bool whole, size_t c, 
 
 /* Asks for the cache lines at channel c of the columns that the next tile's window has and this one has not; where
  * the row or the tensor ends, in vain. */
-INLINE void prefetch_next(const window *at, const int side, size_t c)
+INLINE void prefetch_next(const window *at, const bool bf16, const int side, size_t c)
 {
+    size_t size = bf16 ? sizeof(uint16_t) : sizeof(float);
+    const unsigned char *first = (const unsigned char *)at->images + (at->corner + c) * size;
 #pragma GCC unroll 6
     for (int i = 0; i < side; i++)
 #pragma GCC unroll 4
         for (int j = side; j < side + TILE; j++)
-            __builtin_prefetch(at->pixels + (size_t)i * at->row_step + (size_t)j * at->channels + c);
+            __builtin_prefetch(first + ((size_t)i * at->row_step + (size_t)j * at->channels) * size);
 }
 
 /* The points of LANES channels from `c`, of which the tensor may have fewer. */
-INLINE void transform_window(line_transform *line, const int side, const window *at, size_t c, vector *t)
+INLINE void transform_window(line_transform *line, const bool bf16, const int side, const window *at, size_t c,
+                             vector *t)
 {
     size_t n = (size_t)side, left = c < at->channels ? at->channels - c : 0;
     bool whole = at->top == 0 && at->left == 0 && at->bottom == n && at->right == n && left >= LANES;
     vector d[POINTS];
     if (whole) {
-        if (c % LINE == 0) prefetch_next(at, side, c);
-        load_window(at, side, true, c, LANES, d);
+        if (c % (bf16 ? 2 * LINE : LINE) == 0) prefetch_next(at, bf16, side, c);
+        load_window(at, bf16, side, true, c, LANES, d);
     } else {
-        load_window(at, side, false, c, left < LANES ? left : LANES, d);
+        load_window(at, bf16, side, false, c, left < LANES ? left : LANES, d);
     }
     transform(line, side, PATCH, d, t);
 }
 
 /* A panel of a window, from channel `begin`; `second`, for a paired place, is NULL after the last window. */
-INLINE void transform_panel(line_transform *line, const int side, const window *at, const window *second, size_t begin,
-                            winograd_place to)
+INLINE void transform_panel(line_transform *line, const bool bf16, const int side, const window *at,
+                            const window *second, size_t begin, winograd_place to)
 {
     for (size_t i = 0; i < to.panel; i += LANES) {
         vector t[POINTS];
-        transform_window(line, side, at, begin + i, t);
+        transform_window(line, bf16, side, at, begin + i, t);
         if (to.paired) {
             vector other[POINTS] = {{0}};
-            if (second) transform_window(line, side, second, begin + i, other);
+            if (second) transform_window(line, bf16, side, second, begin + i, other);
             store_point_pairs(t, other, to.data + 2 * i, to.point_step);
         } else {
             store_points(t, to.data + i, to.point_step);
@@ -255,21 +278,21 @@ INLINE void transform_panel(line_transform *line, const int side, const window *
 }
 
 /* Up to GROUP windows, panel by panel: a panel's tiles lie side by side, so that pages change seldom. */
-INLINE void transform_windows(line_transform *line, const int side, const window *at, size_t count, winograd_place to,
-                              size_t tile_step)
+INLINE void transform_windows(line_transform *line, const bool bf16, const int side, const window *at, size_t count,
+                              winograd_place to, size_t tile_step)
 {
     size_t step = to.paired ? 2 : 1;
     for (size_t begin = 0; begin < at->channels; begin += to.panel, to.data += to.panel_step)
         for (size_t i = 0; i < count; i += step) {
             winograd_place place = to;
             place.data += i * tile_step;
-            transform_panel(line, side, &at[i], i + 1 < count ? &at[i + 1] : NULL, begin, place);
+            transform_panel(line, bf16, side, &at[i], i + 1 < count ? &at[i + 1] : NULL, begin, place);
         }
 }
 
 /* `count` windows of a tensor's tiles; they begin `before` rows and columns before the tile. */
-INLINE void transform_tiles(line_transform *line, const int side, const winograd_shape *s, const float *images,
-                            size_t h, size_t w, size_t channels, size_t before, size_t first, size_t count,
+INLINE void transform_tiles(line_transform *line, const bool bf16, const int side, const winograd_shape *s,
+                            const void *images, size_t h, size_t w, size_t channels, size_t before, size_t first, size_t count,
                             winograd_place to, size_t tile_step)
 {
     size_t each = s->tile_rows * s->tile_columns;
@@ -283,59 +306,85 @@ INLINE void transform_tiles(line_transform *line, const int side, const winograd
         }
         winograd_place place = to;
         place.data += done * tile_step;
-        transform_windows(line, side, at, n, place, tile_step);
+        transform_windows(line, bf16, side, at, n, place, tile_step);
     }
 }
 
-void CPU_NAME(cpu_winograd_from_x)(const winograd_shape *s, const float *x, size_t first, size_t count,
+void CPU_NAME(cpu_winograd_from_x)(const winograd_shape *s, const void *x, size_t first, size_t count,
                                    winograd_place to, size_t tile_step)
 {
-    transform_tiles(line_from_x, PATCH, s, x, s->h, s->w, s->ic, s->padding, first, count, to, tile_step);
+    if (TAKES_BF16 && s->x_bf16)
+        transform_tiles(line_from_x, true, PATCH, s, x, s->h, s->w, s->ic, s->padding, first, count, to, tile_step);
+    else
+        transform_tiles(line_from_x, false, PATCH, s, x, s->h, s->w, s->ic, s->padding, first, count, to, tile_step);
 }
 
-void CPU_NAME(cpu_winograd_from_dy)(const winograd_shape *s, const float *dy, size_t first, size_t count,
+void CPU_NAME(cpu_winograd_from_dy)(const winograd_shape *s, const void *dy, size_t first, size_t count,
                                     winograd_place to, size_t tile_step)
 {
-    transform_tiles(line_from_dy, TILE, s, dy, s->oh, s->ow, s->oc, 0, first, count, to, tile_step);
+    if (TAKES_BF16 && s->y_bf16)
+        transform_tiles(line_from_dy, true, TILE, s, dy, s->oh, s->ow, s->oc, 0, first, count, to, tile_step);
+    else
+        transform_tiles(line_from_dy, false, TILE, s, dy, s->oh, s->ow, s->oc, 0, first, count, to, tile_step);
 }
 
-/* Channels [c, c + width) of the tile at `y`, of which rows x columns exist. */
-INLINE void store_tile(const vector *t, const winograd_shape *s, size_t rows, size_t columns, size_t c, size_t width,
-                       float *y)
+/* `width` lanes to the elements from number `element` of y. */
+INLINE void store_elements(vector v, size_t width, void *y, const bool bf16, size_t element)
+{
+    if (bf16) {
+        winograd_number *to = (winograd_number *)y + element, part[LANES];
+        store(v, width == LANES ? to : part);
+        if (width < LANES) memcpy(to, part, width * sizeof *to);
+    } else {
+        float *to = (float *)y + element;
+        if (width == LANES)
+            *(vector_in_memory *)to = v;
+        else
+            memcpy(to, &v, width * sizeof *to);
+    }
+}
+
+/* Channels [c, c + width) of the tile whose corner is element `corner` of y; of it, rows x columns exist. */
+INLINE void store_tile(const vector *t, const winograd_shape *s, const bool bf16, size_t rows, size_t columns, size_t c,
+                       size_t width, void *y, size_t corner)
 {
     for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < columns; j++) {
-            float *to = y + (i * s->ow + j) * s->oc + c;
-            if (width == LANES)
-                *(vector_in_memory *)to = t[i * TILE + j];
-            else
-                memcpy(to, &t[i * TILE + j], width * sizeof *to);
-        }
+        for (size_t j = 0; j < columns; j++)
+            store_elements(t[i * TILE + j], width, y, bf16, corner + (i * s->ow + j) * s->oc + c);
 }
 
-void CPU_NAME(cpu_winograd_to_y)(const winograd_shape *s, const float *m, size_t point_step, size_t oc_step,
-                                 size_t first, size_t count, const float *bias, float *y)
+INLINE void transform_to_y(const winograd_shape *s, const bool bf16, const float *m, size_t point_step, size_t oc_step,
+                           size_t first, size_t count, const float *bias, void *y)
 {
     size_t each = s->tile_rows * s->tile_columns;
     for (size_t tile = first; tile < first + count; tile++, m += oc_step) {
         size_t row = tile % each / s->tile_columns * TILE, column = tile % s->tile_columns * TILE;
         size_t rows = s->oh - row, columns = s->ow - column;
-        float *corner = y + ((tile / each * s->oh + row) * s->ow + column) * s->oc;
+        size_t corner = ((tile / each * s->oh + row) * s->ow + column) * s->oc;
         for (size_t c = 0; c < s->oc; c += LANES) {
             size_t width = s->oc - c < LANES ? s->oc - c : LANES;
             vector d[POINTS], t[TILE * TILE];
             load_points(m + c, point_step, d);
             transform(line_to_y, PATCH, TILE, d, t);
             if (bias) {
-                vector b = load_part(bias + c, width);
+                vector b = load_part(bias, false, c, width);
                 for (size_t i = 0; i < TILE * TILE; i++) t[i] += b;
             }
             if (rows >= TILE && columns >= TILE && width == LANES)
-                store_tile(t, s, TILE, TILE, c, LANES, corner);
+                store_tile(t, s, bf16, TILE, TILE, c, LANES, y, corner);
             else
-                store_tile(t, s, rows < TILE ? rows : TILE, columns < TILE ? columns : TILE, c, width, corner);
+                store_tile(t, s, bf16, rows < TILE ? rows : TILE, columns < TILE ? columns : TILE, c, width, y, corner);
         }
     }
+}
+
+void CPU_NAME(cpu_winograd_to_y)(const winograd_shape *s, const float *m, size_t point_step, size_t oc_step,
+                                 size_t first, size_t count, const float *bias, void *y)
+{
+    if (TAKES_BF16 && s->y_bf16)
+        transform_to_y(s, true, m, point_step, oc_step, first, count, bias, y);
+    else
+        transform_to_y(s, false, m, point_step, oc_step, first, count, bias, y);
 }
 
 /* Weights of WIDTH outputs and up to GROUP inputs: [in][3 * a + b][out]. They are moved between this and the tensor one
