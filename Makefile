@@ -33,8 +33,8 @@ ISA_bf16 := $(ISA_v4) -mavx512bf16 -DWINOGRAD_BF16
 SOURCES := $(sort $(shell find src -name '*.c' -not -path 'src/nn/cpu/kernels/*'))
 KERNELS := $(sort $(wildcard src/nn/cpu/kernels/*.c))
 BF16_KERNELS := $(if $(filter x86_64,$(shell uname -m)),$(filter src/nn/cpu/kernels/winograd%,$(KERNELS)))
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(foreach isa,$(ISAS),$(KERNELS:%.c=$(BUILD)/%.$(isa).o)) \
-    $(BF16_KERNELS:%.c=$(BUILD)/%.bf16.o)
+KERNEL_OBJECTS := $(foreach isa,$(ISAS),$(KERNELS:%.c=$(BUILD)/%.$(isa).o)) $(BF16_KERNELS:%.c=$(BUILD)/%.bf16.o)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS)
 LIBRARY := $(BUILD)/libcyclegan.a
 MAIN := $(BUILD)/src/cli/main.o
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(shell find tests -name 'test_*.c' -not -path 'tests/cuda/*')))

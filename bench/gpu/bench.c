@@ -28,6 +28,7 @@ typedef struct bench {
     size_t side, ngf, ndf, batch;
     double *seconds;
     int count;
+    nn_program_options planning;
     double operations; /* of the convolutions; 0 where the program does not tell */
     size_t arena;      /* bytes */
 } bench;
@@ -60,7 +61,7 @@ static status bench_step(bench *b, nn_backend *backend, error *err)
                      .lambda_identity = 0.5, .beta1 = 0.5, .beta2 = 0.999, .adam_eps = 1e-8, .pool_size = 50};
     size_t floats = b->batch * b->side * b->side * 3;
     gan *model;
-    TRY(gan_create(&o, (gan_size){b->batch, b->side, 0}, backend, 1, NULL, &model, err));
+    TRY(gan_create(&o, (gan_size){b->batch, b->side, 0}, backend, 1, &b->planning, &model, err));
     b->arena = gan_arena_bytes(model);
     float *images = noise(2 * floats), losses[GAN_LOSSES];
     status result = images ? STATUS_OK : error_no_memory(err, "pictures", 2 * floats * sizeof(float));
@@ -106,7 +107,7 @@ static status bench_translate(bench *b, nn_backend *backend, error *err)
     status result = nn_graph_status(graph, err);
     if (result == STATUS_OK) result = nn_parameters_allocate(set, backend, 0, err);
     if (result == STATUS_OK) result = model_initialise(set, 1, 0, err);
-    if (result == STATUS_OK) result = nn_program_create(graph, backend, NULL, &program, err);
+    if (result == STATUS_OK) result = nn_program_create(graph, backend, &b->planning, &program, err);
     if (result == STATUS_OK) result = nn_arena_bind(&arena, backend, &program, 1, err);
     if (result == STATUS_OK) {
         b->operations = nn_program_operations(program);
@@ -158,10 +159,10 @@ int main(int argc, char **argv)
         return usage();
     error err = {0};
     nn_backend *backend = NULL;
-    char name[256] = "";
     b.seconds = calloc((size_t)b.count, sizeof *b.seconds);
-    nn_cuda_options options = {.products = (nn_cuda_products)products};
-    status result = b.seconds ? nn_cuda_module_create(&options, name, sizeof name, &backend, &err)
+    nn_cuda_options options = {.tf32 = products > 0};
+    b.planning.precision = products == 2 ? NN_BF16 : NN_FP32;
+    status result = b.seconds ? nn_cuda_module_create(&options, &backend, &err)
                               : error_no_memory(&err, "a benchmark", (size_t)b.count * sizeof *b.seconds);
     nn_backend_interface watched;
     if (result == STATUS_OK) {
@@ -175,7 +176,7 @@ int main(int argc, char **argv)
     if (result == STATUS_OK) {
         qsort(b.seconds, (size_t)b.count, sizeof *b.seconds, ascending);
         printf("{\"seconds\": %.6f, \"least\": %.6f, \"bytes\": %zu, \"arena\": %zu, \"operations\": %.6g, "
-               "\"device\": \"%s\"}\n", b.seconds[b.count / 2], b.seconds[0], peak, b.arena, b.operations, name);
+               "\"device\": \"%s\"}\n", b.seconds[b.count / 2], b.seconds[0], peak, b.arena, b.operations, backend->device_name);
     } else {
         fprintf(stderr, "bench_gpu: %s\n", err.message);
     }

@@ -151,7 +151,8 @@ status large_program_create(const large_network *n, nn_parameters *set, large_la
     *x = nn_input(g, "strip", nn_shape_of(1, in.rows, columns, in.floats / columns));
     *y = build(n, set, layers, g, *x);
     nn_output(g, *y);
-    status result = nn_program_create(g, n->backend, NULL, program, err);
+    nn_program_options planning = {.precision = n->precision};
+    status result = nn_program_create(g, n->backend, &planning, program, err);
     nn_graph_destroy(g);
     return result;
 }

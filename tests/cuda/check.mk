@@ -12,7 +12,7 @@ $(BUILD)/tests/cuda/check_%: tests/cuda/check_%.c $(EMULATED) $(BUILD)/tests/cud
 # What needs another library is left out; what of the rest refers to it is never called, and dropped by the linker.
 ENGINE_SOURCES := $(filter-out src/nn/cpu/onednn% src/nn/safetensors_%, $(sort $(wildcard \
     src/base/*.c src/nn/*.c src/nn/ops/*.c src/nn/cpu/*.c src/nn/cuda/*.c))) tests/cuda/plain_conv.c
-ENGINE_OBJECTS := $(ENGINE_SOURCES:%.c=$(BUILD)/%.o) $(foreach isa,$(ISAS),$(KERNELS:%.c=$(BUILD)/%.$(isa).o))
+ENGINE_OBJECTS := $(ENGINE_SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS)
 MODEL_SOURCES := $(sort $(wildcard src/models/*.c)) src/gan/cyclegan.c src/gan/method.c src/gan/pool.c \
     src/gan/programs.c src/training/memory.c src/training/update.c
 GPU_LIBRARY := $(BUILD)/libengine.a

@@ -91,7 +91,7 @@ static void compare_effects(test *t, bool with_nan)
     nn_backend *cpu, *device;
     size_t count;
     REQUIRE_OK(t, nn_cpu_create(0, &cpu, &err), err);
-    REQUIRE_OK(t, check_create_device(NN_CUDA_FP32, &device, &err), err);
+    REQUIRE_OK(t, check_create_device(false, &device, &err), err);
     float *expected = effects_on(cpu, with_nan, &count, &err), *actual = effects_on(device, with_nan, &count, &err);
     REQUIRE_OK(t, nn_backend_check(device, &err), err);
     REQUIRE(t, expected && actual);
@@ -114,7 +114,7 @@ static void too_much_memory_is_refused(test *t)
 {
     error err = {0};
     nn_backend *device;
-    REQUIRE_OK(t, check_create_device(NN_CUDA_FP32, &device, &err), err);
+    REQUIRE_OK(t, check_create_device(false, &device, &err), err);
     nn_block block = {0};
     CHECK(t, nn_block_allocate(&block, device, SIZE_MAX / 8, &err) == STATUS_NO_MEMORY);
     CHECK_CONTAINS(t, err.message, "memory");

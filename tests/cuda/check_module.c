@@ -9,9 +9,8 @@ static void opens_and_keeps_memory(test *t)
     enum { COUNT = 100003 };
     error err = {0};
     nn_backend *backend;
-    char name[256];
-    REQUIRE_OK(t, nn_cuda_create(&(nn_cuda_options){0}, name, sizeof name, &backend, &err), err);
-    printf("%s\n", name);
+    REQUIRE_OK(t, nn_cuda_create(&(nn_cuda_options){0}, &backend, &err), err);
+    printf("%s\n", backend->device_name);
     float *host = malloc(2 * COUNT * sizeof *host), *back = host + COUNT;
     for (uint32_t i = 0; i < COUNT; i++) host[i] = rng_uniform(3, RNG_TEST, 0, i);
     void *device = backend->interface->allocate(backend, COUNT * sizeof *host);
@@ -29,7 +28,7 @@ static void refuses_a_device_that_is_not_there(test *t)
 {
     error err = {0};
     nn_backend *backend;
-    CHECK(t, nn_cuda_create(&(nn_cuda_options){.device = 1000}, NULL, 0, &backend, &err) != STATUS_OK);
+    CHECK(t, nn_cuda_create(&(nn_cuda_options){.device = 1000}, &backend, &err) != STATUS_OK);
     CHECK_CONTAINS(t, err.message, "CUDA device 1000");
 }
 

@@ -76,14 +76,16 @@ static void run(const gradient_case *c, const built *b, nn_program *p, uint32_t 
 
 /* Three runs: of the first draw, of another, of the first again. Where programs are recorded, the second is recorded
  * and the third a replay: it must repeat the first bit for bit. */
-static status run_on(test *t, nn_backend *backend, const gradient_case *c, results *out, error *err)
+static status run_on(test *t, nn_backend *backend, nn_precision precision, const gradient_case *c, results *out,
+                     error *err)
 {
+    const nn_program_options planning = {.precision = precision};
     built b = build(c);
     nn_program *p = NULL;
     nn_arena arena = {0};
     *out = results_of(c, &b);
     status result = nn_graph_status(b.graph, err);
-    if (result == STATUS_OK) result = nn_program_create(b.graph, backend, NULL, &p, err);
+    if (result == STATUS_OK) result = nn_program_create(b.graph, backend, &planning, &p, err);
     if (result == STATUS_OK) result = nn_arena_bind(&arena, backend, &p, 1, err);
     if (result == STATUS_OK) {
         results first = results_of(c, &b);
@@ -120,7 +122,8 @@ static void check_case(test *t, nn_backend *cpu, nn_backend *device, const check
     error err = {0};
     results expected = {0}, actual = {0};
     bool products = is_convolution(c) || strncmp(c->name, "gram", 4) == 0;
-    if (run_on(t, cpu, c, &expected, &err) != STATUS_OK || run_on(t, device, c, &actual, &err) != STATUS_OK)
+    if (run_on(t, cpu, NN_FP32, c, &expected, &err) != STATUS_OK ||
+        run_on(t, device, precision->precision, c, &actual, &err) != STATUS_OK)
         test_failed(t, __FILE__, __LINE__, "%s: %s", c->name, err.message);
     else
         compare(t, c, precision->name, products ? precision->bound : check_precisions[0].bound, &actual, &expected);
@@ -134,7 +137,7 @@ static void check_all(test *t, const check_precision *precision)
     nn_backend *cpu, *device;
     size_t growth = check_setting("CHECK_GROWTH", 2);
     REQUIRE_OK(t, nn_cpu_create(0, &cpu, &err), err);
-    REQUIRE_OK(t, check_create_device(precision->products, &device, &err), err);
+    REQUIRE_OK(t, check_create_device(precision->tf32, &device, &err), err);
     for (size_t i = 0; i < GRADIENT_CASES; i++)
         for (int large = 0; large < 2; large++) {
             gradient_case c = grow(&gradient_cases[i], large ? growth : 1);

@@ -24,6 +24,8 @@ size_t cpu_onednn_layout_bytes(const struct cpu_onednn *onednn, nn_layout layout
     return nn_count(shape) * sizeof(float);
 }
 
+bool cpu_onednn_has_bf16(void) { return false; }
+
 /* Where tap `tap` of y's place `at` meets x, or -1. */
 static ptrdiff_t met(const nn_call *call, size_t at, size_t tap, size_t size)
 {
