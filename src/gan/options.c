@@ -2,6 +2,7 @@
 
 #include "models/discriminator.h"
 #include "models/generator.h"
+#include "training/update_fields.h"
 
 static const char *const modes[] = {"lsgan", "vanilla", NULL};
 
@@ -30,13 +31,7 @@ const config_field gan_fields[] = {
      .help = "weight of the identity losses, relative to the cycle weight; 0 saves their time"},
     {"loss.lambda_tv", CONFIG_FLOAT, AT(lambda_tv), "0", 0, 1e6, .flags = CONFIG_MAY_CHANGE,
      .help = "weight of the translations' total variation a pixel: above 0 it removes noise"},
-    {"train.beta1", CONFIG_FLOAT, AT(beta1), "0.5", 0, 0.9999, .help = "Adam's decay of the mean gradient"},
-    {"train.beta2", CONFIG_FLOAT, AT(beta2), "0.999", 0, 0.999999, .help = "Adam's decay of the mean squared gradient"},
-    {"train.adam_eps", CONFIG_FLOAT, AT(adam_eps), "1e-8", 1e-12, 1, .help = "Adam's epsilon"},
-    {"train.ema", CONFIG_FLOAT, AT(ema), "0", 0, 0.999999,
-     .help = "decay of an exponential moving average of the generators, which is then what is exported (0: none)"},
-    {"train.clip_norm", CONFIG_FLOAT, AT(clip_norm), "0", 0, 1e9, .flags = CONFIG_MAY_CHANGE,
-     .help = "greatest norm of a step's gradient (0: no clipping)"},
+    TRAINING_UPDATE_FIELDS("0.5", "generators"),
     {"train.pool_size", CONFIG_INT, AT(pool_size), "50", 0, 100000,
      .help = "earlier translations kept to train the discriminators on (0: none)"},
     {"train.init_from", CONFIG_STRING, AT(init_from), .flags = CONFIG_MAY_CHANGE,

@@ -1,7 +1,8 @@
 #include "style/feedforward_options.h"
 
 #include "models/generator.h"
-#include "models/vgg.h"
+#include "style/network_fields.h"
+#include "training/update_fields.h"
 
 #define AT(field) offsetof(style_feedforward_options, field)
 
@@ -11,16 +12,7 @@ const config_field style_feedforward_fields[] = {
     {"model.ngf", CONFIG_INT, AT(ngf), "32", 1, 512, .help = "channels of its first layer"},
     {"model.upsample", CONFIG_CHOICE, AT(upsample), "resize_conv", .choices = model_upsample_names,
      .help = "how a resnet grows pictures back: resize_conv leaves no checkerboard"},
-    {"features", CONFIG_STRING, AT(features), "random", .flags = CONFIG_MAY_CHANGE,
-     .help = "a VGG-16 or VGG-19 (.safetensors); random: a VGG-19 with random weights, which needs no file"},
-    {"network.input", CONFIG_CHOICE, AT(input), "auto", .choices = model_vgg_input_names,
-     .help = "what it takes: torchvision's mean and deviation; caffe's BGR in [0,255]; RGB in [0,1] (unit) or [-1,1] "
-             "(signed); auto: as the file says, else torchvision"},
-    {"network.padding", CONFIG_CHOICE, AT(padding), "auto", .choices = model_vgg_padding_names,
-     .help = "around its layers; auto: as the file says, else zero"},
-    {"network.pool", CONFIG_CHOICE, AT(pool), "auto", .choices = model_vgg_pool_names,
-     .help = "its pooling; auto: as the file says, else max; average if it is random"},
-    {"network.seed", CONFIG_INT, AT(network_seed), "1", 0, 9e15, .help = "of random weights"},
+    STYLE_NETWORK_FIELDS(CONFIG_MAY_CHANGE),
     {"content.layers", CONFIG_STRING, AT(content_layers), "relu1_2, relu3_3", .flags = CONFIG_MAY_CHANGE,
      .help = "layers that keep the content: early ones details and colours, late ones what is where. One at full "
              "resolution, such as relu1_2, keeps a fine grid away, which late ones do not see"},
@@ -40,13 +32,7 @@ const config_field style_feedforward_fields[] = {
      .help = "weight of (dx^2 + dy^2)^(exponent / 2) a pixel, where black to white is 2: above 0 it removes noise"},
     {"total_variation.exponent", CONFIG_FLOAT, AT(variation_exponent), "2", 1, 4, .flags = CONFIG_MAY_CHANGE,
      .help = "its exponent"},
-    {"train.beta1", CONFIG_FLOAT, AT(beta1), "0.9", 0, 0.9999, .help = "Adam's decay of the mean gradient"},
-    {"train.beta2", CONFIG_FLOAT, AT(beta2), "0.999", 0, 0.999999, .help = "Adam's decay of the mean squared gradient"},
-    {"train.adam_eps", CONFIG_FLOAT, AT(adam_eps), "1e-8", 1e-12, 1, .help = "Adam's epsilon"},
-    {"train.ema", CONFIG_FLOAT, AT(ema), "0", 0, 0.999999,
-     .help = "decay of an exponential moving average of the generator, which is then what is exported (0: none)"},
-    {"train.clip_norm", CONFIG_FLOAT, AT(clip_norm), "0", 0, 1e9, .flags = CONFIG_MAY_CHANGE,
-     .help = "greatest norm of a step's gradient (0: no clipping)"},
+    TRAINING_UPDATE_FIELDS("0.9", "generator"),
     {"train.init_from", CONFIG_STRING, AT(init_from), .flags = CONFIG_MAY_CHANGE,
      .help = "file whose generator a new run starts from (else random weights)"},
 };

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "models/vgg.h"
+#include "style/network_fields.h"
 
 static const char *const presets[] = {"none", "gatys", "keras", NULL};
 static const char *const content_forms[] = {"relative", "half_sum", "mean", "sum", NULL};
@@ -42,16 +42,7 @@ const config_field style_fields[] = {
     {"total_variation.weight", CONFIG_FLOAT, AT(variation_weight), "0", 0, 1e12,
      .help = "weight of sum((dx^2 + dy^2)^(exponent / 2)) of grey levels: above 0 it removes noise"},
     {"total_variation.exponent", CONFIG_FLOAT, AT(variation_exponent), "2.5", 1, 4, .help = "its exponent"},
-    {"features", CONFIG_STRING, AT(features), "random",
-     .help = "a VGG-16 or VGG-19 (.safetensors); random: a VGG-19 with random weights, which needs no file"},
-    {"network.input", CONFIG_CHOICE, AT(input), "auto", .choices = model_vgg_input_names,
-     .help = "what it takes: torchvision's mean and deviation; caffe's BGR in [0,255]; RGB in [0,1] (unit) or [-1,1] "
-             "(signed); auto: as the file says, else torchvision"},
-    {"network.padding", CONFIG_CHOICE, AT(padding), "auto", .choices = model_vgg_padding_names,
-     .help = "around its layers; auto: as the file says, else zero"},
-    {"network.pool", CONFIG_CHOICE, AT(pool), "auto", .choices = model_vgg_pool_names,
-     .help = "its pooling; auto: as the file says, else max; average if it is random"},
-    {"network.seed", CONFIG_INT, AT(network_seed), "1", 0, 9e15, .help = "of random weights"},
+    STYLE_NETWORK_FIELDS(0),
     {"image.size", CONFIG_INT, AT(size), "0", 0, 65536, .help = "shorter side of the result (0: the content's)"},
     {"image.scales", CONFIG_INT, AT(scales), "1", 1, 8,
      .help = "sizes gone through, each twice the one before, each with all iterations; those too small are left out"},
