@@ -73,12 +73,22 @@ static double fastest(const nn_call *call)
     return least;
 }
 
+/* Activations as programs of bf16 hand them on. */
+static void take_bf16(const nn_backend *backend, nn_call *call)
+{
+    const nn_backend_interface *interface = backend->interface;
+    for (size_t i = 0; i < call->input_count; i++)
+        if (interface->reads_bf16(backend, call, i)) call->input_layout[i] = NN_LAYOUT_BF16;
+    if (interface->writes_bf16(backend, call, 0)) call->output_layout[0] = NN_LAYOUT_BF16;
+}
+
 /* Seconds of one run; below 0 after a failure, which `err` tells. */
 static double measure(nn_backend *backend, const nn_kernel *kernel, nn_call *call, error *err)
 {
     call->run = kernel->run;
     call->backend = backend;
     call->threads = backend->threads;
+    if (call->precision == NN_BF16) take_bf16(backend, call);
     if (kernel->prepare(backend, call, err) != STATUS_OK) return -1;
     double seconds = -1;
     float *input[2] = {NULL};

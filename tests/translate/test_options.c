@@ -112,6 +112,34 @@ static void writes_webp(test *t)
     run_end(&r);
 }
 
+/* Of two precisions, pictures are told apart, and one of fp32 comes back as it was. */
+static void tells_precisions_apart(test *t)
+{
+    run r = run_begin(1);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/a.png"), 32, 32, 1);
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    if (translator_set_precision(r.t, NN_BF16, NULL) != STATUS_OK) {
+        CHECK(t, translator_precision(r.t) == NN_FP32);
+        run_end(&r);
+        SKIP(t, "this CPU has no AVX512-BF16");
+    }
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    check_counts(t, &r, 0, 0, 1, 0);
+    REQUIRE_OK(t, translate(&r, "in", NULL, "rounded"), r.f.err);
+    REQUIRE_OK(t, translator_set_precision(r.t, NN_FP32, &r.f.err), r.f.err);
+    REQUIRE_OK(t, translate(&r, "in", NULL, "again"), r.f.err);
+    char *bytes[3];
+    size_t size[3];
+    const char *const folders[] = {"out", "again", "rounded"};
+    for (size_t i = 0; i < 3; i++)
+        REQUIRE_OK(t, file_read_all(fixture_path(&r.f, "%s/a.png", folders[i]), 1 << 20, &bytes[i], &size[i], &r.f.err),
+                   r.f.err);
+    CHECK(t, size[0] == size[1] && memcmp(bytes[0], bytes[1], size[0]) == 0);
+    CHECK(t, size[0] != size[2] || memcmp(bytes[0], bytes[2], size[0]) != 0);
+    for (size_t i = 0; i < 3; i++) free(bytes[i]);
+    run_end(&r);
+}
+
 static void keeps_alpha_and_profile(test *t)
 {
     run r = run_begin(1);
@@ -191,5 +219,5 @@ static void sheets_show_alpha(test *t)
     run_end(&r);
 }
 
-TEST_MAIN(TEST(resizes), TEST(keeps_to_the_limit), TEST(writes_webp), TEST(keeps_alpha_and_profile),
-          TEST(flattens_for_jpeg), TEST(sheets_show_alpha))
+TEST_MAIN(TEST(resizes), TEST(keeps_to_the_limit), TEST(writes_webp), TEST(tells_precisions_apart),
+          TEST(keeps_alpha_and_profile), TEST(flattens_for_jpeg), TEST(sheets_show_alpha))

@@ -159,10 +159,11 @@ static dnnl_primitive_desc_t describe(const struct cpu_onednn *o, const geometry
     return code == dnnl_success ? result : NULL;
 }
 
-/* A weight gradient gains by blocks even when x has three channels. */
+/* A weight gradient gains by blocks even when x has three channels. In bf16 NHWC is as fast or up to a tenth faster. */
 static bool prefers_blocks(const nn_call *call)
 {
     const nn_shape *x = shape_x(call), *y = shape_y(call);
+    if (call->precision == NN_BF16) return false;
     if ((nn_count(*x) + nn_count(*y)) * sizeof(float) > GREATEST_COPIES) return false;
     return call->op == NN_CONV2D_WEIGHT_GRAD || (x->dim[NN_C] >= BLOCK && y->dim[NN_C] >= BLOCK);
 }
