@@ -12,7 +12,8 @@
 #include "base/status.h"
 #include "image/image.h"
 
-/* STATUS_FAILED when width x height is over the limit; to be called before the pixels are allocated. */
+/* STATUS_FAILED when width x height is over the limit; else limits->admit is told. To be called once, before the pixels
+ * are allocated. */
 status image_check_limits(const char *name, size_t width, size_t height, const image_limits *limits, error *err);
 
 /* The orientation, 1 to 8, that an EXIF block (after its "Exif\0\0") tells; 0 when it tells none. */

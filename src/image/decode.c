@@ -12,9 +12,11 @@ static const size_t max_file_bytes = (size_t)2 << 30;
 status image_check_limits(const char *name, size_t width, size_t height, const image_limits *limits, error *err)
 {
     size_t most = limits && limits->max_pixels ? limits->max_pixels : default_max_pixels;
-    if (width == 0 || height == 0 || width <= most / height) return STATUS_OK;
-    return error_set(err, STATUS_FAILED, "%s: a picture of %zux%zu is over the limit of %zu pixels", name, width,
-                     height, most);
+    if (width != 0 && height != 0 && width > most / height)
+        return error_set(err, STATUS_FAILED, "%s: a picture of %zux%zu is over the limit of %zu pixels", name, width,
+                         height, most);
+    if (limits && limits->admit) limits->admit(limits->context, width, height);
+    return STATUS_OK;
 }
 
 /* TIFF's numbers, in either byte order. */

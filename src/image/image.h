@@ -40,6 +40,9 @@ status image_copy_extras(const image *from, image *to, error *err);
 
 typedef struct image_limits {
     size_t max_pixels; /* width * height that may be decoded; 0: the default of 256 million */
+    /* Told the size once it is known and within the limit, before memory for it is taken; may wait. NULL: nobody is. */
+    void (*admit)(void *context, size_t width, size_t height);
+    void *context;
 } image_limits;
 
 /* PNG, JPEG or WebP, by content and not by name. Grey is spread to RGB, 16 bits are rounded to 8, CMYK is taken as

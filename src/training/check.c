@@ -8,7 +8,7 @@ static status check_domain(const training_loader *loader, const training_options
     const image_list *pictures = training_loader_pictures(loader, domain);
     image_survey_options options = {.minimum = (size_t)o->crop_size, .most = (size_t)o->check,
                                     .threads = (size_t)threads,
-                                    .limits = {(size_t)o->max_megapixels * 1000000}};
+                                    .limits = {.max_pixels = (size_t)o->max_megapixels * 1000000}};
     image_survey survey;
     TRY(image_survey_take(pictures, &options, &survey, err));
     text line = {0};

@@ -206,7 +206,7 @@ static status fetch(training_loader *l, collection *c, size_t index, image *owne
     pthread_mutex_unlock(&l->lock);
     *out = &c->kept[index];
     if (kept) return STATUS_OK;
-    image_limits limits = {(size_t)l->options->max_megapixels * 1000000};
+    image_limits limits = {.max_pixels = (size_t)l->options->max_megapixels * 1000000};
     TRY(image_read(c->list.items[index].path, &limits, owned, err));
     drop_extras(owned);
     status result = fit(l->options, owned, c->list.items[index].path, err);

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "image/prefetch.h"
+#include "translate/gate.h"
 #include "translate/inputs.h"
 #include "translate/manifest.h"
 #include "translate/sheet.h"
@@ -25,6 +26,7 @@ typedef struct folder_run {
     output_list outputs;
     const translate_output **todo; /* those to be made */
     size_t todo_count;
+    memory_gate *gate;      /* the limits ask it */
     image decoded[DECODED]; /* of todo[i]: number i % DECODED */
     manifest *known;
     picture_writer *writer;
@@ -109,6 +111,7 @@ static status decode(void *context, uint64_t number, void *slot, error *err)
     image *picture = &r->decoded[number % DECODED];
     (void)slot;
     image_free(picture);
+    memory_gate_next(r->gate, number);
     return translate_input_read(r->todo[number]->source->path, r->request->size, &r->limits, picture, err);
 }
 
@@ -135,28 +138,55 @@ static status finish_writing(folder_run *r, error *err)
     return manifest_save(r->known, err);
 }
 
-static status translate_one(folder_run *r, prefetch *decoder, size_t i, error *err)
+/* Gives the result to the writer, and waits for it if the picture is big. */
+static status begin_writing(folder_run *r, const translate_output *o, image *result, bool big, error *err)
 {
-    const translate_output *o = r->todo[i];
-    const void *slot;
+    bool flattens = o->format == IMAGE_JPEG && result->alpha;
+    TRY(finish_writing(r, err));
+    TRY(picture_writer_put(r->writer, result, o->path, r->request->quality, err));
+    r->writing = o;
+    r->writing_flattens = flattens;
+    return big ? finish_writing(r, err) : STATUS_OK;
+}
+
+static void let_go(folder_run *r, prefetch *decoder)
+{
+    prefetch_release(decoder);
+    memory_gate_release(r->gate);
+}
+
+/* A big picture has the memory to itself: it is let go, so that the next may be read, when it has been written. */
+static status translate_taken(folder_run *r, prefetch *decoder, const translate_output *o, image *picture, error *err)
+{
     image result = {0};
     error problem = {0};
-    if (prefetch_take(decoder, &slot, &problem) != STATUS_OK) return report(r, o, &problem, err);
-    status computed = translate_image(r->t, &r->decoded[i % DECODED], &result, &problem);
-    prefetch_release(decoder);
-    if (computed != STATUS_OK) {
+    bool big = memory_gate_is_big(r->gate, picture->width, picture->height);
+    status done = STATUS_OK;
+    if (big) done = finish_writing(r, err);
+    status computed = done == STATUS_OK ? translate_image(r->t, picture, &result, &problem) : done;
+    if (big)
+        image_free(picture);
+    else
+        let_go(r, decoder);
+    if (done == STATUS_OK && computed == STATUS_OK) done = begin_writing(r, o, &result, big, err);
+    if (computed == STATUS_INTERRUPTED) done = computed;
+    if (done == STATUS_OK && computed != STATUS_OK) {
         error_prefix(&problem, "%s", o->source->path);
-        return report(r, o, &problem, err);
-    }
-    bool flattens = o->format == IMAGE_JPEG && result.alpha;
-    status finished = finish_writing(r, err);
-    if (finished == STATUS_OK) finished = picture_writer_put(r->writer, &result, o->path, r->request->quality, err);
-    if (finished == STATUS_OK) {
-        r->writing = o;
-        r->writing_flattens = flattens;
+        done = report(r, o, &problem, err);
     }
     image_free(&result);
-    return finished;
+    if (big) let_go(r, decoder);
+    return done;
+}
+
+static status translate_one(folder_run *r, prefetch *decoder, size_t i, error *err)
+{
+    const void *slot;
+    error problem = {0};
+    if (prefetch_take(decoder, &slot, &problem) == STATUS_OK)
+        return translate_taken(r, decoder, r->todo[i], &r->decoded[i % DECODED], err);
+    memory_gate_release(r->gate);
+    return report(r, r->todo[i], &problem, err);
 }
 
 /* A picture that is not there yet is recorded before it is made, so that a kill leaves none without its record: it
@@ -208,6 +238,9 @@ static status translate_all(folder_run *r, error *err)
     TRY(file_check_writable(r->request->output, err));
     remove_leftovers(r);
     TRY(picture_writer_create(&r->writer, err));
+    TRY(memory_gate_create(r->request->max_memory, &r->gate, err));
+    r->limits.admit = memory_gate_admit;
+    r->limits.context = r->gate;
     TRY(announce(r, err));
     TRY(prefetch_create(&(prefetch_options){.produce = decode, .context = r, .slot_bytes = 1, .depth = DECODED,
                                             .threads = 1, .end = r->todo_count}, &decoder, err));
@@ -218,7 +251,9 @@ static status translate_all(folder_run *r, error *err)
         text_printable(text_base_name(r->todo[done]->relative), name, sizeof name);
         progress_update(&bar, ++done, name);
     }
+    memory_gate_open(r->gate);
     prefetch_destroy(decoder);
+    if (result == STATUS_INTERRUPTED) result = STATUS_OK; /* amid a picture: the summary tells */
     /* What is written is recorded after a failure too; the first failure is the one to tell. */
     error later = {0};
     status written = finish_writing(r, &later);
@@ -253,6 +288,7 @@ static status write_sheet(folder_run *r, error *err)
 static void clean(folder_run *r)
 {
     picture_writer_destroy(r->writer);
+    memory_gate_destroy(r->gate);
     manifest_destroy(r->known);
     for (size_t i = 0; i < DECODED; i++) image_free(&r->decoded[i]);
     free(r->todo);

@@ -49,6 +49,9 @@ status translate_inputs_list(const char *const *inputs, size_t count, const char
     return error_set(err, STATUS_FAILED, "no pictures to translate");
 }
 
+/* Of a side after resizing, so that a picture of 1x5000 does not become one of 1000x5000000. It is JPEG's own. */
+enum { LONGEST = 65500 };
+
 /* The other side of a picture whose shorter one becomes `size`, rounded. */
 static size_t scaled(size_t longer, size_t shorter, size_t size)
 {
@@ -63,6 +66,10 @@ static status resize(image *picture, size_t size, const image_limits *limits, er
     if (width > limits->max_pixels / height)
         return error_set(err, STATUS_FAILED, "a picture of %zux%zu is over the limit of %zu pixels", width, height,
                          limits->max_pixels);
+    if ((width > height ? width : height) > LONGEST)
+        return error_set(err, STATUS_FAILED, "a picture of %zux%zu is over the limit of %d pixels a side: take another "
+                         "--size, or crop the picture", width, height, LONGEST);
+    if (limits->admit) limits->admit(limits->context, width, height);
     image resized;
     TRY(image_resize(picture, width, height, &resized, err));
     image_free(picture);

@@ -189,10 +189,16 @@ status translator_create(nn_backend *backend, const char *path, const char *to, 
     return error_prefix(err, "%s", path);
 }
 
+/* 0: unknown. */
+static double memory_limit(const translator *t)
+{
+    return t->limits.max_memory > 0 ? t->limits.max_memory : memory_total() / 2;
+}
+
 /* What the limits allow a picture that takes so many bytes a pixel beside its programs. */
 static double allowed(const translator *t, size_t pixels, double bytes)
 {
-    double limit = t->limits.max_memory > 0 ? t->limits.max_memory : memory_total() / 2;
+    double limit = memory_limit(t);
     if (limit <= 0) return HUGE_VAL;
     return limit * 7 / 8 - process_bytes - (double)t->weights->total * sizeof(float) - (double)pixels * bytes;
 }
@@ -309,25 +315,24 @@ error:
     return result;
 }
 
-/* `need`: bytes beside `bytes` for each pixel, of which `there` are left at most. */
+/* `need`: bytes beside `bytes` for each pixel. */
 static status refuse(const translator *t, const image *in, size_t pixels, double bytes, double need, error *err)
 {
     char need_text[32], there_text[32];
-    double limit = allowed(t, pixels, bytes), there = available(pixels, bytes);
-    bool unet = model_generator_is_unet(&t->generator);
-    const char *way = unet ? " (a U-Net takes a picture as a whole)" : "";
-    if (limit < there) {
-        /* A little more, since the text is rounded. */
-        double all = t->limits.max_memory > 0 ? t->limits.max_memory : memory_total() / 2;
-        text_bytes(1.05 * (all + (need - limit) * 8 / 7), need_text, sizeof need_text);
+    double room = allowed(t, pixels, bytes), there = available(pixels, bytes);
+    if (room < there) {
+        bool unet = model_generator_is_unet(&t->generator);
+        double limit = memory_limit(t), least = limit + (need - room) * 8 / 7;
         return error_set(err, STATUS_NO_MEMORY, "a picture of %zux%zu needs --max-memory of %s at least, it is %s%s; raise "
-                         "it, or translate it smaller with --size", in->width, in->height, need_text,
-                         text_bytes(all, there_text, sizeof there_text), way);
+                         "it, or translate it smaller with --size", in->width, in->height,
+                         text_bytes(1.05 * least, need_text, sizeof need_text), /* a little more: it is rounded */
+                         text_bytes(limit, there_text, sizeof there_text),
+                         unet ? " (a U-Net takes a picture as a whole)" : "");
     }
-    text_bytes(need + (double)pixels * bytes, need_text, sizeof need_text);
-    return error_set(err, STATUS_NO_MEMORY, "a picture of %zux%zu needs %s of memory, %s are available%s; translate it "
-                     "smaller with --size", in->width, in->height, need_text,
-                     text_bytes(there + (double)pixels * bytes, there_text, sizeof there_text), way);
+    return error_set(err, STATUS_NO_MEMORY, "a picture of %zux%zu needs %s of memory, %s are available; translate it "
+                     "smaller with --size", in->width, in->height,
+                     text_bytes(need + (double)pixels * bytes, need_text, sizeof need_text),
+                     text_bytes(there + (double)pixels * bytes, there_text, sizeof there_text));
 }
 
 /* Bytes of the program for the picture as a whole. */

@@ -132,6 +132,28 @@ static void reads_numbers(test *t)
     }
 }
 
+static void reads_sizes(test *t)
+{
+    static const struct {
+        const char *word;
+        double bytes; /* 0: refused */
+    } sizes[] = {{"100", 100}, {"1K", 1024}, {"1.5M", 1.5 * (1 << 20)}, {"2G", 2.0 * (1 << 30)}, {"1T", 1e12 * 1.099511627776},
+                 {"99", 0}, {"", 0}, {"G", 0}, {"2GB", 0}, {"2 G", 0}, {"-5G", 0}, {"nan", 0}, {"inf", 0}, {"1e99", 0},
+                 {"x2G", 0}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        argument_list a;
+        error err = {0};
+        double bytes = -1;
+        const char *line[] = {"x", "--model", "m", "--threads", sizes[i].word};
+        REQUIRE_OK(t, arguments_parse(&table, 5, (char *const *)(uintptr_t)line, &a, &err), err);
+        status result = arguments_bytes(&a, "threads", 100, 7, &bytes, &err);
+        CHECK(t, result == (sizes[i].bytes > 0 ? STATUS_OK : STATUS_USAGE));
+        CHECK(t, bytes == (sizes[i].bytes > 0 ? sizes[i].bytes : 7));
+        if (result != STATUS_OK) CHECK_CONTAINS(t, err.message, "expected a size of at least 100 bytes, like 500M or 2G");
+        arguments_free(&a);
+    }
+}
+
 static void helps(test *t)
 {
     argument_list a;
@@ -156,4 +178,4 @@ static void helps(test *t)
     text_free(&out);
 }
 
-TEST_MAIN(TEST(understands), TEST(understands_dashes), TEST(refuses), TEST(reads_numbers), TEST(helps))
+TEST_MAIN(TEST(understands), TEST(understands_dashes), TEST(refuses), TEST(reads_numbers), TEST(reads_sizes), TEST(helps))

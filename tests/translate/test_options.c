@@ -84,6 +84,9 @@ static void keeps_to_the_limit(test *t)
     r.request.size = 16384;
     CHECK(t, translate(&r, "in/line.png", NULL, "out2") == STATUS_FAILED);
     CHECK_CONTAINS(t, r.lines, "a picture of 16384x327680000 is over the limit of 256000000 pixels");
+    r.request.size = 8; /* few pixels, but in one line */
+    CHECK(t, translate(&r, "in/line.png", NULL, "out2") == STATUS_FAILED);
+    CHECK_CONTAINS(t, r.lines, "a picture of 8x160000 is over the limit of 65500 pixels a side");
     run_end(&r);
 }
 
