@@ -149,7 +149,7 @@ static void reads_sizes(test *t)
         status result = arguments_bytes(&a, "threads", 100, 7, &bytes, &err);
         CHECK(t, result == (sizes[i].bytes > 0 ? STATUS_OK : STATUS_USAGE));
         CHECK(t, bytes == (sizes[i].bytes > 0 ? sizes[i].bytes : 7));
-        if (result != STATUS_OK) CHECK_CONTAINS(t, err.message, "expected a size of at least 100 bytes, like 500M or 2G");
+        if (result != STATUS_OK) CHECK_CONTAINS(t, err.message, "expected a size of at least 100 B, like 500M or 2G");
         arguments_free(&a);
     }
 }
