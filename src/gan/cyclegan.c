@@ -173,10 +173,15 @@ nn_parameters *gan_discriminators(gan *g) { return g->discriminators; }
 size_t gan_arena_bytes(const gan *g) { return g->arena.bytes; }
 void gan_set_profile(gan *g, nn_profile *profile) { g->profile = profile; }
 
+double gan_operations(const gan *g)
+{
+    return nn_program_operations(g->g_program) + nn_program_operations(g->d_program);
+}
+
 double gan_predict_seconds(gan *g)
 {
     return training_predict_seconds(g->sampler.program[0], g->sampler.picture[0], g->size.side * g->size.side * 3,
-                                    nn_program_operations(g->g_program) + nn_program_operations(g->d_program));
+                                    gan_operations(g));
 }
 
 size_t gan_parameter_bytes(const gan *g)

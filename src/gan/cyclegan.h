@@ -61,6 +61,8 @@ nn_parameters *gan_discriminators(gan *g);
 /* Bytes of the arena, and of all else on the device. */
 size_t gan_arena_bytes(const gan *g);
 size_t gan_parameter_bytes(const gan *g);
+/* Arithmetic of a step: see nn_program_operations. */
+double gan_operations(const gan *g);
 /* Seconds that a training step will take: one pass through a sampler is timed (after one that is not, when that was
  * quick), and scaled by the arithmetic of the programs. Changes no weights. */
 double gan_predict_seconds(gan *g);
