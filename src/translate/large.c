@@ -107,6 +107,7 @@ static status unload(large *l, const pass *p, const strip *s, nn_program *progra
     for (size_t row = 0, count; row < out.rows; row += count) {
         count = l->chunk / out.floats < out.rows - row ? l->chunk / out.floats : out.rows - row;
         nn_program_read_part(program, y, (above + row) * out.floats, count * out.floats, l->floats);
+        TRY(nn_program_check(program, err));
         size_t first = s->begin * scale + row;
         if (p->measure) moments_add(p->measure, l->floats, count * out.floats / p->measure->channels);
         if (p->to) TRY(row_map_write(p->to, first, count, l->floats, err));

@@ -20,13 +20,14 @@
 #include "models/generator.h"
 #include "nn/backend.h"
 #include "nn/parameters.h"
+#include "nn/program.h"
 
 typedef struct large_network {
     nn_backend *backend;
     const model_generator_options *generator; /* a ResNet */
     nn_parameters *weights;                   /* its tensors, allocated; not changed */
-    nn_precision precision;                   /* of its products */
     size_t width, height;                     /* that the network runs on: multiples of MODEL_RESNET_STRIDE */
+    nn_precision precision;
     const volatile sig_atomic_t *stop;        /* becomes non-zero when it should end; may be NULL */
 } large_network;
 

@@ -210,15 +210,17 @@ static double available(size_t pixels, double bytes)
     return there > 0 ? there - (double)pixels * bytes : HUGE_VAL;
 }
 
-/* The memory of other devices is their own matter. */
-static bool is_limited(const translator *t) { return strcmp(t->backend->interface->name, "cpu") == 0; }
+/* Programs are in the machine's memory, and not in a device's own. */
+static bool shares_memory(const translator *t) { return nn_backend_available(t->backend) < 0; }
 
 /* The arena that is there counts as available. */
 static bool fits(const translator *t, const prepared *p)
 {
     size_t pixels = p->width * p->height;
-    double need = (double)nn_program_bytes(p->program), held = (double)t->arena.bytes;
-    return !is_limited(t) || (need <= allowed(t, pixels, whole_bytes) && need - held <= available(pixels, whole_bytes));
+    double need = (double)nn_program_bytes(p->program), more = need - (double)t->arena.bytes;
+    if (shares_memory(t)) return need <= allowed(t, pixels, whole_bytes) && more <= available(pixels, whole_bytes);
+    double device = nn_backend_available(t->backend);
+    return (device <= 0 || more <= device) && allowed(t, pixels, whole_bytes) >= 0;
 }
 
 static status compile(translator *t, prepared *p, error *err)
@@ -258,8 +260,8 @@ static prepared *place_for(translator *t, size_t width, size_t height)
 /* The program for a padded size, compiled now or kept from before; *out is NULL when it would take too much memory. */
 static status prepare(translator *t, size_t width, size_t height, prepared **out, error *err)
 {
-    /* The arena may be that of a small picture's larger sister, and leave too little for this one's pixels. */
-    if (is_limited(t) && (double)t->arena.bytes > allowed(t, width * height, whole_bytes)) forget_programs(t);
+    /* The arena is the largest kept program's, and may leave too little for this picture's own pixels. */
+    if (shares_memory(t) && (double)t->arena.bytes > allowed(t, width * height, whole_bytes)) forget_programs(t);
     prepared *p = place_for(t, width, height);
     *out = p;
     if (p->program && p->width == width && p->height == height) return STATUS_OK;
@@ -320,6 +322,8 @@ static status refuse(const translator *t, const image *in, size_t pixels, double
 {
     char need_text[32], there_text[32];
     double room = allowed(t, pixels, bytes), there = available(pixels, bytes);
+    double device = nn_backend_available(t->backend);
+    if (device > 0 && device < there) there = device;
     if (room < there) {
         bool unet = model_generator_is_unet(&t->generator);
         double limit = memory_limit(t), least = limit + (need - room) * 8 / 7;
@@ -347,8 +351,8 @@ static status measure_whole(translator *t, size_t width, size_t height, double *
 
 static large_network strips_of(const translator *t, size_t width, size_t height)
 {
-    return (large_network){.backend = t->backend, .generator = &t->generator, .weights = t->weights,
-                           .precision = t->precision, .width = width, .height = height, .stop = t->limits.stop};
+    return (large_network){.backend = t->backend, .generator = &t->generator, .weights = t->weights, .width = width,
+                           .height = height, .precision = t->precision, .stop = t->limits.stop};
 }
 
 /* width, height: padded. Before the result's memory is taken, for which it leaves room. */
@@ -362,8 +366,9 @@ static status plan_strips(translator *t, size_t width, size_t height, const imag
         return refuse(t, in, pixels, whole_bytes, need, err);
     }
     large_network network = strips_of(t, width, height);
-    double limit = allowed(t, pixels, picture_bytes), there = available(pixels, picture_bytes);
-    status planned = large_plan_create(&network, limit < there ? limit : there, plan, err);
+    double budget = fmin(allowed(t, pixels, picture_bytes), available(pixels, picture_bytes));
+    double device = nn_backend_available(t->backend); /* as if all were there that strips take: little of it is not */
+    status planned = large_plan_create(&network, device > 0 ? fmin(budget, device) : budget, plan, err);
     if (planned != STATUS_NO_MEMORY || plan->bytes <= 0) return planned;
     return refuse(t, in, pixels, picture_bytes, plan->bytes, err);
 }
