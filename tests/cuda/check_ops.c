@@ -147,8 +147,39 @@ static void check_all(test *t, const check_precision *precision)
     nn_backend_destroy(cpu);
 }
 
+static nn_value conv_valid(nn_graph *g, const nn_value *x) { return nn_conv2d(g, x[0], x[1], 1, 0); }
+static nn_value conv_full(nn_graph *g, const nn_value *x) { return nn_bias(g, nn_conv2d(g, x[0], x[1], 1, 2), x[2]); }
+static nn_value transposed3(nn_graph *g, const nn_value *x) { return nn_conv2d_transpose(g, x[0], x[1], 1, 1, 0); }
+
+/* Channels enough for Winograd in fp32 and TF32, odd sizes, and pictures of more tiles and rows than a chunk has. */
+#define S(a, b, c, d) {{a, b, c, d}}
+static const gradient_case wide_cases[] = {
+    {"conv2d wide", 3, {S(2, 9, 11, 20), S(24, 20, 3, 3), S(1, 1, 1, 24)}, conv_bias, 0, 0},
+    {"conv2d wide, valid", 2, {S(1, 13, 10, 17), S(19, 17, 3, 3)}, conv_valid, 0, 0},
+    {"conv2d wide, full", 3, {S(3, 7, 7, 32), S(16, 32, 3, 3), S(1, 1, 1, 16)}, conv_full, 0, 0},
+    {"transposed wide", 2, {S(1, 12, 9, 24), S(24, 20, 3, 3)}, transposed3, 0, 0},
+    {"conv2d of many tiles", 2, {S(1, 291, 289, 16), S(16, 16, 3, 3)}, conv, 0, 0},
+};
+#undef S
+
+static void wide_convolutions(test *t)
+{
+    error err = {0};
+    for (int i = 0; i < CHECK_PRECISIONS; i++) {
+        nn_backend *cpu, *device;
+        REQUIRE_OK(t, nn_cpu_create(0, &cpu, &err), err);
+        REQUIRE_OK(t, check_create_device(&check_precisions[i], &device, &err), err);
+        size_t count = sizeof wide_cases / sizeof *wide_cases - (i == 1); /* the last is slow; TF32 goes fp32's ways */
+        for (size_t k = 0; k < count; k++)
+            check_case(t, cpu, device, &check_precisions[i], &wide_cases[k]);
+        nn_backend_destroy(device);
+        nn_backend_destroy(cpu);
+    }
+}
+
 static void operations_in_fp32(test *t) { check_all(t, &check_precisions[0]); }
 static void operations_in_tf32(test *t) { check_all(t, &check_precisions[1]); }
 static void operations_in_bf16(test *t) { check_all(t, &check_precisions[2]); }
 
-TEST_MAIN(TEST(operations_in_fp32), TEST(operations_in_tf32), TEST(operations_in_bf16))
+TEST_MAIN(TEST(operations_in_fp32), TEST(operations_in_tf32), TEST(operations_in_bf16),
+          TEST(wide_convolutions))

@@ -1,4 +1,4 @@
-/* Convolutions as matrix products. Each has two forms, which gather or fold along different grids:
+/* Convolutions as matrix products, but for those that go to winograd.h. Each has two forms, which gather or fold along different grids:
  *
  *   gather  a row for each pixel of the result with all that it meets, times the weight as rows of the result's channels
  *   fold    each pixel of the source times the weight as rows of the source's channels, a product for each tap, and then
@@ -18,6 +18,7 @@
 #include "nn/cuda/gather.h"
 #include "nn/cuda/launch.h"
 #include "nn/cuda/product.h"
+#include "nn/cuda/winograd.h"
 
 enum { CHUNK_BYTES = 24 << 20, CHUNK_ROWS = 128 };
 static const size_t greatest_fold = (size_t)1 << 30; /* bytes: beyond it chunks of a gather are better than none */
@@ -93,11 +94,16 @@ static size_t workspace_bytes(const plan *p)
     return p->chunk * p->row * element_bytes(p);
 }
 
+static void run(const nn_call *call);
+static void run_weight_grad(const nn_call *call);
+
 /* A gather wants the weight in rows of the result's channels, a fold in rows of the source's. */
 static status prepare(nn_backend *backend, nn_call *call, error *err)
 {
     (void)backend;
     (void)err;
+    if (cuda_winograd_prepare(call)) return STATUS_OK;
+    call->run = run;
     plan p = plan_of(call);
     bool out_rows = (call->op == NN_CONV2D) != p.fold;
     call->input_layout[1] = out_rows ? p.bf16 ? CUDA_OUT_ROWS_BF16 : CUDA_OUT_ROWS
@@ -166,6 +172,8 @@ static status prepare_weight_grad(nn_backend *backend, nn_call *call, error *err
     (void)backend;
     (void)err;
     bool from_x;
+    if (cuda_winograd_prepare(call)) return STATUS_OK;
+    call->run = run_weight_grad;
     plan p = plan_of_weight_grad(call, &from_x);
     call->output_layout[0] = from_x ? CUDA_OUT_ROWS : CUDA_IN_ROWS;
     call->workspace_bytes = padded_to_cache_line(p.chunk * p.row * element_bytes(&p)) + operand_bytes(&p, p.chunk, p.c);
@@ -195,5 +203,5 @@ static void run_weight_grad(const nn_call *call)
     }
 }
 
-const nn_kernel cuda_conv2d = {run, NULL, prepare}, cuda_conv2d_data_grad = {run, NULL, prepare},
-                cuda_conv2d_weight_grad = {run_weight_grad, NULL, prepare_weight_grad};
+const nn_kernel cuda_conv2d = {NULL, NULL, prepare}, cuda_conv2d_data_grad = {NULL, NULL, prepare},
+                cuda_conv2d_weight_grad = {NULL, NULL, prepare_weight_grad};

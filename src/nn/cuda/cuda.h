@@ -70,6 +70,8 @@ enum {
     CUDA_IN_ROWS,      /* (in, kh, kw, out), float */
     CUDA_OUT_ROWS_BF16,
     CUDA_IN_ROWS_BF16,
+    CUDA_WINOGRAD_OUT, /* (16, out, in) and (16, in, out), transformed: winograd.h */
+    CUDA_WINOGRAD_IN,
     CUDA_LAYOUT_END
 };
 enum { CUDA_ROW_PAD = 8 };

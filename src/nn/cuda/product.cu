@@ -7,6 +7,7 @@
 /* All that an algorithm's choice may depend on, compared byte by byte. */
 struct shape_key {
     uint64_t m, n, k, lda, ldb, ldc;
+    uint64_t batch, stride_a, stride_b, stride_c;
     uint32_t alignment[3];
     uint32_t kind; /* operands, transpositions, bias */
 };
@@ -62,6 +63,15 @@ static cublasStatus_t describe_matrix(cublasLtMatrixLayout_t *out, cudaDataType_
                                       (int64_t)stride);
 }
 
+static cublasStatus_t describe_batch(cublasLtMatrixLayout_t matrix, size_t batch, size_t stride)
+{
+    int32_t count = (int32_t)batch;
+    int64_t offset = (int64_t)stride;
+    if (batch < 2) return CUBLAS_STATUS_SUCCESS;
+    TRY_BLAS(cublasLtMatrixLayoutSetAttribute(matrix, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count));
+    return cublasLtMatrixLayoutSetAttribute(matrix, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &offset, sizeof offset);
+}
+
 static cublasStatus_t describe(const cuda_product *p, description *d)
 {
     cublasComputeType_t compute = p->operands == CUDA_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
@@ -78,7 +88,10 @@ static cublasStatus_t describe(const cuda_product *p, description *d)
     }
     TRY_BLAS(describe_matrix(&d->first, type, p->transpose_b, p->k, p->n, p->ldb));
     TRY_BLAS(describe_matrix(&d->second, type, p->transpose_a, p->m, p->k, p->lda));
-    return describe_matrix(&d->result, CUDA_R_32F, false, p->m, p->n, p->ldc);
+    TRY_BLAS(describe_matrix(&d->result, CUDA_R_32F, false, p->m, p->n, p->ldc));
+    TRY_BLAS(describe_batch(d->first, p->batch, p->stride_b));
+    TRY_BLAS(describe_batch(d->second, p->batch, p->stride_a));
+    return describe_batch(d->result, p->batch, p->stride_c);
 }
 
 /* The largest power of two up to 256 that divides an address: kernels with wide loads need 16. */
@@ -94,6 +107,7 @@ static shape_key key_of(const cuda_product *p)
     memset(&key, 0, sizeof key);
     key.m = p->m, key.n = p->n, key.k = p->k;
     key.lda = p->lda, key.ldb = p->ldb, key.ldc = p->ldc;
+    key.batch = p->batch, key.stride_a = p->stride_a, key.stride_b = p->stride_b, key.stride_c = p->stride_c;
     key.alignment[0] = alignment_of(p->a), key.alignment[1] = alignment_of(p->b), key.alignment[2] = alignment_of(p->c);
     key.kind = (uint32_t)p->operands | (uint32_t)p->transpose_a << 4 | (uint32_t)p->transpose_b << 5 |
                (uint32_t)(p->bias != NULL) << 6;

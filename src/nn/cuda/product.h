@@ -15,6 +15,8 @@ typedef struct cuda_product {
     float *c;
     float alpha, beta;
     const float *bias;
+    /* Several products at once: how many (0 or 1: one), and elements from each one's matrix to the next one's. */
+    size_t batch, stride_a, stride_b, stride_c;
 } cuda_product;
 
 /* On the backend's stream. The algorithm for a shape is chosen once by measuring, when the first product of that shape

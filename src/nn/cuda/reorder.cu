@@ -1,5 +1,6 @@
 /* A convolution's weight between PyTorch's order (out, in, kh, kw) and the rows of cuda.h's layouts. */
 #include "nn/cuda/launch.h"
+#include "nn/cuda/winograd.h"
 
 struct reordering {
     const float *from;
@@ -15,6 +16,7 @@ size_t cuda_layout_bytes(const nn_backend *backend, nn_layout layout, nn_shape w
 {
     (void)backend;
     if (layout == NN_LAYOUT_PLAIN) return nn_count(w) * sizeof(float);
+    if (cuda_is_winograd(layout)) return CUDA_WINOGRAD_PRODUCTS * w.dim[NN_OUT] * w.dim[NN_IN] * sizeof(float);
     size_t rows = w.dim[is_out_rows(layout) ? NN_OUT : NN_IN], row = cuda_padded(nn_count(w) / rows);
     return rows * row * (is_bf16(layout) ? sizeof(__nv_bfloat16) : sizeof(float));
 }
@@ -54,6 +56,10 @@ static __global__ void to_plain(reordering r)
 static void run_reorder(const nn_call *call)
 {
     nn_layout from = call->input_layout[0], to = call->output_layout[0], rows = from ? from : to;
+    if (cuda_is_winograd(to)) {
+        cuda_winograd_weight(call);
+        return;
+    }
     nn_shape w = call->input_shape[0];
     reordering r = {};
     r.from = call->input[0];

@@ -20,6 +20,8 @@ struct emulated_matrix {
     cudaDataType_t type;
     uint64_t rows, columns;
     int64_t stride;
+    int32_t batch; /* matrices, `offset` elements from one to the next */
+    int64_t offset;
 };
 
 struct emulated_preference {
@@ -71,7 +73,17 @@ cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *out, cudaDataT
                                           uint64_t columns, int64_t stride)
 {
     if (rows == 0 || columns == 0 || stride < (int64_t)rows) return CUBLAS_STATUS_INVALID_VALUE;
-    *out = new emulated_matrix{type, rows, columns, stride};
+    *out = new emulated_matrix{type, rows, columns, stride, 1, 0};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t matrix, cublasLtMatrixLayoutAttribute_t name,
+                                                const void *value, size_t bytes)
+{
+    if (name == CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT)
+        memcpy(&matrix->batch, value, bytes);
+    else
+        memcpy(&matrix->offset, value, bytes);
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -126,6 +138,12 @@ static float rounded(float value, cublasComputeType_t compute)
     return value;
 }
 
+/* The bytes from the first to matrix number `number` of a batch. */
+static size_t begin_of(const emulated_matrix &m, int32_t number)
+{
+    return (size_t)number * (size_t)m.offset * (m.type == CUDA_R_16BF ? 2 : 4);
+}
+
 /* The matrix as lines of `depth` numbers each: rows, or columns with `across`. */
 static std::vector<float> lines(const void *data, const emulated_matrix &m, bool across, cublasComputeType_t compute)
 {
@@ -164,21 +182,26 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, co
     uint64_t depth = p.a == CUBLAS_OP_T ? first.rows : first.columns;
     uint64_t rows = p.a == CUBLAS_OP_T ? first.columns : first.rows;
     uint64_t columns = p.b == CUBLAS_OP_T ? second.rows : second.columns;
-    if (rows != result.rows || columns != result.columns || first.type != second.type ||
+    if (first.batch != result.batch || second.batch != result.batch || rows != result.rows || columns != result.columns || first.type != second.type ||
         depth != (p.b == CUBLAS_OP_T ? second.columns : second.rows) || algorithm->data[0] != 0xCB1A5u ||
         !aligned(a, algorithm->data[1]) || !aligned(b, algorithm->data[2]) || !aligned(d, algorithm->data[3]))
         return CUBLAS_STATUS_INVALID_VALUE;
     float scale = *(const float *)alpha, keep = *(const float *)beta;
     emulated_enqueue(stream, [=] {
-        std::vector<float> left = lines(a, first, p.a == CUBLAS_OP_T, p.compute);
-        std::vector<float> right = lines(b, second, p.b == CUBLAS_OP_N, p.compute);
-        for (uint64_t j = 0; j < columns; j++)
-            for (uint64_t i = 0; i < rows; i++) {
-                float *to = (float *)d + i + j * (uint64_t)result.stride;
-                double value = scale * dot(&left[i * depth], &right[j * depth], depth);
-                if (keep != 0) value += (double)keep * *to;
-                *to = (float)(value + (p.epilogue == CUBLASLT_EPILOGUE_BIAS ? p.bias[i] : 0));
-            }
+        for (int32_t number = 0; number < result.batch; number++) {
+            const char *from_a = (const char *)a + begin_of(first, number);
+            const char *from_b = (const char *)b + begin_of(second, number);
+            std::vector<float> left = lines(from_a, first, p.a == CUBLAS_OP_T, p.compute);
+            std::vector<float> right = lines(from_b, second, p.b == CUBLAS_OP_N, p.compute);
+            float *matrix = (float *)((char *)d + begin_of(result, number));
+            for (uint64_t j = 0; j < columns; j++)
+                for (uint64_t i = 0; i < rows; i++) {
+                    float *to = matrix + i + j * (uint64_t)result.stride;
+                    double value = scale * dot(&left[i * depth], &right[j * depth], depth);
+                    if (keep != 0) value += (double)keep * *to;
+                    *to = (float)(value + (p.epilogue == CUBLASLT_EPILOGUE_BIAS ? p.bias[i] : 0));
+                }
+        }
     });
     return CUBLAS_STATUS_SUCCESS;
 }
