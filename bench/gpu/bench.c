@@ -153,15 +153,15 @@ int main(int argc, char **argv)
     bench b = {.side = (size_t)atoi(argv[2]), .generator = argv[3], .ngf = (size_t)atoi(argv[4]),
                .ndf = step ? (size_t)atoi(argv[5]) : 0, .upsample = argv[5 + step], .batch = (size_t)atoi(argv[6 + step]),
                .count = atoi(argv[8 + step])};
-    int products = index_of(precisions, argv[7 + step]);
-    if (b.count < 1 || b.batch < 1 || products < 0 || index_of(model_generator_names, b.generator) < 0 ||
+    int precision = index_of(precisions, argv[7 + step]);
+    if (b.count < 1 || b.batch < 1 || precision < 0 || index_of(model_generator_names, b.generator) < 0 ||
         index_of(model_upsample_names, b.upsample) < 0)
         return usage();
     error err = {0};
     nn_backend *backend = NULL;
     b.seconds = calloc((size_t)b.count, sizeof *b.seconds);
-    nn_cuda_options options = {.tf32 = products > 0};
-    b.planning.precision = products == 2 ? NN_BF16 : NN_FP32;
+    b.planning.precision = precision == 2 ? NN_BF16 : NN_FP32;
+    const nn_cuda_options options = {.tf32 = precision == 1};
     status result = b.seconds ? nn_cuda_module_create(&options, &backend, &err)
                               : error_no_memory(&err, "a benchmark", (size_t)b.count * sizeof *b.seconds);
     nn_backend_interface watched;
@@ -176,7 +176,8 @@ int main(int argc, char **argv)
     if (result == STATUS_OK) {
         qsort(b.seconds, (size_t)b.count, sizeof *b.seconds, ascending);
         printf("{\"seconds\": %.6f, \"least\": %.6f, \"bytes\": %zu, \"arena\": %zu, \"operations\": %.6g, "
-               "\"device\": \"%s\"}\n", b.seconds[b.count / 2], b.seconds[0], peak, b.arena, b.operations, backend->device_name);
+               "\"device\": \"%s\"}\n", b.seconds[b.count / 2], b.seconds[0], peak, b.arena, b.operations,
+               backend->device_name);
     } else {
         fprintf(stderr, "bench_gpu: %s\n", err.message);
     }

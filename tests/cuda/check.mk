@@ -4,7 +4,8 @@
 CUDA_CHECKS := check_ops check_effects check_steps
 TESTS += $(CUDA_CHECKS:%=$(BUILD)/tests/cuda/%)
 
-$(BUILD)/tests/cuda/check_%: tests/cuda/check_%.c $(EMULATED) $(BUILD)/tests/cuda/plain_conv.o $(LIBRARY)
+# By name, since the pattern of other tests fits these too.
+$(CUDA_CHECKS:%=$(BUILD)/tests/cuda/%): $(BUILD)/tests/cuda/%: tests/cuda/%.c $(EMULATED) $(BUILD)/tests/cuda/plain_conv.o $(LIBRARY)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Itests -c -o $@.o $<
 	$(CXX) $(SANITIZER) -fopenmp -o $@ $@.o $(BUILD)/tests/cuda/plain_conv.o $(EMULATED) $(LIBRARY) $(LDLIBS)
@@ -12,7 +13,7 @@ $(BUILD)/tests/cuda/check_%: tests/cuda/check_%.c $(EMULATED) $(BUILD)/tests/cud
 # What needs another library is left out; what of the rest refers to it is never called, and dropped by the linker.
 ENGINE_SOURCES := $(filter-out src/nn/cpu/onednn% src/nn/safetensors_%, $(sort $(wildcard \
     src/base/*.c src/nn/*.c src/nn/ops/*.c src/nn/cpu/*.c src/nn/cuda/*.c))) tests/cuda/plain_conv.c
-ENGINE_OBJECTS := $(ENGINE_SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS)
+ENGINE_OBJECTS := $(ENGINE_SOURCES:%.c=$(BUILD)/%.o) $(filter $(BUILD)/src/nn/cpu/kernels/%,$(OBJECTS))
 MODEL_SOURCES := $(sort $(wildcard src/models/*.c)) src/gan/cyclegan.c src/gan/method.c src/gan/pool.c \
     src/gan/programs.c src/training/memory.c src/training/update.c
 GPU_LIBRARY := $(BUILD)/libengine.a
@@ -25,7 +26,7 @@ $(GPU_LIBRARY): $(ENGINE_OBJECTS) $(MODEL_SOURCES:%.c=$(BUILD)/%.o)
 NVCC_LINK = $(NVCC) -cudart static -Xlinker -rpath,$(patsubst %/bin/nvcc,%/lib64,$(realpath $(NVCC))) \
     -Xlinker --gc-sections
 
-$(BUILD)/check_%: tests/cuda/check_%.c $(GPU_LIBRARY) $(CUDA_OBJECTS)
+$(CUDA_CHECKS:%=$(BUILD)/%): $(BUILD)/%: tests/cuda/%.c $(GPU_LIBRARY) $(CUDA_OBJECTS)
 	$(CC) $(ALL_CFLAGS) -Itests -c -o $@.o $<
 	$(NVCC_LINK) -o $@ $@.o $(CUDA_OBJECTS) $(GPU_LIBRARY) -lcublasLt -lgomp -lm -lpthread -ldl
 

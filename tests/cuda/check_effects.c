@@ -2,8 +2,6 @@
  * moving average, image pool; and what a device does with memory it does not have. */
 #include "cuda/check.h"
 
-#include "nn/program.h"
-
 enum { COUNT = 1031, IMAGES = 3, PLACES = 4, SIDE = 5, CHANNELS = 3, PICTURE = SIDE * SIDE * CHANNELS, STEPS = 3 };
 enum { P, G, M, V, AVERAGE, POOL, JUDGED, BLOCKS };
 static const size_t block_counts[BLOCKS] = {COUNT, COUNT, COUNT, COUNT, COUNT, PLACES * PICTURE, IMAGES * PICTURE};
@@ -91,7 +89,7 @@ static void compare_effects(test *t, bool with_nan)
     nn_backend *cpu, *device;
     size_t count;
     REQUIRE_OK(t, nn_cpu_create(0, &cpu, &err), err);
-    REQUIRE_OK(t, check_create_device(false, &device, &err), err);
+    REQUIRE_OK(t, check_create_device(&check_precisions[0], &device, &err), err);
     float *expected = effects_on(cpu, with_nan, &count, &err), *actual = effects_on(device, with_nan, &count, &err);
     REQUIRE_OK(t, nn_backend_check(device, &err), err);
     REQUIRE(t, expected && actual);
@@ -114,7 +112,7 @@ static void too_much_memory_is_refused(test *t)
 {
     error err = {0};
     nn_backend *device;
-    REQUIRE_OK(t, check_create_device(false, &device, &err), err);
+    REQUIRE_OK(t, check_create_device(&check_precisions[0], &device, &err), err);
     nn_block block = {0};
     CHECK(t, nn_block_allocate(&block, device, SIZE_MAX / 8, &err) == STATUS_NO_MEMORY);
     CHECK_CONTAINS(t, err.message, "memory");

@@ -3,7 +3,6 @@
 #include "cuda/check.h"
 
 #include "nn/gradient_cases.h"
-#include "nn/program.h"
 
 /* Of one case: y, then the gradient of every input, one after the other. */
 typedef struct results {
@@ -79,13 +78,13 @@ static void run(const gradient_case *c, const built *b, nn_program *p, uint32_t 
 static status run_on(test *t, nn_backend *backend, nn_precision precision, const gradient_case *c, results *out,
                      error *err)
 {
-    const nn_program_options planning = {.precision = precision};
+    const nn_program_options options = {.precision = precision};
     built b = build(c);
     nn_program *p = NULL;
     nn_arena arena = {0};
     *out = results_of(c, &b);
     status result = nn_graph_status(b.graph, err);
-    if (result == STATUS_OK) result = nn_program_create(b.graph, backend, &planning, &p, err);
+    if (result == STATUS_OK) result = nn_program_create(b.graph, backend, &options, &p, err);
     if (result == STATUS_OK) result = nn_arena_bind(&arena, backend, &p, 1, err);
     if (result == STATUS_OK) {
         results first = results_of(c, &b);
@@ -137,7 +136,7 @@ static void check_all(test *t, const check_precision *precision)
     nn_backend *cpu, *device;
     size_t growth = check_setting("CHECK_GROWTH", 2);
     REQUIRE_OK(t, nn_cpu_create(0, &cpu, &err), err);
-    REQUIRE_OK(t, check_create_device(precision->tf32, &device, &err), err);
+    REQUIRE_OK(t, check_create_device(precision, &device, &err), err);
     for (size_t i = 0; i < GRADIENT_CASES; i++)
         for (int large = 0; large < 2; large++) {
             gradient_case c = grow(&gradient_cases[i], large ? growth : 1);

@@ -88,16 +88,16 @@ static void train_on(test *t, const check_precision *precision, bool recorded, c
     nn_backend *backend = NULL;
     gan *model = NULL;
     *out = (history){0};
-    status result = precision ? check_create_device(precision->tf32, &backend, &err)
+    status result = precision ? check_create_device(precision, &backend, &err)
                               : nn_cpu_create(0, &backend, &err);
     if (result != STATUS_OK) {
         test_failed(t, __FILE__, __LINE__, "%s", err.message);
         return;
     }
-    const nn_program_options planning = {.precision = precision ? precision->precision : NN_FP32};
     nn_backend_interface launching = *backend->interface;
     launching.record = NULL;
     if (!recorded) backend->interface = &launching;
+    const nn_program_options planning = {.precision = precision ? precision->precision : NN_FP32};
     result = gan_create(what->options, (gan_size){BATCH, what->side, 0}, backend, 1, &planning, &model, &err);
     if (result == STATUS_OK) result = train(model, what, out, &err);
     if (result == STATUS_OK) result = nn_backend_check(backend, &err);

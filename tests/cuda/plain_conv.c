@@ -17,14 +17,14 @@ struct cpu_onednn *cpu_onednn_create(int threads, error *err)
 
 void cpu_onednn_destroy(struct cpu_onednn *onednn) { (void)onednn; }
 
+bool cpu_onednn_has_bf16(void) { return false; }
+
 size_t cpu_onednn_layout_bytes(const struct cpu_onednn *onednn, nn_layout layout, nn_shape shape)
 {
     (void)onednn;
     (void)layout;
     return nn_count(shape) * sizeof(float);
 }
-
-bool cpu_onednn_has_bf16(void) { return false; }
 
 /* Where tap `tap` of y's place `at` meets x, or -1. */
 static ptrdiff_t met(const nn_call *call, size_t at, size_t tap, size_t size)
