@@ -77,6 +77,30 @@ static void fuse_conv_bias(nn_draft *d, nn_node *node, const size_t *uses)
     node->output_count = 0;
 }
 
+static bool reflects_by_one(const nn_node *node)
+{
+    const nn_attributes *a = &node->attr;
+    return node->op == NN_PAD && a->mode == NN_PAD_REFLECT && a->top == 1 && a->bottom == 1 && a->left == 1 && a->right == 1;
+}
+
+/* pad by one reflected row and column -> conv2d, and the same pad's use by the weight gradient: they read the picture
+ * and mirror what is beside it. The padded copy is not made, nor kept for the gradient, once nothing else reads it. */
+static void fuse_reflection(nn_draft *d, nn_node *node)
+{
+    bool weight_grad = node->op == NN_CONV2D_WEIGHT_GRAD;
+    const nn_backend_interface *interface = d->backend->interface;
+    if ((node->op != NN_CONV2D && !weight_grad) || !interface->can_reflect) return;
+    const nn_value_info *x = &d->values[node->input[0]];
+    if (x->kind != NN_VALUE_COMPUTED || node->attr.stride != 1 || node->attr.padding != 0) return;
+    const nn_node *pad = &d->nodes[x->producer];
+    nn_shape source = d->values[pad->input[0]].shape;
+    if (!reflects_by_one(pad) || source.dim[NN_H] < 2 || source.dim[NN_W] < 2) return;
+    if (!interface->can_reflect(d->backend, d->values[weight_grad ? node->output[0] : node->input[1]].shape)) return;
+    node->input[0] = pad->input[0];
+    node->attr.padding = 1;
+    node->attr.mode = NN_PAD_REFLECT;
+}
+
 status nn_draft_fuse(nn_draft *d, error *err)
 {
     size_t *uses = count_uses(d);
@@ -85,6 +109,7 @@ status nn_draft_fuse(nn_draft *d, error *err)
         fuse_norm_activation(d, &d->nodes[n], uses);
         fuse_norm_activation_grad(d, &d->nodes[n], uses);
         fuse_conv_bias(d, &d->nodes[n], uses);
+        fuse_reflection(d, &d->nodes[n]);
     }
     free(uses);
     return nn_draft_prune(d, err);

@@ -74,7 +74,7 @@ typedef struct nn_attributes {
     size_t stride, padding;                               /* convolutions (zeros, all four sides), pools */
     size_t kernel;                                        /* pools */
     bool ceil_mode;                                       /* max_pool */
-    nn_pad_mode mode;                                     /* pad */
+    nn_pad_mode mode;                                     /* pad; convolutions that fuse.c joined to one */
     size_t top, bottom, left, right;                      /* pad */
     size_t axis, begin, extent;                           /* concat, slice: axis is NN_N or NN_C; slice_grad: extent is
                                                              the whole length of its result */

@@ -150,16 +150,23 @@ static nn_value conv_valid(nn_graph *g, const nn_value *x) { return nn_conv2d(g,
 static nn_value conv_full(nn_graph *g, const nn_value *x) { return nn_bias(g, nn_conv2d(g, x[0], x[1], 1, 2), x[2]); }
 static nn_value transposed3(nn_graph *g, const nn_value *x) { return nn_conv2d_transpose(g, x[0], x[1], 1, 1, 0); }
 
+static nn_value conv_reflected(nn_graph *g, const nn_value *x)
+{
+    return nn_bias(g, nn_conv2d(g, nn_pad(g, x[0], NN_PAD_REFLECT, 1), x[1], 1, 0), x[2]);
+}
+
 /* Channels enough for Winograd in fp32 and TF32, odd sizes, and pictures of more tiles and rows than a chunk has. */
 #define S(a, b, c, d) {{a, b, c, d}}
 static const gradient_case wide_cases[] = {
     {"conv2d wide", 3, {S(2, 9, 11, 20), S(24, 20, 3, 3), S(1, 1, 1, 24)}, conv_bias, 0, 0},
     {"conv2d wide, valid", 2, {S(1, 13, 10, 17), S(19, 17, 3, 3)}, conv_valid, 0, 0},
     {"conv2d wide, full", 3, {S(3, 7, 7, 32), S(16, 32, 3, 3), S(1, 1, 1, 16)}, conv_full, 0, 0},
+    {"conv2d wide, reflected", 3, {S(2, 9, 11, 20), S(24, 20, 3, 3), S(1, 1, 1, 24)}, conv_reflected, 0, 0},
+    {"conv2d wide, reflected, to few", 3, {S(1, 8, 2, 150), S(16, 150, 3, 3), S(1, 1, 1, 16)}, conv_reflected, 0, 0},
+    {"conv2d wide, reflected, from few", 3, {S(1, 3, 21, 16), S(130, 16, 3, 3), S(1, 1, 1, 130)}, conv_reflected, 0, 0},
     {"transposed wide", 2, {S(1, 12, 9, 24), S(24, 20, 3, 3)}, transposed3, 0, 0},
     {"conv2d of many tiles", 2, {S(1, 291, 289, 16), S(16, 16, 3, 3)}, conv, 0, 0},
 };
-#undef S
 
 static void wide_convolutions(test *t)
 {
@@ -176,9 +183,36 @@ static void wide_convolutions(test *t)
     }
 }
 
+/* Kernels of a convolution of a padded picture, forward and backward. */
+static size_t length_of(test *t, nn_backend *backend, bool no_fusion)
+{
+    error err = {0};
+    nn_program *p = NULL;
+    const gradient_case c = {"", 3, {S(1, 6, 6, 20), S(24, 20, 3, 3), S(1, 1, 1, 24)}, conv_reflected, 0, 0};
+    built b = build(&c);
+    if (nn_program_create(b.graph, backend, &(nn_program_options){.no_fusion = no_fusion}, &p, &err) != STATUS_OK)
+        test_failed(t, __FILE__, __LINE__, "%s", err.message);
+    size_t length = p ? nn_program_length(p) : 0;
+    nn_program_destroy(p);
+    nn_graph_destroy(b.graph);
+    return length;
+}
+
+/* The bias and the pad are gone; the pad's own gradient stays. */
+static void reflections_are_no_copies(test *t)
+{
+    error err = {0};
+    nn_backend *device;
+    REQUIRE_OK(t, check_create_device(&check_precisions[0], &device, &err), err);
+    CHECK(t, length_of(t, device, false) + 2 == length_of(t, device, true));
+    nn_backend_destroy(device);
+}
+
+#undef S
+
 static void operations_in_fp32(test *t) { check_all(t, &check_precisions[0]); }
 static void operations_in_tf32(test *t) { check_all(t, &check_precisions[1]); }
 static void operations_in_bf16(test *t) { check_all(t, &check_precisions[2]); }
 
 TEST_MAIN(TEST(operations_in_fp32), TEST(operations_in_tf32), TEST(operations_in_bf16),
-          TEST(wide_convolutions))
+          TEST(wide_convolutions), TEST(reflections_are_no_copies))

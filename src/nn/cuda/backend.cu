@@ -166,7 +166,8 @@ static status check_precision(const nn_backend *backend, nn_precision precision,
 
 static const nn_backend_interface cuda_interface = {
     "cuda",      destroy,           allocate,        release, upload, download, clear_memory, synchronise,
-    cuda_kernel, cuda_layout_bytes, check_precision, NULL, NULL, check, available, record, replay, forget,
+    cuda_kernel, cuda_layout_bytes, cuda_can_reflect, check_precision, NULL, NULL, check, available, record, replay,
+    forget,
 };
 
 static status open_device(int number, cudaDeviceProp *properties, error *err)

@@ -21,6 +21,7 @@ cuda_mapping cuda_mapping_to_x(nn_shape x, nn_shape y, nn_shape weight, const nn
     m.sign = 1;
     m.offset = -(int)attr->padding;
     m.divide = 1;
+    m.reflect = attr->mode == NN_PAD_REFLECT;
     return m;
 }
 
@@ -38,6 +39,7 @@ cuda_mapping cuda_mapping_to_y(nn_shape x, nn_shape y, nn_shape weight, const nn
 __device__ static inline int met(const cuda_mapping &m, unsigned at, unsigned tap, unsigned size)
 {
     int place = (int)at * m.multiply + m.sign * (int)tap + m.offset;
+    if (m.reflect) return place < 0 ? -place : place < (int)size ? place : 2 * ((int)size - 1) - place;
     if (place < 0 || (m.divide > 1 && place % m.divide != 0)) return -1;
     place /= m.divide;
     return place < (int)size ? place : -1;

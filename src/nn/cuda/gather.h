@@ -15,6 +15,7 @@ struct cuda_mapping {
     unsigned source_h, source_w, h, w; /* h, w: the destination's */
     unsigned kh, kw;
     int multiply, sign, offset, divide;
+    bool reflect; /* beside the source's grid are its mirrored elements instead of zeros */
 };
 
 /* From y's grid (the destination) to x's, and from x's to y's. */

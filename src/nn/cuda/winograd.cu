@@ -15,6 +15,7 @@ struct grid {
     float *matrices; /* (16, count, c) */
     unsigned h, w, c, rows, columns; /* rows, columns: of tiles */
     int shift;
+    bool reflect; /* beside the picture are its mirrored pixels instead of zeros */
     size_t first, count; /* of the chunk's tiles */
 };
 
@@ -38,6 +39,24 @@ struct place {
     {
         return g.data + ((image * g.h + (size_t)(top + i)) * g.w + (size_t)(left + j)) * g.c + channel;
     }
+    /* Row i of the picture, or its mirror's, and where column j begins in it; NULL and -1 beside a picture without
+     * mirrors. What is further than its mirror meets no result. */
+    __device__ const float *line(int i) const
+    {
+        int row = source(top + i, (int)g.h);
+        return row < 0 ? NULL : g.data + (image * g.h + (size_t)row) * g.w * g.c;
+    }
+    __device__ int start(int j) const
+    {
+        int column = source(left + j, (int)g.w);
+        return column < 0 ? -1 : column * (int)g.c;
+    }
+    __device__ int source(int place, int size) const
+    {
+        if (place >= 0 && place < size) return place;
+        int mirrored = place < 0 ? -place : 2 * (size - 1) - place;
+        return !g.reflect ? -1 : mirrored < 0 ? 0 : mirrored;
+    }
 };
 
 __device__ static inline float *entry(const grid &g, int number, unsigned channel)
@@ -56,10 +75,16 @@ __device__ static inline void transform_patch(float *d, int step)
 static __global__ void patches(grid g)
 {
     place p(g);
+    const float *line[PATCH];
+    int start[PATCH];
+    for (int i = 0; i < PATCH; i++) line[i] = p.line(i), start[i] = p.start(i);
     for (unsigned channel = cuda_row_first(), end = cuda_row_end(g.c); channel < end; channel += CUDA_BLOCK) {
         float d[N];
 #pragma unroll
-        for (int k = 0; k < N; k++) d[k] = p.inside(k / PATCH, k % PATCH) ? *p.at(k / PATCH, k % PATCH, channel) : 0;
+        for (int k = 0; k < N; k++) {
+            int i = k / PATCH, j = k % PATCH;
+            d[k] = line[i] && start[j] >= 0 ? line[i][(unsigned)start[j] + channel] : 0;
+        }
 #pragma unroll
         for (int i = 0; i < PATCH; i++) transform_patch(d + i, PATCH);
 #pragma unroll
@@ -251,6 +276,7 @@ static void run(const nn_call *call)
         grid from = grid_of(&p, p.source, call->input[0], matrices_of(call, &p, 0), p.shift, first);
         grid to = grid_of(&p, p.tiled, call->output[0], matrices_of(call, &p, 1), 0, first);
         to.bias = call->input_count > 2 ? call->input[2] : NULL;
+        from.reflect = call->attr.mode == NN_PAD_REFLECT;
         cuda_launch_rows(call, patches, from, from.count, p.c);
         cuda_product product = product_of(call);
         product.transpose_b = true;
@@ -270,6 +296,7 @@ static void run_weight_grad(const nn_call *call)
     for (size_t first = 0; first < p.tiles; first += p.chunk) {
         grid from = grid_of(&p, p.source, call->input[0], matrices_of(call, &p, 0), p.shift, first);
         grid by = grid_of(&p, p.tiled, call->input[1], matrices_of(call, &p, 1), 0, first);
+        from.reflect = call->attr.mode == NN_PAD_REFLECT;
         cuda_launch_rows(call, patches, from, from.count, p.c);
         cuda_launch_rows(call, gradients, by, by.count, p.o);
         cuda_product product = product_of(call);
