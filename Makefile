@@ -1,6 +1,7 @@
 # make            build/cyclegan
 # make test       installs the Debian packages that are missing, builds, runs the tests
 # make demo       the same packages; translates, trains a little, leaves a contact sheet
+# make bench-scaling  the same as the work grows: by side, batch, threads, size of the data set
 # make check-cuda   tests of the CUDA backend on this machine's GPU; needs gcc, make and nvcc, no other library
 # make bench-cuda   its training steps and translations timed, beside PyTorch where there is one
 # make lint       compiler warnings as errors, cppcheck, the include table
@@ -132,6 +133,9 @@ $(BUILD)/bench/%: bench/%.c $(LIBRARY)
 bench: $(BUILD)/bench/bench all
 	@bench/compare.py $<
 
+bench-scaling: $(BUILD)/bench/bench all
+	@bench/scaling.py $<
+
 # Parsing needs no kernels, and clang comes without OpenMP: pragmas it does not know are passed over.
 SECONDS ?= 20
 FUZZ_CC ?= clang
@@ -166,5 +170,5 @@ clean:
 	rm -rf build
 
 
-.PHONY: all packages test tests emulated demo bench fuzz lint configuration install clean
+.PHONY: bench-scaling all packages test tests emulated demo bench fuzz lint configuration install clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
