@@ -31,7 +31,7 @@ JOBS = [  # the last number: repetitions
     ("step", "256", "resnet_9blocks", "64", "64", "resize_conv", "2"),
     ("translate", "256", "resnet_9blocks", "64", "transpose", "6"),
     ("translate", "256", "resnet_9blocks", "64", "resize_conv", "6"),
-    ("gatys", "256", "20"),
+    ("gatys", "256", "10"),
     ("folder", "256", "60"),
     ("folder", "256", "1"),
 ]
