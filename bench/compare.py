@@ -6,7 +6,7 @@
 PyTorch: /usr/bin/python3's (Debian: python3-torch), and those of the interpreters that TORCH_PYTHON names, separated by
 colons; each in fp32, and one of version 2 or later in bf16 too (autocast, channels_last). Where the processor has
 AVX512-BF16, this program's bf16 stands beside. Prints a table, and writes all figures to
-bench/results/DATE-COMMIT-cpu.json after every row. The limit is the arithmetic of the convolutions, as they are defined,
+bench/results/DATE-COMMIT-cpu.json (cpu-part.json when only some rows are asked for) after every row. The limit is the arithmetic of the convolutions, as they are defined,
 over the multiply-adds that the cores were measured to do in fp32: Winograd does less than is defined, so that more than
 1 is possible.
 """
@@ -169,7 +169,8 @@ def main(binary, *only):
     peak = run([binary, "peak", threads])["operations_per_second"]
     record = {"date": datetime.date.today().isoformat(), "commit": commit.stdout.strip(), "processor": processor(),
               "threads": int(threads), "peak": peak, "load_before": os.getloadavg(), "rows": []}
-    path = HERE / "results" / f"{record['date']}-{record['commit']}-cpu.json"
+    part = "-part" if only else ""  # must not take the place of a whole record
+    path = HERE / "results" / f"{record['date']}-{record['commit']}-cpu{part}.json"
     print(f"{', '.join(name for name, _ in competing)}; {peak / 1e9:.0f} GFLOP/s of multiply-adds in fp32", flush=True)
     for job in JOBS:
         name = " ".join(job if job[0] == "folder" else job[:-1])
