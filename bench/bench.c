@@ -8,12 +8,10 @@
  * first, untimed); memory is the process's greatest resident set; operations are those of the convolutions as defined.
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 
 #include "base/log.h"
-#include "base/rng.h"
+#include "common.h"
 #include "gan/cyclegan.h"
 #include "models/discriminator.h"
 #include "models/generator.h"
@@ -27,12 +25,6 @@ typedef struct bench {
     nn_program_options planning;
 } bench;
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static void report(const bench *b)
 {
     double *seconds = b->seconds;
@@ -42,20 +34,6 @@ static void report(const bench *b)
     qsort(seconds, (size_t)count, sizeof *seconds, ascending);
     printf("{\"seconds\": %.5f, \"least\": %.5f, \"bytes\": %lld, \"operations\": %.4g}\n", seconds[count / 2],
            seconds[0], (long long)usage.ru_maxrss * 1024, b->operations);
-}
-
-static int index_of(const char *const *names, const char *name)
-{
-    for (int i = 0; names[i]; i++)
-        if (strcmp(names[i], name) == 0) return i;
-    return -1;
-}
-
-static float *noise(size_t count)
-{
-    float *out = malloc(count * sizeof *out);
-    for (size_t i = 0; out && i < count; i++) out[i] = 2 * rng_uniform(1, RNG_TEST, 0, (uint32_t)i) - 1;
-    return out;
 }
 
 static status bench_step(char **argv, bench *b, nn_backend *backend, error *err)

@@ -10,11 +10,9 @@
  */
 #include <cuda_runtime_api.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "../common.h"
 #include "base/log.h"
-#include "base/rng.h"
 #include "gan/cyclegan.h"
 #include "models/discriminator.h"
 #include "models/generator.h"
@@ -32,26 +30,6 @@ typedef struct bench {
     double operations; /* of the convolutions; 0 where the program does not tell */
     size_t arena;      /* bytes */
 } bench;
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static int index_of(const char *const *names, const char *name)
-{
-    for (int i = 0; names[i]; i++)
-        if (strcmp(names[i], name) == 0) return i;
-    return -1;
-}
-
-static float *noise(size_t count)
-{
-    float *out = malloc(count * sizeof *out);
-    for (size_t i = 0; out && i < count; i++) out[i] = 2 * rng_uniform(1, RNG_TEST, 0, (uint32_t)i) - 1;
-    return out;
-}
 
 static status bench_step(bench *b, nn_backend *backend, error *err)
 {
