@@ -19,7 +19,16 @@ static nn_backend *open_backend(test *t)
 }
 
 static bool has_bf16(const nn_backend *backend) { return nn_precision_check(backend, NN_BF16, NULL) == STATUS_OK; }
-#define NO_BF16 "this CPU has no AVX512-BF16, or ONEDNN_MAX_CPU_ISA forbids it"
+
+/* NULL where there is no bf16: the test is skipped then, and failed where there is no backend. */
+static nn_backend *open_with_bf16(test *t)
+{
+    nn_backend *backend = open_backend(t);
+    if (!backend || has_bf16(backend)) return backend;
+    nn_backend_destroy(backend);
+    t->skipped = "this CPU has no AVX512-BF16, or ONEDNN_MAX_CPU_ISA forbids it";
+    return NULL;
+}
 
 /* A picture through layers of every kind, to a loss; and the gradients of all weights and of the picture. */
 typedef struct net {
@@ -83,12 +92,8 @@ static void free_results(float *results[RESULTS + 1])
  * in any bf16, since rounding changes which values are below zero. */
 static void results_and_gradients_are_near(test *t)
 {
-    nn_backend *backend = open_backend(t);
-    REQUIRE(t, backend);
-    if (!has_bf16(backend)) {
-        nn_backend_destroy(backend);
-        SKIP(t, NO_BF16);
-    }
+    nn_backend *backend = open_with_bf16(t);
+    if (!backend) return;
     net n;
     float *exact[RESULTS + 1], *rounded[RESULTS + 1];
     build(&n);
@@ -107,12 +112,8 @@ static void results_and_gradients_are_near(test *t)
 
 static void reuse_and_repetition_keep_the_bits(test *t)
 {
-    nn_backend *backend = open_backend(t);
-    REQUIRE(t, backend);
-    if (!has_bf16(backend)) {
-        nn_backend_destroy(backend);
-        SKIP(t, NO_BF16);
-    }
+    nn_backend *backend = open_with_bf16(t);
+    if (!backend) return;
     net n;
     float *first[RESULTS + 1], *again[RESULTS + 1], *apart[RESULTS + 1];
     build(&n);
@@ -134,12 +135,8 @@ static void reuse_and_repetition_keep_the_bits(test *t)
 /* Rounding must not make a number of it: the flag of a training step finds it in the loss and the gradients. */
 static void nan_stays_nan(test *t)
 {
-    nn_backend *backend = open_backend(t);
-    REQUIRE(t, backend);
-    if (!has_bf16(backend)) {
-        nn_backend_destroy(backend);
-        SKIP(t, NO_BF16);
-    }
+    nn_backend *backend = open_with_bf16(t);
+    if (!backend) return;
     net n;
     build(&n);
     for (int poisoned = 0; poisoned < INPUTS; poisoned++) {
