@@ -147,12 +147,11 @@ static cublasStatus_t multiply(cuda_backend *cuda, const cuda_product *p, const 
 enum { CANDIDATES = 8, REPETITIONS = 5 };
 
 /* Up to CANDIDATES algorithms, the library's favourite first. */
-static cublasStatus_t candidates(cuda_backend *cuda, const cuda_product *p, const description *d, const shape_key *key,
+static cublasStatus_t candidates(cuda_backend *cuda, const description *d, const shape_key *key,
                                  cublasLtMatmulHeuristicResult_t found[CANDIDATES], int *count)
 {
     cublasLtMatmulPreference_t preference;
     uint64_t workspace = CUDA_LT_WORKSPACE;
-    (void)p;
     TRY_BLAS(cublasLtMatmulPreferenceCreate(&preference));
     cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
                                          sizeof workspace);
@@ -215,7 +214,7 @@ static cublasStatus_t choose(cuda_backend *cuda, const cuda_product *p, const de
     }
     cublasLtMatmulHeuristicResult_t found[CANDIDATES];
     int count = 0;
-    TRY_BLAS(candidates(cuda, p, d, &chosen.key, found, &count));
+    TRY_BLAS(candidates(cuda, d, &chosen.key, found, &count));
     if (count == 0) return CUBLAS_STATUS_NOT_SUPPORTED;
     bool measured = p->beta == 0 && !cuda->recording;
     chosen.algorithm = found[measured && count > 1 ? fastest(cuda, p, d, found, count) : 0].algo;
