@@ -40,7 +40,7 @@ static void fill_state(gan *g)
     /* pool_a holds pictures that look like a */
     g->tensors[0] = (training_tensor){"pool_a", pool, &g->pools[1], g->size.batch};
     g->tensors[1] = (training_tensor){"pool_b", pool, &g->pools[0], g->size.batch};
-    g->method.state = (training_state){g->weights, count, g->tensors, g->options.pool_size ? 2 : 0};
+    g->method.state = (training_state){g->weights, count, g->tensors, g->options.pool_size ? 2 : 0, g->backend};
 }
 
 void gan_fill_method(gan *g)

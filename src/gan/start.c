@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "gan/internal.h"
+#include "training/choices.h"
 #include "training/start.h"
 
 static const char *const names[4] = {"G_A", "G_B", "D_A", "D_B"};
@@ -69,6 +70,7 @@ static status load_file(gan *g, const char *path, const safetensors_file *file, 
         TRY(load_network(g, file, network, "", err));
         loaded[network] = true;
     }
+    training_choices_restore(file, g->backend, log);
     tell(path, loaded, why, log);
     return STATUS_OK;
 }

@@ -88,6 +88,14 @@ typedef struct nn_backend_interface {
     status (*check)(nn_backend *backend, error *err);
     /* (optional) Bytes of its own memory that are free; NULL: it shares the machine's. 0: unknown. */
     double (*available)(nn_backend *backend);
+    /* (optional) What the backend has found out by measuring (which of a library's algorithms to use), as bytes that a
+     * later process gives to take_choices, so that it need not measure and repeats the same bits: *bytes of them at
+     * *out, which the caller frees; NULL: there are none yet. */
+    status (*give_choices)(nn_backend *backend, void **out, size_t *bytes, error *err);
+    /* (optional) Uses them from now on, where it has not measured itself. They may be any bytes at all. STATUS_FAILED with
+     * the reason, and none are taken, when they are damaged or were measured on another device or by another version of
+     * the library: it measures as without them. */
+    status (*take_choices)(nn_backend *backend, const void *choices, size_t bytes, error *err);
     /* (optional) What `work` launches is recorded and not run; NULL when it cannot be. `replay` runs it, as often as
      * wanted; `forget` frees it. */
     void *(*record)(nn_backend *backend, void (*work)(void *context), void *context);

@@ -53,6 +53,8 @@ size_t safetensors_metadata_count(const safetensors_file *file);
 safetensors_metadata safetensors_metadata_at(const safetensors_file *file, size_t index);
 /* Converts F32, F16, BF16 and F64 to floats; out: entry->count floats. Other types are an error. */
 status safetensors_read_f32(const safetensors_file *file, const safetensors_entry *entry, float *out, error *err);
+/* As they lie in the file; out: entry->bytes. Of U8 alone: other types are an error. */
+status safetensors_read_u8(const safetensors_file *file, const safetensors_entry *entry, void *out, error *err);
 /* Reads all tensors' bytes and compares them with the checksum that the writer below leaves in the metadata, as
  * "data_xxh64": xxHash64 with seed 0 of the data section, in 16 hexadecimal digits. STATUS_OK too for a file without
  * one (safetensors_metadata_get tells). */
@@ -71,16 +73,18 @@ status safetensors_verify(const safetensors_file *file, error *err);
  * A checksum is added to the metadata (safetensors_verify). Errors of declare and set_metadata (no memory, a name
  * twice) are reported by begin. On any failure call
  * safetensors_writer_abort. The header is padded with spaces to a multiple of 8 bytes; tensors follow without holes in
- * order of declaration (all F32 or all BF16 keeps them aligned).
+ * order of declaration (all F32 or all BF16 keeps them aligned; U8 last).
  */
 typedef struct safetensors_writer safetensors_writer;
 status safetensors_writer_create(safetensors_writer **out, error *err);
 void safetensors_declare(safetensors_writer *w, const char *name, safetensors_type type, size_t rank,
-                         const size_t *shape); /* F32 or BF16 */
+                         const size_t *shape); /* F32, BF16 or U8 */
 void safetensors_set_metadata(safetensors_writer *w, const char *key, const char *value);
 status safetensors_begin(safetensors_writer *w, const char *path, error *err);
 /* `count` may be a part of the tensor: parts follow each other. */
 status safetensors_put_f32(safetensors_writer *w, const float *values, size_t count, error *err);
+/* The same for a tensor of U8. */
+status safetensors_put_u8(safetensors_writer *w, const void *bytes, size_t count, error *err);
 status safetensors_commit(safetensors_writer *w, error *err);
 void safetensors_writer_abort(safetensors_writer *w); /* accepts NULL */
 

@@ -415,6 +415,14 @@ status safetensors_read_f32(const safetensors_file *file, const safetensors_entr
     return STATUS_OK;
 }
 
+status safetensors_read_u8(const safetensors_file *file, const safetensors_entry *entry, void *out, error *err)
+{
+    char shown[NAME_SHOWN];
+    if (entry->type == SAFETENSORS_U8) return read_bytes(file, file->data_begin + entry->begin, out, entry->bytes, err);
+    return error_set(err, STATUS_FAILED, "%s: tensor '%s': expected bytes (U8), found another dtype", file->name,
+                     text_printable(entry->name, shown, sizeof shown));
+}
+
 status safetensors_verify(const safetensors_file *file, error *err)
 {
     const char *stored = safetensors_metadata_get(file, "data_xxh64");

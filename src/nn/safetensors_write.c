@@ -72,11 +72,16 @@ static bool reserve(safetensors_writer *w)
     return true;
 }
 
+static size_t element_bytes(safetensors_type type)
+{
+    return type == SAFETENSORS_U8 ? 1 : type == SAFETENSORS_BF16 ? 2 : 4;
+}
+
 /* Fills count, begin and bytes from type and shape; false when they overflow. The limit is that of JSON's signed
  * numbers, and zeros are left out of the product, as in reading. */
 static bool place(safetensors_entry *entry, size_t begin)
 {
-    size_t element = entry->type == SAFETENSORS_BF16 ? 2 : 4, limit = ((size_t)INT64_MAX - begin) / element;
+    size_t element = element_bytes(entry->type), limit = ((size_t)INT64_MAX - begin) / element;
     bool empty = false;
     entry->count = 1;
     for (size_t i = 0; i < entry->rank; i++) {
@@ -101,8 +106,9 @@ static json_t *describe(const safetensors_entry *entry)
         shape = NULL;
     }
     if (!shape) return NULL;
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", entry->type == SAFETENSORS_BF16 ? "BF16" : "F32", "shape", shape,
-                     "data_offsets", (json_int_t)entry->begin, (json_int_t)(entry->begin + entry->bytes));
+    const char *type = entry->type == SAFETENSORS_U8 ? "U8" : entry->type == SAFETENSORS_BF16 ? "BF16" : "F32";
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", type, "shape", shape, "data_offsets", (json_int_t)entry->begin,
+                     (json_int_t)(entry->begin + entry->bytes));
 }
 
 void safetensors_declare(safetensors_writer *w, const char *name, safetensors_type type, size_t rank,
@@ -110,8 +116,8 @@ void safetensors_declare(safetensors_writer *w, const char *name, safetensors_ty
 {
     if (w->problem.code != STATUS_OK) return;
     safetensors_entry entry = {.type = type, .rank = rank};
-    if (type != SAFETENSORS_F32 && type != SAFETENSORS_BF16) {
-        keep(w, STATUS_FAILED, "tensor", name, "only F32 and BF16 can be written");
+    if (type != SAFETENSORS_F32 && type != SAFETENSORS_BF16 && type != SAFETENSORS_U8) {
+        keep(w, STATUS_FAILED, "tensor", name, "only F32, BF16 and U8 can be written");
         return;
     }
     if (rank > SAFETENSORS_MAX_RANK) {
@@ -219,7 +225,7 @@ static uint32_t bfloat_of_bits(uint32_t bits)
 static void write_values(safetensors_writer *w, safetensors_type type, const float *values, size_t count)
 {
     unsigned char buffer[4 * CHUNK];
-    size_t element = type == SAFETENSORS_BF16 ? 2 : 4;
+    size_t element = element_bytes(type);
     while (count) {
         size_t part = count < CHUNK ? count : CHUNK;
         for (size_t i = 0; i < part; i++) {
@@ -234,10 +240,10 @@ static void write_values(safetensors_writer *w, safetensors_type type, const flo
     }
 }
 
-status safetensors_put_f32(safetensors_writer *w, const float *values, size_t count, error *err)
+/* The tensor that `count` values, bytes or not, belong to. */
+static status take(safetensors_writer *w, size_t count, bool bytes, const safetensors_entry **out, error *err)
 {
     if (!w->file) return error_set(err, STATUS_FAILED, "safetensors: values given before the header was written");
-    if (!count) return STATUS_OK;
     while (w->current < w->count && w->done == w->entries[w->current].count) {
         w->current++;
         w->done = 0;
@@ -249,8 +255,31 @@ status safetensors_put_f32(safetensors_writer *w, const float *values, size_t co
     if (count > entry->count - w->done)
         return error_set(err, STATUS_FAILED, "safetensors: tensor '%s': %zu values given, expected at most %zu",
                          text_printable(entry->name, shown, sizeof shown), count, entry->count - w->done);
-    write_values(w, entry->type, values, count);
+    if (bytes != (entry->type == SAFETENSORS_U8))
+        return error_set(err, STATUS_FAILED, "safetensors: tensor '%s': %s given, expected %s",
+                         text_printable(entry->name, shown, sizeof shown), bytes ? "bytes" : "numbers",
+                         bytes ? "numbers" : "bytes");
     w->done += count;
+    *out = entry;
+    return STATUS_OK;
+}
+
+status safetensors_put_f32(safetensors_writer *w, const float *values, size_t count, error *err)
+{
+    const safetensors_entry *entry;
+    if (w->file && !count) return STATUS_OK;
+    TRY(take(w, count, false, &entry, err));
+    write_values(w, entry->type, values, count);
+    return STATUS_OK;
+}
+
+status safetensors_put_u8(safetensors_writer *w, const void *bytes, size_t count, error *err)
+{
+    const safetensors_entry *entry;
+    if (w->file && !count) return STATUS_OK;
+    TRY(take(w, count, true, &entry, err));
+    file_write(w->file, bytes, count);
+    hash64_add(&w->checksum, bytes, count);
     return STATUS_OK;
 }
 

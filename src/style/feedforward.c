@@ -108,7 +108,7 @@ static void fill_method(style_feedforward *f)
     f->exported = (training_export){"generator_a.safetensors", "a_to_b", 0, 1, {f->set, exported, "G_A.", ""}};
     f->method = (training_method){.context = f, .loss_count = STYLE_FEEDFORWARD_LOSSES, .loss_names = loss_names,
                                   .step = run_step, .sample = sample,
-                                  .state = {f->weights, f->options.ema > 0 ? 4 : 3, NULL, 0},
+                                  .state = {f->weights, f->options.ema > 0 ? 4 : 3, NULL, 0, f->backend},
                                   .exports = &f->exported, .export_count = 1};
 }
 

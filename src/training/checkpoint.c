@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "training/choices.h"
+
 /* What is filled of it after so many steps; one picture at least, for a tensor has no dimension of 0. */
 static nn_shape filled(const training_tensor *t, uint64_t step)
 {
@@ -33,27 +35,32 @@ static status save_tensor(const training_tensor *t, uint64_t step, safetensors_w
     return result;
 }
 
-static status save_values(const training_state *state, uint64_t step, safetensors_writer *w, error *err)
+static status save_values(const training_state *state, const training_choices *choices, uint64_t step,
+                          safetensors_writer *w, error *err)
 {
     for (size_t i = 0; i < state->weight_count; i++) TRY(model_weights_put(&state->weights[i], w, err));
     for (size_t i = 0; i < state->tensor_count; i++) TRY(save_tensor(&state->tensors[i], step, w, err));
-    return STATUS_OK;
+    return training_choices_put(choices, w, err);
 }
 
 status training_checkpoint_save(const char *path, const training_state *state, uint64_t step,
                                 const safetensors_metadata *metadata, size_t metadata_count, error *err)
 {
     safetensors_writer *w = NULL;
-    status result = safetensors_writer_create(&w, err);
+    training_choices choices;
+    status result = training_choices_of(state->backend, &choices, err);
+    if (result == STATUS_OK) result = safetensors_writer_create(&w, err);
     for (size_t i = 0; i < state->weight_count && result == STATUS_OK; i++)
         result = model_weights_declare(&state->weights[i], w, SAFETENSORS_F32, err);
     if (result == STATUS_OK) {
         for (size_t i = 0; i < state->tensor_count; i++)
             safetensors_declare(w, state->tensors[i].name, SAFETENSORS_F32, 4, filled(&state->tensors[i], step).dim);
+        training_choices_declare(&choices, w);
         for (size_t i = 0; i < metadata_count; i++) safetensors_set_metadata(w, metadata[i].key, metadata[i].value);
         result = safetensors_begin(w, path, err);
     }
-    if (result == STATUS_OK) result = save_values(state, step, w, err);
+    if (result == STATUS_OK) result = save_values(state, &choices, step, w, err);
+    training_choices_free(&choices);
     if (result == STATUS_OK) return safetensors_commit(w, err);
     safetensors_writer_abort(w);
     return result;

@@ -5,6 +5,7 @@
 
 #include "nn/program.h"
 #include "training/check.h"
+#include "training/choices.h"
 #include "training/settings.h"
 
 /* What the program has in memory besides the model: pictures, of which the largest has `largest` pixels, batches, a
@@ -96,6 +97,7 @@ static status with_loader(const training_request *r, const training_settings *s,
     TRY(training_check_pictures(loader, &s->training, r->threads, log, &largest, err));
     double others = other_bytes(s, loader, largest);
     training_setup setup = {s->options, &s->training, loader, backend, others, log};
+    if (r->resume) training_choices_resume(run, backend, log);
     TRY(s->trainer->create(&setup, &model, err));
     training_loop loop = {.options = &s->training, .loader = loader, .method = s->trainer->method(model), .run = run,
                           .log = log, .stop = r->stop,

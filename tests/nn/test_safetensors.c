@@ -111,6 +111,7 @@ static void round_trip(test *t)
     safetensors_declare(w, "scalar", SAFETENSORS_F32, 0, NULL);
     safetensors_declare(w, "empty", SAFETENSORS_F32, 3, (size_t[]){2, 0, 7});
     safetensors_declare(w, "a \"quoted\" \xc3\xa9", SAFETENSORS_BF16, 1, (size_t[]){3});
+    safetensors_declare(w, "bytes", SAFETENSORS_U8, 1, (size_t[]){5});
     safetensors_set_metadata(w, "cyclegan_format", "1");
     safetensors_set_metadata(w, "config", "name: x\n  \"y\"\t\xe2\x82\xac");
     REQUIRE_OK(t, safetensors_begin(w, p.path, &err), err);
@@ -119,11 +120,15 @@ static void round_trip(test *t)
     REQUIRE_OK(t, safetensors_put_f32(w, (float[]){2.5f}, 1, &err), err);
     REQUIRE_OK(t, safetensors_put_f32(w, NULL, 0, &err), err);
     REQUIRE_OK(t, safetensors_put_f32(w, (float[]){1, -2, 0.15625f}, 3, &err), err);
+    REQUIRE_OK(t, safetensors_put_u8(w, "\0\xff", 2, &err), err);
+    REQUIRE_OK(t, safetensors_put_u8(w, "", 0, &err), err);
+    REQUIRE_OK(t, safetensors_put_u8(w, "\1\n\x80", 3, &err), err);
     REQUIRE_OK(t, safetensors_commit(w, &err), err);
 
     safetensors_file *file;
     REQUIRE_OK(t, safetensors_open(p.path, &file, &err), err);
-    CHECK(t, safetensors_count(file) == 4);
+    CHECK(t, safetensors_count(file) == 5);
+    REQUIRE_OK(t, safetensors_verify(file, &err), err);
     const safetensors_entry *e = safetensors_find(file, "zebra.weight");
     REQUIRE(t, e && e == safetensors_at(file, 0));
     CHECK(t, e->type == SAFETENSORS_F32 && e->rank == 4 && e->count == BIG && e->begin == 0 && e->bytes == 4 * BIG);
@@ -141,6 +146,13 @@ static void round_trip(test *t)
     REQUIRE(t, e && e->type == SAFETENSORS_BF16 && e->bytes == 6);
     REQUIRE_OK(t, safetensors_read_f32(file, e, back, &err), err);
     CHECK(t, back[0] == 1 && back[1] == -2 && back[2] == 0.15625f);
+    CHECK(t, safetensors_read_u8(file, e, back, &err) == STATUS_FAILED);
+    CHECK_CONTAINS(t, err.message, "expected bytes (U8)");
+    e = safetensors_find(file, "bytes");
+    REQUIRE(t, e && e->type == SAFETENSORS_U8 && e->rank == 1 && e->bytes == 5);
+    REQUIRE_OK(t, safetensors_read_u8(file, e, back, &err), err);
+    CHECK(t, memcmp(back, "\0\xff\1\n\x80", 5) == 0);
+    CHECK(t, safetensors_read_f32(file, e, back, &err) == STATUS_FAILED);
     CHECK(t, !safetensors_find(file, "zebra") && !safetensors_find(file, "__metadata__"));
     CHECK(t, safetensors_metadata_count(file) == 3);
     CHECK_TEXT(t, safetensors_metadata_get(file, "cyclegan_format"), "1");
@@ -427,7 +439,7 @@ static void refuses_bad_declarations(test *t)
         switch (i) {
         case 0: safetensors_declare(w, "x", SAFETENSORS_F32, 1, one), part = "tensor 'x': the name is taken"; break;
         case 1: safetensors_declare(w, "__metadata__", SAFETENSORS_F32, 1, one), part = "the name is taken"; break;
-        case 2: safetensors_declare(w, "y", SAFETENSORS_F16, 1, one), part = "only F32 and BF16"; break;
+        case 2: safetensors_declare(w, "y", SAFETENSORS_F16, 1, one), part = "only F32, BF16 and U8"; break;
         case 3: safetensors_declare(w, "y", SAFETENSORS_F32, 9, one), part = "too many dimensions"; break;
         case 4:
             safetensors_declare(w, "y", SAFETENSORS_F32, 2, (size_t[]){(size_t)1 << 32, (size_t)1 << 30});
@@ -470,6 +482,8 @@ static void refuses_wrong_counts(test *t)
     REQUIRE(t, w);
     CHECK(t, safetensors_put_f32(w, three, 3, &err) == STATUS_FAILED); /* x has two */
     CHECK_CONTAINS(t, err.message, "'x': 3 values given, expected at most 2");
+    CHECK(t, safetensors_put_u8(w, three, 1, &err) == STATUS_FAILED);
+    CHECK_CONTAINS(t, err.message, "'x': bytes given, expected numbers");
     REQUIRE_OK(t, safetensors_put_f32(w, three, 1, &err), err);
     CHECK(t, safetensors_commit(w, &err) == STATUS_FAILED);
     CHECK_CONTAINS(t, err.message, "'x': 1 values given, expected 2");

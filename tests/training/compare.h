@@ -20,9 +20,11 @@ static inline void compare_tensors(test *t, const char *one, const char *two)
     for (size_t i = 0; i < safetensors_count(files[0]); i++) {
         const safetensors_entry *e = safetensors_at(files[0], i), *f = safetensors_find(files[1], e->name);
         REQUIRE(t, f && f->count == e->count);
-        float *x = malloc(2 * e->count * sizeof *x), *y = x + e->count;
-        REQUIRE_OK(t, safetensors_read_f32(files[0], e, x, &err), err);
-        REQUIRE_OK(t, safetensors_read_f32(files[1], f, y, &err), err);
+        float *x = calloc(2 * e->count, sizeof *x), *y = x + e->count;
+        bool bytes = e->type == SAFETENSORS_U8;
+        for (int k = 0; k < 2; k++)
+            REQUIRE_OK(t, (bytes ? safetensors_read_u8(files[k], k ? f : e, k ? y : x, &err)
+                                 : safetensors_read_f32(files[k], k ? f : e, k ? y : x, &err)), err);
         if (memcmp(x, y, e->count * sizeof *x) != 0)
             test_failed(t, __FILE__, __LINE__, "%s of %s differs", e->name, two);
         free(x);

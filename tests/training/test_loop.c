@@ -65,8 +65,8 @@ static void fill_loop(fixture *f)
     f->weights = (model_weights){f->c.set, NN_DATA, "", "G_A."};
     f->export = (training_export){"generator_a.safetensors", "a_to_b", 0, 1, {f->c.set, NN_DATA, "", ""}};
     f->method = (training_method){.context = &f->c, .loss_count = 2, .loss_names = names, .step = count_step,
-                                  .sample = count_sample, .state = {&f->weights, 1, NULL, 0}, .exports = &f->export,
-                                  .export_count = 1};
+                                  .sample = count_sample, .state = {&f->weights, 1, NULL, 0, f->c.backend},
+                                  .exports = &f->export, .export_count = 1};
     f->loop = (training_loop){.options = &f->options, .schedule = {&f->options, 4}, .loader = f->loader,
                               .method = &f->method, .run = &f->run, .log = &f->log, .config = "name: x\n",
                               .stop = &f->c.stop};

@@ -2,9 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nn/cuda/cuda.h"
+#include "nn/cuda/choices.h"
 #include "nn/cuda/module.h"
-#include "nn/cuda/product.h"
 
 enum { OLDEST_MAJOR = 8 }; /* compute capability: TF32 and bf16 on tensor cores */
 
@@ -166,8 +165,8 @@ static status check_precision(const nn_backend *backend, nn_precision precision,
 
 static const nn_backend_interface cuda_interface = {
     "cuda",      destroy,           allocate,        release, upload, download, clear_memory, synchronise,
-    cuda_kernel, cuda_layout_bytes, cuda_can_reflect, check_precision, NULL, NULL, check, available, record, replay,
-    forget,
+    cuda_kernel, cuda_layout_bytes, cuda_can_reflect, check_precision, NULL, NULL, check, available,
+    cuda_give_choices, cuda_take_choices, record, replay, forget,
 };
 
 static status open_device(int number, cudaDeviceProp *properties, error *err)
@@ -207,6 +206,7 @@ extern "C" __attribute__((visibility("default"))) status nn_cuda_module_create(c
     cuda->base.interface = &cuda_interface;
     cuda->base.threads = 1;
     memcpy(cuda->name, properties.name, sizeof cuda->name - 1);
+    cuda->major = properties.major, cuda->minor = properties.minor;
     cuda->base.device_name = cuda->name;
     cuda->tf32 = options->tf32;
     status result = start(cuda, err);

@@ -23,7 +23,7 @@ extern "C" {
 /* Operands of products: what tensor cores multiply. Sums are in float always. */
 typedef enum cuda_operands { CUDA_FP32, CUDA_TF32, CUDA_BF16 } cuda_operands;
 
-typedef struct cuda_choices cuda_choices; /* product.cu: algorithms that were measured, by shape */
+typedef struct cuda_choices cuda_choices; /* choices.h: algorithms that were measured, by shape */
 
 enum { CUDA_SLOTS = 4 };
 
@@ -39,6 +39,7 @@ typedef struct cuda_backend {
     cublasLtHandle_t lt;
     void *lt_workspace;
     char name[256];
+    int major, minor; /* compute capability */
     bool tf32;
     cuda_choices *choices;
     cuda_slot slot[CUDA_SLOTS];

@@ -1,33 +1,9 @@
 /* cuBLASLt's matrices are column-major, so its c^T = op(b)^T op(a)^T is asked for: a and b change places. */
 #include "nn/cuda/product.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-/* All that an algorithm's choice may depend on, compared byte by byte. */
-struct shape_key {
-    uint64_t m, n, k, lda, ldb, ldc;
-    uint64_t batch, stride_a, stride_b, stride_c;
-    uint32_t alignment[3];
-    uint32_t kind; /* operands, transpositions, bias */
-};
-
-struct choice {
-    shape_key key;
-    cublasLtMatmulAlgo_t algorithm;
-};
-
-struct cuda_choices {
-    choice *item;
-    size_t count, capacity;
-};
-
-void cuda_choices_destroy(cuda_choices *choices)
-{
-    if (!choices) return;
-    free(choices->item);
-    free(choices);
-}
+#include "nn/cuda/choices.h"
 
 /* cuBLASLt's descriptions of one product. */
 struct description {
@@ -101,9 +77,9 @@ static uint32_t alignment_of(const void *pointer)
     return (uint32_t)(address & -address);
 }
 
-static shape_key key_of(const cuda_product *p)
+static cuda_choice_key key_of(const cuda_product *p)
 {
-    shape_key key;
+    cuda_choice_key key;
     memset(&key, 0, sizeof key);
     key.m = p->m, key.n = p->n, key.k = p->k;
     key.lda = p->lda, key.ldb = p->ldb, key.ldc = p->ldc;
@@ -112,29 +88,6 @@ static shape_key key_of(const cuda_product *p)
     key.kind = (uint32_t)p->operands | (uint32_t)p->transpose_a << 4 | (uint32_t)p->transpose_b << 5 |
                (uint32_t)(p->bias != NULL) << 6;
     return key;
-}
-
-static const choice *find(const cuda_choices *choices, const shape_key *key)
-{
-    for (size_t i = 0; choices && i < choices->count; i++)
-        if (memcmp(&choices->item[i].key, key, sizeof *key) == 0) return &choices->item[i];
-    return NULL;
-}
-
-/* Without memory the choice is not kept, and made again next time. */
-static void keep(cuda_backend *cuda, const choice *chosen)
-{
-    if (!cuda->choices) cuda->choices = (cuda_choices *)calloc(1, sizeof *cuda->choices);
-    cuda_choices *c = cuda->choices;
-    if (!c) return;
-    if (c->count == c->capacity) {
-        size_t capacity = 2 * c->capacity + 64;
-        choice *item = (choice *)realloc(c->item, capacity * sizeof *item);
-        if (!item) return;
-        c->item = item;
-        c->capacity = capacity;
-    }
-    c->item[c->count++] = *chosen;
 }
 
 static cublasStatus_t multiply(cuda_backend *cuda, const cuda_product *p, const description *d,
@@ -147,7 +100,7 @@ static cublasStatus_t multiply(cuda_backend *cuda, const cuda_product *p, const 
 enum { CANDIDATES = 8, REPETITIONS = 5 };
 
 /* Up to CANDIDATES algorithms, the library's favourite first. */
-static cublasStatus_t candidates(cuda_backend *cuda, const description *d, const shape_key *key,
+static cublasStatus_t candidates(cuda_backend *cuda, const description *d, const cuda_choice_key *key,
                                  cublasLtMatmulHeuristicResult_t found[CANDIDATES], int *count)
 {
     cublasLtMatmulPreference_t preference;
@@ -200,26 +153,38 @@ static int fastest(cuda_backend *cuda, const cuda_product *p, const description 
     return best;
 }
 
-/* The algorithm for this shape: the one kept; else measured and kept; else, where measuring is not possible (a recording
- * is made, or the product adds to its result), the library's favourite. */
+/* Which of the proposals is this algorithm, or -1. */
+static int proposed(const cublasLtMatmulHeuristicResult_t *found, int count, const cublasLtMatmulAlgo_t *algorithm)
+{
+    for (int i = 0; i < count; i++)
+        if (memcmp(&found[i].algo, algorithm, sizeof *algorithm) == 0) return i;
+    return -1;
+}
+
+/* The algorithm for this shape: the one kept; else one that was taken and is proposed; else measured; all three are kept.
+ * Else, where measuring is not possible (a recording is made, or the product adds to its result), the library's
+ * favourite. */
 static cublasStatus_t choose(cuda_backend *cuda, const cuda_product *p, const description *d,
                              cublasLtMatmulAlgo_t *algorithm)
 {
-    choice chosen;
+    bool wish;
+    cuda_choice chosen;
     chosen.key = key_of(p);
-    const choice *kept = find(cuda->choices, &chosen.key);
-    if (kept) {
-        *algorithm = kept->algorithm;
+    const cuda_choice *known = cuda_choices_find(cuda->choices, &chosen.key, &wish);
+    if (known && !wish) {
+        *algorithm = known->algorithm;
         return CUBLAS_STATUS_SUCCESS;
     }
     cublasLtMatmulHeuristicResult_t found[CANDIDATES];
     int count = 0;
+    memset(found, 0, sizeof found); /* what the library leaves alone is compared and stored too */
     TRY_BLAS(candidates(cuda, d, &chosen.key, found, &count));
     if (count == 0) return CUBLAS_STATUS_NOT_SUPPORTED;
-    bool measured = p->beta == 0 && !cuda->recording;
-    chosen.algorithm = found[measured && count > 1 ? fastest(cuda, p, d, found, count) : 0].algo;
-    if (measured) keep(cuda, &chosen);
-    *algorithm = chosen.algorithm;
+    int number = known ? proposed(found, count, &known->algorithm) : -1;
+    bool measures = number < 0 && p->beta == 0 && !cuda->recording, keeps = number >= 0 || measures;
+    if (number < 0) number = measures && count > 1 ? fastest(cuda, p, d, found, count) : 0;
+    *algorithm = chosen.algorithm = found[number].algo;
+    if (keeps) cuda_choices_keep(cuda, &chosen);
     return CUBLAS_STATUS_SUCCESS;
 }
 

@@ -20,9 +20,7 @@ typedef struct cuda_product {
 } cuda_product;
 
 /* On the backend's stream. The algorithm for a shape is chosen once by measuring, when the first product of that shape
- * runs and nothing is being recorded. Failures are noted. */
+ * runs and nothing is being recorded; or it is known from before (choices.h). Failures are noted. */
 void cuda_multiply_matrices(const nn_call *call, const cuda_product *p);
-
-void cuda_choices_destroy(cuda_choices *choices);
 
 #endif

@@ -33,6 +33,8 @@ const char *cublasLtGetStatusString(cublasStatus_t status)
     return status == CUBLAS_STATUS_NOT_SUPPORTED ? "not supported" : "invalid value";
 }
 
+size_t cublasLtGetVersion() { return 120304; }
+
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
 {
     *handle = new emulated_handle{0};
@@ -113,7 +115,8 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
     return CUBLAS_STATUS_SUCCESS;
 }
 
-/* Two algorithms, so that choosing is tried; data[1] to [3] hold the alignments promised, which cublasLtMatmul checks. */
+/* Two algorithms that round differently, so that choosing is tried and shows; data[1] to [3] hold the alignments promised,
+ * which cublasLtMatmul checks, data[4] how it rounds. */
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t, cublasLtMatrixLayout_t,
                                               cublasLtMatrixLayout_t, cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
                                               cublasLtMatmulPreference_t preference, int most,
@@ -124,6 +127,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
         found[i] = {};
         found[i].algo.data[0] = 0xCB1A5u;
         for (int k = 1; k <= 3; k++) found[i].algo.data[k] = preference->alignment[k];
+        found[i].algo.data[4] = (uint64_t)i;
     }
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -169,6 +173,13 @@ static double dot(const float *a, const float *b, uint64_t count)
     return sum[0] + sum[1] + (sum[2] + sum[3]);
 }
 
+/* To nearest, or towards zero. */
+static float narrowed(double value, bool towards_zero)
+{
+    float nearest = (float)value;
+    return towards_zero && fabs((double)nearest) > fabs(value) ? nextafterf(nearest, 0) : nearest;
+}
+
 static bool aligned(const void *pointer, uint64_t alignment) { return alignment && (uintptr_t)pointer % alignment == 0; }
 
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, const void *alpha, const void *a,
@@ -183,10 +194,11 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, co
     uint64_t rows = p.a == CUBLAS_OP_T ? first.columns : first.rows;
     uint64_t columns = p.b == CUBLAS_OP_T ? second.rows : second.columns;
     if (first.batch != result.batch || second.batch != result.batch || rows != result.rows || columns != result.columns || first.type != second.type ||
-        depth != (p.b == CUBLAS_OP_T ? second.columns : second.rows) || algorithm->data[0] != 0xCB1A5u ||
+        depth != (p.b == CUBLAS_OP_T ? second.columns : second.rows) || algorithm->data[0] != 0xCB1A5u || algorithm->data[4] > 1 ||
         !aligned(a, algorithm->data[1]) || !aligned(b, algorithm->data[2]) || !aligned(d, algorithm->data[3]))
         return CUBLAS_STATUS_INVALID_VALUE;
     float scale = *(const float *)alpha, keep = *(const float *)beta;
+    bool towards_zero = algorithm->data[4] == 1;
     emulated_enqueue(stream, [=] {
         for (int32_t number = 0; number < result.batch; number++) {
             const char *from_a = (const char *)a + begin_of(first, number);
@@ -199,7 +211,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, co
                     float *to = matrix + i + j * (uint64_t)result.stride;
                     double value = scale * dot(&left[i * depth], &right[j * depth], depth);
                     if (keep != 0) value += (double)keep * *to;
-                    *to = (float)(value + (p.epilogue == CUBLASLT_EPILOGUE_BIAS ? p.bias[i] : 0));
+                    value += p.epilogue == CUBLASLT_EPILOGUE_BIAS ? (double)p.bias[i] : 0;
+                    *to = narrowed(value, towards_zero);
                 }
         }
     });
