@@ -92,7 +92,8 @@ EMULATED_CFLAGS = -std=c++17 $(CFLAGS) -Wall -Wextra -Wno-missing-field-initiali
 EMULATED := $(CUDA_SOURCES:%.cu=$(BUILD)/emulated/%.o) $(BUILD)/tests/cuda/emulated/runtime.o \
     $(BUILD)/tests/cuda/emulated/blas.o $(BUILD)/tests/cuda/create.o
 CUDA_TESTS := nn/test_torch_ops nn/test_gradients nn/test_program gan/test_torch_training gan/test_cyclegan \
-    gan/test_choices models/test_torch_networks style/test_loss
+    gan/test_choices models/test_torch_networks translate/test_batch \
+    translate/test_folder style/test_loss
 CUDA_TESTS := $(CUDA_TESTS:%=$(BUILD)/tests/cuda/%)
 
 emulated: $(EMULATED)

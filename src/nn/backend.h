@@ -59,6 +59,8 @@ typedef struct nn_kernel {
     void (*release)(nn_call *call);
 } nn_kernel;
 
+enum { NN_READS = 2 };
+
 typedef struct nn_backend_interface {
     const char *name; /* "cpu", "cuda" */
     void (*destroy)(nn_backend *backend);
@@ -69,6 +71,11 @@ typedef struct nn_backend_interface {
     void (*write)(nn_backend *backend, void *device, const void *host, size_t bytes);
     void (*read)(nn_backend *backend, void *host, const void *device, size_t bytes);
     void (*clear)(nn_backend *backend, void *device, size_t bytes);
+    /* (optional) A read in two parts, between which the host is free: what lies there when all before it has run is on
+     * its way, whatever is run after it; end_read waits for the oldest that has begun. False, and nothing has begun, when
+     * NN_READS have or there is no memory for it; NULL: never. */
+    bool (*begin_read)(nn_backend *backend, const void *device, size_t bytes);
+    void (*end_read)(nn_backend *backend, void *host, size_t bytes);
     void (*synchronise)(nn_backend *backend);
     /* The kernel of an operation, or NULL: the planner then reports the operation by name. */
     const nn_kernel *(*kernel)(const nn_backend *backend, nn_op op);

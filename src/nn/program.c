@@ -221,6 +221,14 @@ void nn_program_read(const nn_program *p, nn_value output, float *host)
     nn_program_read_part(p, output, 0, elements(p, output), host);
 }
 
+bool nn_program_begin_read(const nn_program *p, nn_value output)
+{
+    const float *device = address(p, p->draft.resolved[output]);
+    nn_backend *backend = p->draft.backend;
+    if (!device || !backend->interface->begin_read) return false;
+    return backend->interface->begin_read(backend, device, elements(p, output) * sizeof *device);
+}
+
 status nn_program_check(const nn_program *p, error *err) { return nn_backend_check(p->draft.backend, err); }
 
 static void run_calls(void *program)

@@ -67,6 +67,10 @@ void nn_program_read(const nn_program *p, nn_value output, float *host);
  * of an input must be written before each run. */
 void nn_program_write_part(nn_program *p, nn_value input, size_t first, size_t count, const float *host);
 void nn_program_read_part(const nn_program *p, nn_value output, size_t first, size_t count, float *host);
+/* nn_program_read in two parts: other programs of the arena may run between them, and the program be gone. False: not
+ * here (begin_read in nn/backend.h), use nn_program_read. It ends with the backend's end_read,
+ * of the output's bytes. */
+bool nn_program_begin_read(const nn_program *p, nn_value output);
 /* After reading: STATUS_OK, or why what was read is none (nn_backend_check). */
 status nn_program_check(const nn_program *p, error *err);
 

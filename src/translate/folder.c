@@ -13,9 +13,32 @@
 #include "translate/sheet.h"
 #include "translate/writer.h"
 
-enum { DECODED = 2, DEFAULT_QUALITY = 95 };
+enum { DEFAULT_QUALITY = 95, MOST_DECODED = 8, MOST_WRITERS = 6 };
 
 static const double seconds_between_saves = 5;
+
+/* How many things are done beside the translating. */
+typedef struct pace {
+    size_t decoders, decoded, writers;
+    double bytes_beside; /* for each pixel of pictures of one size, beside the one that is translated */
+} pace;
+
+/* 12 while a picture is decoded and 3 then, 8 while a result is encoded. Beside a GPU the
+ * processor has nothing else to do; it holds two batches, of small pictures, or two pictures, whose floats are 23 more. */
+static const pace paces[2] = {{1, 2, 1, 12 + 3 + 8}, {3, MOST_DECODED, MOST_WRITERS, 3 * 12 + 10 * 3 + MOST_WRITERS * 8 + 23}};
+
+/* Pictures that are translated together. */
+typedef struct batch {
+    size_t count;
+    image pictures[TRANSLATE_MOST];
+    const translate_output *outputs[TRANSLATE_MOST];
+} batch;
+
+typedef struct writing {
+    picture_writer *writer;
+    const translate_output *output; /* what the writer has; NULL: nothing */
+    bool flattens;                  /* and its transparency gets lost */
+} writing;
 
 typedef struct folder_run {
     translator *t;
@@ -27,11 +50,14 @@ typedef struct folder_run {
     const translate_output **todo; /* those to be made */
     size_t todo_count;
     memory_gate *gate;      /* the limits ask it */
-    image decoded[DECODED]; /* of todo[i]: number i % DECODED */
+    bool batched; /* a device that is faster with several pictures at a time */
+    const pace *pace;
+    image decoded[MOST_DECODED]; /* of todo[i]: number i % pace->decoded */
+    batch batches[2]; /* one is filled, the other has begun when it has pictures */
+    size_t filling;
     manifest *known;
-    picture_writer *writer;
-    const translate_output *writing; /* what the writer has; NULL: nothing */
-    bool writing_flattens;           /* and its transparency gets lost */
+    writing writings[MOST_WRITERS]; /* pace->writers of them, in turn */
+    size_t next_writing;
     double saved;                    /* when the manifest was */
     translate_summary summary;
 } folder_run;
@@ -108,11 +134,14 @@ static status plan(folder_run *r, error *err)
 static status decode(void *context, uint64_t number, void *slot, error *err)
 {
     folder_run *r = context;
-    image *picture = &r->decoded[number % DECODED];
+    image *picture = &r->decoded[number % r->pace->decoded];
     (void)slot;
     image_free(picture);
-    memory_gate_next(r->gate, number);
-    return translate_input_read(r->todo[number]->source->path, r->request->size, &r->limits, picture, err);
+    memory_gate_reading reading = memory_gate_next(r->gate, number);
+    image_limits limits = r->limits;
+    limits.admit = memory_gate_admit;
+    limits.context = &reading;
+    return translate_input_read(r->todo[number]->source->path, r->request->size, &limits, picture, err);
 }
 
 static status report(folder_run *r, const translate_output *o, const error *problem, error *err)
@@ -122,30 +151,44 @@ static status report(folder_run *r, const translate_output *o, const error *prob
     return manifest_forget(r->known, o->relative, err);
 }
 
-/* Waits for the picture that is being written and records it. */
-static status finish_writing(folder_run *r, error *err)
+/* Waits for the picture that this one is writing and records it. */
+static status finish_one(folder_run *r, writing *w, error *err)
 {
-    const translate_output *o = r->writing;
+    const translate_output *o = w->output;
     error problem = {0};
     if (!o) return STATUS_OK;
-    r->writing = NULL;
-    if (picture_writer_wait(r->writer, &problem) != STATUS_OK) return report(r, o, &problem, err);
+    w->output = NULL;
+    if (picture_writer_wait(w->writer, &problem) != STATUS_OK) return report(r, o, &problem, err);
     r->summary.made++;
-    r->summary.flattened += r->writing_flattens;
+    r->summary.flattened += w->flattens;
     if (!is_known(r, o)) TRY(record(r, o, err));
     if (log_clock() - r->saved < seconds_between_saves) return STATUS_OK;
     r->saved = log_clock();
     return manifest_save(r->known, err);
 }
 
-/* Gives the result to the writer, and waits for it if the picture is big. */
+/* The oldest first. After a failure the others are recorded too; the first failure is the one to tell. */
+static status finish_writing(folder_run *r, error *err)
+{
+    status result = STATUS_OK;
+    for (size_t i = 0; i < r->pace->writers; i++) {
+        writing *w = &r->writings[(r->next_writing + i) % r->pace->writers];
+        status one = finish_one(r, w, result == STATUS_OK ? err : NULL);
+        if (result == STATUS_OK) result = one;
+    }
+    return result;
+}
+
+/* Gives the result to a writer, and waits for it if the picture is big. */
 static status begin_writing(folder_run *r, const translate_output *o, image *result, bool big, error *err)
 {
     bool flattens = o->format == IMAGE_JPEG && result->alpha;
-    TRY(finish_writing(r, err));
-    TRY(picture_writer_put(r->writer, result, o->path, r->request->quality, err));
-    r->writing = o;
-    r->writing_flattens = flattens;
+    writing *w = &r->writings[r->next_writing];
+    TRY(finish_one(r, w, err));
+    TRY(picture_writer_put(w->writer, result, o->path, r->request->quality, err));
+    r->next_writing = (r->next_writing + 1) % r->pace->writers;
+    w->output = o;
+    w->flattens = flattens;
     return big ? finish_writing(r, err) : STATUS_OK;
 }
 
@@ -179,14 +222,89 @@ static status translate_taken(folder_run *r, prefetch *decoder, const translate_
     return done;
 }
 
+static void empty(batch *b)
+{
+    for (size_t i = 0; i < b->count; i++) image_free(&b->pictures[i]);
+    b->count = 0;
+}
+
+/* Gives the results of a batch that has begun to the writers. After a stop amid a large picture, or a failure (of the
+ * manifest), the rest is let go and no longer recorded. */
+static status finish_batch(folder_run *r, batch *b, error *err)
+{
+    translate_result results[TRANSLATE_MOST];
+    status result = STATUS_OK;
+    if (!b->count) return STATUS_OK;
+    translate_finish(r->t, results);
+    for (size_t i = 0; i < b->count; i++) {
+        const translate_output *o = b->outputs[i];
+        if (result == STATUS_OK && results[i].result == STATUS_INTERRUPTED) result = STATUS_INTERRUPTED;
+        if (result != STATUS_OK) {
+            manifest_forget(r->known, o->relative, NULL);
+        } else if (results[i].result == STATUS_OK) {
+            result = begin_writing(r, o, &results[i].picture, false, err);
+        } else {
+            error_prefix(&results[i].problem, "%s", o->source->path);
+            result = report(r, o, &results[i].problem, err);
+        }
+        image_free(&results[i].picture);
+    }
+    empty(b);
+    return result;
+}
+
+/* Begins with the batch that is filled, and then finishes the one before it. */
+static status run_batch(folder_run *r, error *err)
+{
+    batch *b = &r->batches[r->filling];
+    if (b->count) translate_begin(r->t, b->pictures, b->count);
+    r->filling ^= 1;
+    return finish_batch(r, &r->batches[r->filling], err);
+}
+
+/* Both, whatever becomes of the first: neither stays begun. */
+static status finish_batches(folder_run *r, error *err)
+{
+    status first = run_batch(r, err), second = run_batch(r, first == STATUS_OK ? err : NULL);
+    return first == STATUS_OK ? second : first;
+}
+
+/* Takes the picture over. */
+static status add_to_batch(folder_run *r, const translate_output *o, image *picture, error *err)
+{
+    batch *b = &r->batches[r->filling];
+    status result = STATUS_OK;
+    if (b->count && !translate_alike(r->t, &b->pictures[0], picture)) {
+        result = run_batch(r, err);
+        b = &r->batches[r->filling];
+    }
+    b->outputs[b->count] = o;
+    b->pictures[b->count++] = *picture;
+    *picture = (image){0};
+    if (result == STATUS_OK && b->count >= translate_batch(r->t, b->pictures[0].width, b->pictures[0].height))
+        result = run_batch(r, err);
+    return result;
+}
+
+/* Small pictures of a batch count as done when they are taken: a big one that waits for them to be would keep the batch from
+ * being filled. */
 static status translate_one(folder_run *r, prefetch *decoder, size_t i, error *err)
 {
     const void *slot;
     error problem = {0};
-    if (prefetch_take(decoder, &slot, &problem) == STATUS_OK)
-        return translate_taken(r, decoder, r->todo[i], &r->decoded[i % DECODED], err);
-    memory_gate_release(r->gate);
-    return report(r, r->todo[i], &problem, err);
+    image *picture = &r->decoded[i % r->pace->decoded];
+    if (prefetch_take(decoder, &slot, &problem) != STATUS_OK) {
+        memory_gate_release(r->gate);
+        return report(r, r->todo[i], &problem, err);
+    }
+    if (r->batched && !memory_gate_is_big(r->gate, picture->width, picture->height)) {
+        image taken = *picture;
+        *picture = (image){0};
+        let_go(r, decoder);
+        return add_to_batch(r, r->todo[i], &taken, err);
+    }
+    TRY(finish_batches(r, err));
+    return translate_taken(r, decoder, r->todo[i], picture, err);
 }
 
 /* A picture that is not there yet is recorded before it is made, so that a kill leaves none without its record: it
@@ -237,13 +355,11 @@ static status translate_all(folder_run *r, error *err)
     TRY(file_make_folders(r->request->output, err));
     TRY(file_check_writable(r->request->output, err));
     remove_leftovers(r);
-    TRY(picture_writer_create(&r->writer, err));
-    TRY(memory_gate_create(r->request->max_memory, &r->gate, err));
-    r->limits.admit = memory_gate_admit;
-    r->limits.context = r->gate;
+    for (size_t i = 0; i < r->pace->writers; i++) TRY(picture_writer_create(&r->writings[i].writer, err));
+    TRY(memory_gate_create(r->request->max_memory, r->pace->bytes_beside, &r->gate, err));
     TRY(announce(r, err));
-    TRY(prefetch_create(&(prefetch_options){.produce = decode, .context = r, .slot_bytes = 1, .depth = DECODED,
-                                            .threads = 1, .end = r->todo_count}, &decoder, err));
+    TRY(prefetch_create(&(prefetch_options){.produce = decode, .context = r, .slot_bytes = 1, .depth = r->pace->decoded,
+                                            .threads = r->pace->decoders, .end = r->todo_count}, &decoder, err));
     r->saved = log_clock();
     progress bar = progress_start(r->log, "translate", 0, r->todo_count);
     size_t done = 0;
@@ -253,10 +369,13 @@ static status translate_all(folder_run *r, error *err)
     }
     memory_gate_open(r->gate);
     prefetch_destroy(decoder);
-    if (result == STATUS_INTERRUPTED) result = STATUS_OK; /* amid a picture: the summary tells */
-    /* What is written is recorded after a failure too; the first failure is the one to tell. */
+    /* What is computed is written, and what is written is recorded, after a failure too; the first one is the one to tell. */
     error later = {0};
-    status written = finish_writing(r, &later);
+    status written = finish_batches(r, &later);
+    if (written == STATUS_INTERRUPTED) written = STATUS_OK;
+    if (result == STATUS_INTERRUPTED) result = STATUS_OK; /* amid a picture: the summary tells */
+    status last = finish_writing(r, written == STATUS_OK ? &later : NULL);
+    if (written == STATUS_OK) written = last;
     status saved = retract(r, done, written == STATUS_OK ? &later : NULL);
     if (!stopped(r)) progress_finish(&bar);
     if (result != STATUS_OK || (written == STATUS_OK && saved == STATUS_OK)) return result;
@@ -287,10 +406,10 @@ static status write_sheet(folder_run *r, error *err)
 
 static void clean(folder_run *r)
 {
-    picture_writer_destroy(r->writer);
+    for (size_t i = 0; i < MOST_WRITERS; i++) picture_writer_destroy(r->writings[i].writer);
     memory_gate_destroy(r->gate);
     manifest_destroy(r->known);
-    for (size_t i = 0; i < DECODED; i++) image_free(&r->decoded[i]);
+    for (size_t i = 0; i < MOST_DECODED; i++) image_free(&r->decoded[i]);
     free(r->todo);
     output_list_free(&r->outputs);
     image_list_free(&r->inputs);
@@ -334,6 +453,8 @@ status translate_folder(translator *t, const translate_request *request, log_sin
     folder_run r = {.t = t, .request = request, .log = log, .limits = {.max_pixels = request->max_pixels}};
     if (!r.limits.max_pixels) r.limits.max_pixels = (size_t)TRANSLATE_MAX_MEGAPIXELS * 1000000;
     translator_limit(t, &(translator_limits){.max_memory = request->max_memory, .stop = request->stop});
+    r.batched = translate_batch(t, 1, 1) > 1;
+    r.pace = &paces[r.batched];
     double begin = log_clock();
     status result = plan(&r, err);
     size_t count = r.outputs.count;

@@ -5,25 +5,21 @@
 
 #include "base/memory.h"
 
-/* Of each pixel: 12 while it is decoded and 3 then, 8 while a result is encoded. */
-static const double bytes_beside = 23;
-
 struct memory_gate {
-    double most; /* bytes of a picture that is not big */
+    double most; /* pixels of a picture that is not big; 0: none is */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    uint64_t number;   /* that is being read */
     uint64_t released; /* numbers below are done */
-    uint64_t after;    /* none below may remain when anything is read: one after the last big one */
+    uint64_t after;    /* none below may remain when this or a later one is read: one after the last big one */
     bool open;
 };
 
-status memory_gate_create(double max_memory, memory_gate **out, error *err)
+status memory_gate_create(double max_memory, double bytes_beside, memory_gate **out, error *err)
 {
     *out = NULL;
     memory_gate *gate = calloc(1, sizeof *gate);
     if (!gate) return error_no_memory(err, "reading pictures", sizeof *gate);
-    gate->most = (max_memory > 0 ? max_memory : memory_total() / 2) / 8;
+    gate->most = (max_memory > 0 ? max_memory : memory_total() / 2) / 8 / bytes_beside;
     pthread_mutex_init(&gate->mutex, NULL);
     pthread_cond_init(&gate->changed, NULL);
     *out = gate;
@@ -40,7 +36,7 @@ void memory_gate_destroy(memory_gate *gate)
 
 bool memory_gate_is_big(const memory_gate *gate, size_t width, size_t height)
 {
-    return gate->most > 0 && (double)width * (double)height * bytes_beside > gate->most;
+    return gate->most > 0 && (double)width * (double)height > gate->most;
 }
 
 /* With the mutex locked: until numbers below `number` are done. */
@@ -49,21 +45,23 @@ static void wait_for(memory_gate *gate, uint64_t number)
     while (!gate->open && gate->released < number) pthread_cond_wait(&gate->changed, &gate->mutex);
 }
 
-void memory_gate_next(memory_gate *gate, uint64_t number)
+memory_gate_reading memory_gate_next(memory_gate *gate, uint64_t number)
 {
     pthread_mutex_lock(&gate->mutex);
-    gate->number = number;
-    wait_for(gate, gate->after);
+    /* One that was begun before a big one, and comes here after it, must not wait for it: it waits for this one. */
+    if (number >= gate->after) wait_for(gate, gate->after);
     pthread_mutex_unlock(&gate->mutex);
+    return (memory_gate_reading){gate, number};
 }
 
 void memory_gate_admit(void *context, size_t width, size_t height)
 {
-    memory_gate *gate = context;
+    const memory_gate_reading *reading = context;
+    memory_gate *gate = reading->gate;
     if (!memory_gate_is_big(gate, width, height)) return;
     pthread_mutex_lock(&gate->mutex);
-    gate->after = gate->number + 1;
-    wait_for(gate, gate->number);
+    if (gate->after <= reading->number) gate->after = reading->number + 1;
+    wait_for(gate, reading->number);
     pthread_mutex_unlock(&gate->mutex);
 }
 

@@ -10,35 +10,16 @@
 #include "models/weights.h"
 #include "nn/program.h"
 #include "translate/choice.h"
+#include "translate/internal.h"
 #include "translate/large.h"
 #include "translate/picture_rows.h"
 
-enum { PROGRAMS = 4, CHANNELS = 3 };
+enum { PROGRAMS = TRANSLATE_PROGRAMS, CHANNELS = TRANSLATE_CHANNELS };
 
 /* Bytes of each pixel beside the network: the picture 4, the result 4; as a whole also the floats 12, the padded one 3. */
 static const double picture_bytes = 8, whole_bytes = 23;
 /* The program with its libraries and its threads' stacks. */
 static const double process_bytes = 48 << 20;
-
-/* The network compiled for one size. */
-typedef struct prepared {
-    size_t width, height;
-    nn_program *program;
-    nn_value x, y;
-    uint64_t used; /* when, for replacing the one that rested longest */
-} prepared;
-
-struct translator {
-    nn_backend *backend;
-    nn_precision precision;
-    model_generator_options generator;
-    nn_parameters *weights;
-    char *from, *to;
-    uint64_t fingerprint, clock;
-    prepared programs[PROGRAMS]; /* those with a program, then empty ones */
-    nn_arena arena;
-    translator_limits limits;
-};
 
 const char *translator_from(const translator *t) { return t->from; }
 const char *translator_to(const translator *t) { return t->to; }
@@ -51,9 +32,10 @@ void translator_limit(translator *t, const translator_limits *limits) { t->limit
 /* All compiled programs and their memory. */
 static void forget_programs(translator *t)
 {
+    t->backend->interface->synchronise(t->backend); /* one may be running still */
     for (size_t i = 0; i < PROGRAMS; i++) {
         nn_program_destroy(t->programs[i].program);
-        t->programs[i] = (prepared){0};
+        t->programs[i] = (translate_program){0};
     }
     nn_arena_free(&t->arena);
 }
@@ -80,12 +62,17 @@ static void padded_size(const model_generator_options *generator, size_t *width,
     if (!model_generator_is_unet(generator) && *width == stride && *height == stride) *width = *height = 2 * stride;
 }
 
+void translator_padded_size(const translator *t, size_t *width, size_t *height)
+{
+    padded_size(&t->generator, width, height);
+}
+
 /* NULL without memory; errors of the building are the graph's. */
-static nn_graph *build(translator *t, size_t width, size_t height, nn_value *x, nn_value *y)
+static nn_graph *build(translator *t, size_t batch, size_t width, size_t height, nn_value *x, nn_value *y)
 {
     nn_graph *g = nn_graph_create();
     if (!g) return NULL;
-    *x = nn_input(g, "picture", nn_shape_of(1, height, width, CHANNELS));
+    *x = nn_input(g, "picture", nn_shape_of(batch, height, width, CHANNELS));
     *y = model_generator_build(g, t->weights, "", &t->generator, *x, NULL);
     nn_output(g, *y);
     return g;
@@ -97,7 +84,7 @@ static status declare_weights(translator *t, error *err)
     size_t width = 1, height = 1;
     nn_value x, y;
     padded_size(&t->generator, &width, &height);
-    nn_graph *g = build(t, width, height, &x, &y);
+    nn_graph *g = build(t, 1, width, height, &x, &y);
     if (!g) return error_no_memory(err, "a generator", 0);
     status result = nn_graph_status(g, err);
     nn_graph_destroy(g);
@@ -210,22 +197,21 @@ static double available(size_t pixels, double bytes)
     return there > 0 ? there - (double)pixels * bytes : HUGE_VAL;
 }
 
-/* Programs are in the machine's memory, and not in a device's own. */
-static bool shares_memory(const translator *t) { return nn_backend_available(t->backend) < 0; }
+bool translator_shares_memory(const translator *t) { return nn_backend_available(t->backend) < 0; }
 
 /* The arena that is there counts as available. */
-static bool fits(const translator *t, const prepared *p)
+static bool fits(const translator *t, const translate_program *p)
 {
-    size_t pixels = p->width * p->height;
+    size_t pixels = p->batch * p->width * p->height;
     double need = (double)nn_program_bytes(p->program), more = need - (double)t->arena.bytes;
-    if (shares_memory(t)) return need <= allowed(t, pixels, whole_bytes) && more <= available(pixels, whole_bytes);
+    if (translator_shares_memory(t)) return need <= allowed(t, pixels, whole_bytes) && more <= available(pixels, whole_bytes);
     double device = nn_backend_available(t->backend);
     return (device <= 0 || more <= device) && allowed(t, pixels, whole_bytes) >= 0;
 }
 
-static status compile(translator *t, prepared *p, error *err)
+static status compile(translator *t, translate_program *p, error *err)
 {
-    nn_graph *g = build(t, p->width, p->height, &p->x, &p->y);
+    nn_graph *g = build(t, p->batch, p->width, p->height, &p->x, &p->y);
     if (!g) return error_no_memory(err, "a generator", 0);
     nn_program_options planning = {.precision = t->precision};
     status result = nn_program_create(g, t->backend, &planning, &p->program, err);
@@ -245,34 +231,42 @@ static status bind(translator *t, error *err)
     return nn_arena_bind(&t->arena, t->backend, programs, count, err);
 }
 
-/* A program for the size that is kept from before, or the place of the one that rested longest. */
-static prepared *place_for(translator *t, size_t width, size_t height)
+static bool is_for(const translate_program *p, const translate_program *wanted)
 {
-    prepared *oldest = &t->programs[0];
+    return p->batch == wanted->batch && p->width == wanted->width && p->height == wanted->height;
+}
+
+/* A program for the size that is kept from before, or the place of the one that rested longest. */
+static translate_program *place_for(translator *t, const translate_program *wanted)
+{
+    translate_program *oldest = &t->programs[0];
     for (size_t i = 0; i < PROGRAMS; i++) {
-        prepared *p = &t->programs[i];
-        if (!p->program || (p->width == width && p->height == height)) return p;
+        translate_program *p = &t->programs[i];
+        if (!p->program || is_for(p, wanted)) return p;
         if (p->used < oldest->used) oldest = p;
     }
     return oldest;
 }
 
-/* The program for a padded size, compiled now or kept from before; *out is NULL when it would take too much memory. */
-static status prepare(translator *t, size_t width, size_t height, prepared **out, error *err)
+status translator_prepare(translator *t, size_t batch, size_t width, size_t height, translate_program **out, error *err)
 {
+    translate_program fresh = {.batch = batch, .width = width, .height = height};
     /* The arena is the largest kept program's, and may leave too little for this picture's own pixels. */
-    if (shares_memory(t) && (double)t->arena.bytes > allowed(t, width * height, whole_bytes)) forget_programs(t);
-    prepared *p = place_for(t, width, height);
+    if (translator_shares_memory(t) && (double)t->arena.bytes > allowed(t, batch * width * height, whole_bytes))
+        forget_programs(t);
+    translate_program *p = place_for(t, &fresh);
     *out = p;
-    if (p->program && p->width == width && p->height == height) return STATUS_OK;
-    prepared fresh = {.width = width, .height = height};
+    p->used = ++t->clock;
+    if (p->program && is_for(p, &fresh)) return STATUS_OK;
     TRY(compile(t, &fresh, err));
     if (!fits(t, &fresh)) {
         nn_program_destroy(fresh.program);
         *out = NULL;
         return STATUS_OK;
     }
+    t->backend->interface->synchronise(t->backend); /* it may be running still */
     nn_program_destroy(p->program);
+    fresh.used = p->used;
     *p = fresh;
     status result = bind(t, err);
     if (result != STATUS_OK) forget_programs(t); /* they may be bound to an arena that is gone */
@@ -287,22 +281,26 @@ status translator_set_precision(translator *t, nn_precision precision, error *er
     return STATUS_OK;
 }
 
-/* `floats`: (padded height, padded width, 3), room for input and result; likewise `padded`. */
-static status run(prepared *p, const image *in, image *padded, float *floats, image *out, error *err)
+void translator_put(const image *in, image *padded, float *to)
 {
     for (size_t y = 0; y < padded->height; y++)
         picture_row_padded(in, y, padded->width, padded->pixels + y * padded->width * CHANNELS);
-    image_to_floats(padded, floats);
-    nn_program_write(p->program, p->x, floats);
-    nn_program_run(p->program);
-    nn_program_read(p->program, p->y, floats);
-    TRY(nn_program_check(p->program, err));
-    for (size_t y = 0; y < out->height; y++)
-        TRY(picture_row_write(floats + y * padded->width * CHANNELS, out, y, err));
-    return STATUS_OK;
+    image_to_floats(padded, to);
 }
 
-static status translate_whole(prepared *p, const image *in, image *out, error *err)
+status translator_get(const float *from, size_t width, const image *in, image *out, error *err)
+{
+    status result;
+    TRY_OR(error, image_create(out, in->width, in->height, err));
+    TRY_OR(error, image_copy_extras(in, out, err));
+    for (size_t y = 0; y < out->height; y++)
+        TRY_OR(error, picture_row_write(from + y * width * CHANNELS, out, y, err));
+error:
+    if (result != STATUS_OK) image_free(out);
+    return result;
+}
+
+static status translate_whole(translate_program *p, const image *in, image *out, error *err)
 {
     image padded = {0};
     status result = STATUS_OK;
@@ -310,7 +308,12 @@ static status translate_whole(prepared *p, const image *in, image *out, error *e
     float *floats = malloc(count * sizeof *floats);
     if (!floats) return error_no_memory(err, "a picture", count * sizeof *floats);
     TRY_OR(error, image_create(&padded, p->width, p->height, err));
-    TRY_OR(error, run(p, in, &padded, floats, out, err));
+    translator_put(in, &padded, floats);
+    nn_program_write(p->program, p->x, floats);
+    nn_program_run(p->program);
+    nn_program_read(p->program, p->y, floats);
+    TRY_OR(error, nn_program_check(p->program, err));
+    TRY_OR(error, translator_get(floats, p->width, in, out, err));
 error:
     image_free(&padded);
     free(floats);
@@ -342,7 +345,7 @@ static status refuse(const translator *t, const image *in, size_t pixels, double
 /* Bytes of the program for the picture as a whole. */
 static status measure_whole(translator *t, size_t width, size_t height, double *bytes, error *err)
 {
-    prepared p = {.width = width, .height = height};
+    translate_program p = {.batch = 1, .width = width, .height = height};
     TRY(compile(t, &p, err));
     *bytes = (double)nn_program_bytes(p.program);
     nn_program_destroy(p.program);
@@ -373,25 +376,27 @@ static status plan_strips(translator *t, size_t width, size_t height, const imag
     return refuse(t, in, pixels, picture_bytes, plan->bytes, err);
 }
 
+static status translate_in_strips(translator *t, size_t width, size_t height, const image *in, image *out, error *err)
+{
+    large_plan plan;
+    status result;
+    TRY(plan_strips(t, width, height, in, &plan, err));
+    large_network network = strips_of(t, width, height);
+    TRY_OR(error, image_create(out, in->width, in->height, err));
+    TRY_OR(error, image_copy_extras(in, out, err));
+    TRY_OR(error, large_translate(&network, &plan, in, out, err));
+error:
+    if (result != STATUS_OK) image_free(out);
+    return result;
+}
+
 status translate_image(translator *t, const image *in, image *out, error *err)
 {
     *out = (image){0};
     if (!in->pixels) return error_set(err, STATUS_FAILED, "the picture to translate is empty");
     size_t width = in->width, height = in->height;
     padded_size(&t->generator, &width, &height);
-    prepared *p;
-    large_plan plan;
-    TRY(prepare(t, width, height, &p, err));
-    if (p)
-        p->used = ++t->clock;
-    else
-        TRY(plan_strips(t, width, height, in, &plan, err));
-    large_network network = strips_of(t, width, height);
-    status result;
-    TRY_OR(error, image_create(out, in->width, in->height, err));
-    TRY_OR(error, image_copy_extras(in, out, err));
-    TRY_OR(error, p ? translate_whole(p, in, out, err) : large_translate(&network, &plan, in, out, err));
-error:
-    if (result != STATUS_OK) image_free(out);
-    return result;
+    translate_program *p;
+    TRY(translator_prepare(t, 1, width, height, &p, err));
+    return p ? translate_whole(p, in, out, err) : translate_in_strips(t, width, height, in, out, err);
 }

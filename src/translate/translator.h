@@ -51,4 +51,30 @@ void translator_limit(translator *t, const translator_limits *limits);
  * after *stop. Not from two threads at once. */
 status translate_image(translator *t, const image *in, image *out, error *err);
 
+/* Several pictures at a time, and more on their way meanwhile, as a GPU needs it:
+ *
+ *     translate_begin(t, first, 8);
+ *     translate_begin(t, second, 8);
+ *     translate_result results[TRANSLATE_MOST];
+ *     translate_finish(t, results);                     first's; the device computes second's
+ */
+enum { TRANSLATE_MOST = 8 };
+
+typedef struct translate_result {
+    image picture; /* where `result` is STATUS_OK; to be freed */
+    status result;
+    error problem;
+} translate_result;
+
+/* How many pictures of this size are worth a batch: 1 on a CPU, where a batch would cost memory. */
+size_t translate_batch(const translator *t, size_t width, size_t height);
+/* Whether two pictures can be of one batch: their sizes are the same after padding. */
+bool translate_alike(const translator *t, const image *a, const image *b);
+/* Begins with `count` pictures, 1 to TRANSLATE_MOST, all alike, which must stay until translate_finish. One more batch may
+ * be begun before the first is finished; what translate_image refuses and whatever fails is in the results. */
+void translate_begin(translator *t, const image *in, size_t count);
+/* Waits for the batch that was begun first. Each picture's result is that of translate_image: the same but for the last
+ * digits before rounding, which may depend on the size of the batch. */
+void translate_finish(translator *t, translate_result *results);
+
 #endif

@@ -37,6 +37,10 @@ static void destroy(nn_backend *backend)
         if (cuda->slot[i].memory) cudaFreeHost(cuda->slot[i].memory);
         if (cuda->slot[i].free) cudaEventDestroy(cuda->slot[i].free);
     }
+    for (int i = 0; i < NN_READS; i++) {
+        if (cuda->reading[i].memory) cudaFreeHost(cuda->reading[i].memory);
+        if (cuda->reading[i].there) cudaEventDestroy(cuda->reading[i].there);
+    }
     if (cuda->lt_workspace) cudaFree(cuda->lt_workspace);
     if (cuda->lt) cublasLtDestroy(cuda->lt);
     if (cuda->stream) cudaStreamDestroy(cuda->stream);
@@ -104,6 +108,50 @@ static void download(nn_backend *backend, void *host, const void *device, size_t
     if (cuda->failure.code != STATUS_OK) memset(host, 0xFF, bytes);
 }
 
+/* Not having the memory is no failure: the caller reads at once then. */
+static bool make_room(cuda_backend *cuda, cuda_reading *r, size_t bytes)
+{
+    if (!r->there && !cuda_note(cuda, "download", "cudaEventCreateWithFlags",
+                                cudaEventCreateWithFlags(&r->there, cudaEventDisableTiming)))
+        return false;
+    if (bytes <= r->bytes) return true;
+    if (r->memory) cudaFreeHost(r->memory);
+    r->memory = NULL;
+    r->bytes = 0;
+    if (cudaMallocHost(&r->memory, bytes) != cudaSuccess) {
+        cudaGetLastError(); /* takes it back */
+        r->memory = NULL;
+        return false;
+    }
+    r->bytes = bytes;
+    return true;
+}
+
+static bool begin_read(nn_backend *backend, const void *device, size_t bytes)
+{
+    cuda_backend *cuda = of(backend);
+    cuda_reading *r = &cuda->reading[(cuda->oldest_reading + cuda->open_readings) % NN_READS];
+    if (cuda->open_readings == NN_READS || !make_room(cuda, r, bytes)) return false;
+    cuda_note(cuda, "download", "cudaMemcpyAsync",
+              cudaMemcpyAsync(r->memory, device, bytes, cudaMemcpyDeviceToHost, cuda->stream));
+    cuda_note(cuda, "download", "cudaEventRecord", cudaEventRecord(r->there, cuda->stream));
+    cuda->open_readings++;
+    return true;
+}
+
+/* What failed meanwhile may be of a later program; this one's numbers are then lost too. */
+static void end_read(nn_backend *backend, void *host, size_t bytes)
+{
+    cuda_backend *cuda = of(backend);
+    cuda_reading *r = &cuda->reading[cuda->oldest_reading++ % NN_READS];
+    cuda->open_readings--;
+    cuda_note(cuda, "download", "cudaEventSynchronize", cudaEventSynchronize(r->there));
+    if (cuda->failure.code == STATUS_OK)
+        memcpy(host, r->memory, bytes);
+    else
+        memset(host, 0xFF, bytes);
+}
+
 static void clear_memory(nn_backend *backend, void *device, size_t bytes)
 {
     cuda_backend *cuda = of(backend);
@@ -164,7 +212,8 @@ static status check_precision(const nn_backend *backend, nn_precision precision,
 }
 
 static const nn_backend_interface cuda_interface = {
-    "cuda",      destroy,           allocate,        release, upload, download, clear_memory, synchronise,
+    "cuda",      destroy,           allocate,        release, upload, download, clear_memory,
+    begin_read,  end_read,          synchronise,
     cuda_kernel, cuda_layout_bytes, cuda_can_reflect, check_precision, NULL, NULL, check, available,
     cuda_give_choices, cuda_take_choices, record, replay, forget,
 };

@@ -33,6 +33,12 @@ typedef struct cuda_slot { /* pinned memory that an upload passes through */
     cudaEvent_t free; /* the upload before is over */
 } cuda_slot;
 
+typedef struct cuda_reading { /* pinned memory that a download goes to */
+    void *memory;
+    size_t bytes;
+    cudaEvent_t there;
+} cuda_reading;
+
 typedef struct cuda_backend {
     nn_backend base;
     cudaStream_t stream;
@@ -44,6 +50,8 @@ typedef struct cuda_backend {
     cuda_choices *choices;
     cuda_slot slot[CUDA_SLOTS];
     unsigned next_slot;
+    cuda_reading reading[NN_READS]; /* in turn: those that are open follow on oldest_reading */
+    unsigned oldest_reading, open_readings;
     bool recording;
     error failure; /* of the first call that failed */
 } cuda_backend;

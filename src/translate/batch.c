@@ -1,0 +1,121 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "translate/internal.h"
+
+enum { PIXELS = 1 << 21 }; /* of a batch: a guess that awaits measuring on a GPU; more cost memory */
+
+/* Bytes of host memory for each pixel of a batch: pictures, results and floats, twice. */
+static const double host_bytes = 2 * (3 + 3 + 12);
+
+size_t translate_batch(const translator *t, size_t width, size_t height)
+{
+    size_t batch = TRANSLATE_MOST;
+    double limit = t->limits.max_memory;
+    if (translator_shares_memory(t)) return 1;
+    translator_padded_size(t, &width, &height);
+    double pixels = (double)width * (double)height, most = PIXELS;
+    if (limit > 0 && limit / 8 / host_bytes < most) most = limit / 8 / host_bytes;
+    while (batch > 1 && (double)batch * pixels > most) batch /= 2;
+    return batch;
+}
+
+bool translate_alike(const translator *t, const image *a, const image *b)
+{
+    size_t size[2][2] = {{a->width, a->height}, {b->width, b->height}};
+    for (int i = 0; i < 2; i++) translator_padded_size(t, &size[i][0], &size[i][1]);
+    return size[0][0] == size[1][0] && size[0][1] == size[1][1];
+}
+
+/* Programs exist for powers of two, so that few are compiled: places without a picture hold zeros. */
+static size_t places_for(size_t count)
+{
+    size_t places = 1;
+    while (places < count) places *= 2;
+    return places;
+}
+
+static status fill(translate_job *job, size_t places, error *err)
+{
+    size_t one = job->width * job->height * TRANSLATE_CHANNELS;
+    image padded = {0};
+    job->bytes = places * one * sizeof(float);
+    job->floats = malloc(job->bytes);
+    if (!job->floats) return error_no_memory(err, "pictures", job->bytes);
+    TRY(image_create(&padded, job->width, job->height, err));
+    for (size_t i = 0; i < job->count; i++) translator_put(&job->in[i], &padded, job->floats + i * one);
+    memset(job->floats + job->count * one, 0, (places - job->count) * one * sizeof(float));
+    image_free(&padded);
+    return STATUS_OK;
+}
+
+/* With the results of all on their way, or here. */
+static status run(translator *t, translate_job *job, const translate_program *p, error *err)
+{
+    TRY(fill(job, p->batch, err));
+    nn_program_write(p->program, p->x, job->floats);
+    nn_program_run(p->program);
+    job->reading = nn_program_begin_read(p->program, p->y);
+    if (!job->reading) nn_program_read(p->program, p->y, job->floats);
+    return nn_backend_check(t->backend, err);
+}
+
+static void give_up_floats(translate_job *job)
+{
+    free(job->floats);
+    job->floats = NULL;
+}
+
+/* Where a batch does not fit, or is none: one by one, which may mean in strips. */
+static void translate_each(translator *t, translate_job *job)
+{
+    for (size_t i = 0; i < job->count; i++) {
+        translate_result *r = &job->done[i];
+        r->result = translate_image(t, &job->in[i], &r->picture, &r->problem);
+    }
+}
+
+void translate_begin(translator *t, const image *in, size_t count)
+{
+    translate_job *job = &t->jobs[(t->oldest_job + t->open_jobs++) % TRANSLATE_JOBS];
+    translate_program *p = NULL;
+    error problem = {0};
+    *job = (translate_job){.in = in, .count = count, .width = in->width, .height = in->height};
+    translator_padded_size(t, &job->width, &job->height);
+    status result = in->pixels ? translator_prepare(t, places_for(count), job->width, job->height, &p, &problem) : STATUS_OK;
+    if (result == STATUS_OK && p) result = run(t, job, p, &problem);
+    if ((result == STATUS_OK && !p) || (result == STATUS_NO_MEMORY && count > 1 && !job->reading)) {
+        give_up_floats(job);
+        translate_each(t, job);
+        return;
+    }
+    if (result == STATUS_OK) return;
+    for (size_t i = 0; i < count; i++) job->done[i] = (translate_result){.result = result, .problem = problem};
+    if (!job->reading) give_up_floats(job);
+}
+
+/* What was wrong when it began is in `done`, and so in `results`. */
+static void take_pictures(translator *t, translate_job *job, translate_result *results)
+{
+    size_t one = job->width * job->height * TRANSLATE_CHANNELS;
+    error problem = {0};
+    if (job->reading) t->backend->interface->end_read(t->backend, job->floats, job->bytes);
+    status whole = nn_backend_check(t->backend, &problem);
+    for (size_t i = 0; i < job->count; i++) {
+        translate_result *r = &results[i];
+        if (r->result != STATUS_OK) continue;
+        r->result = whole;
+        r->problem = problem;
+        if (whole == STATUS_OK)
+            r->result = translator_get(job->floats + i * one, job->width, &job->in[i], &r->picture, &r->problem);
+    }
+}
+
+void translate_finish(translator *t, translate_result *results)
+{
+    translate_job *job = &t->jobs[t->oldest_job++ % TRANSLATE_JOBS];
+    t->open_jobs--;
+    memcpy(results, job->done, job->count * sizeof *results);
+    if (job->floats) take_pictures(t, job, results);
+    give_up_floats(job);
+}

@@ -1,0 +1,54 @@
+/* Inside a translator: the networks compiled for sizes, which translate_image and translate_begin run. */
+#ifndef TRANSLATE_INTERNAL_H
+#define TRANSLATE_INTERNAL_H
+
+#include "translate/translator.h"
+
+enum { TRANSLATE_PROGRAMS = 4, TRANSLATE_CHANNELS = 3, TRANSLATE_JOBS = 2 };
+
+/* The network compiled for pictures of one size, so many at a time. */
+typedef struct translate_program {
+    size_t batch, width, height;
+    nn_program *program;
+    nn_value x, y;
+    uint64_t used; /* when, for replacing the one that rested longest */
+} translate_program;
+
+/* A batch that has begun (batch.c). */
+typedef struct translate_job {
+    const image *in; /* `count` of them */
+    size_t count, width, height;
+    float *floats; /* (batch, height, width, 3); NULL: they were translated one by one, or not at all */
+    size_t bytes;
+    bool reading;  /* the floats are still on their way */
+    translate_result done[TRANSLATE_MOST]; /* what is known of each when it has begun */
+} translate_job;
+
+struct translator {
+    nn_backend *backend;
+    nn_precision precision;
+    model_generator_options generator;
+    nn_parameters *weights;
+    char *from, *to;
+    uint64_t fingerprint, clock;
+    translate_program programs[TRANSLATE_PROGRAMS]; /* those with a program, then empty ones */
+    nn_arena arena;
+    translator_limits limits;
+    translate_job jobs[TRANSLATE_JOBS]; /* in turn: those that have begun follow on oldest_job */
+    unsigned oldest_job, open_jobs;
+};
+
+/* The size that the network runs on. */
+void translator_padded_size(const translator *t, size_t *width, size_t *height);
+/* Programs are in the machine's memory, and not in a device's own. */
+bool translator_shares_memory(const translator *t);
+/* The program for `batch` pictures of a padded size, compiled now or kept from before; *out is NULL when it would take too
+ * much memory. */
+status translator_prepare(translator *t, size_t batch, size_t width, size_t height, translate_program **out, error *err);
+
+/* A picture to floats (height, width, 3), the padded size, and back. `padded`: room for one of that size. */
+void translator_put(const image *in, image *padded, float *to);
+/* out: as large as `in`, whose alpha and profile it gets; the caller frees it. */
+status translator_get(const float *from, size_t width, const image *in, image *out, error *err);
+
+#endif
