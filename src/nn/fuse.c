@@ -77,13 +77,16 @@ static void fuse_conv_bias(nn_draft *d, nn_node *node, const size_t *uses)
     node->output_count = 0;
 }
 
-static bool reflects_by_one(const nn_node *node)
+/* How many rows and columns the pad mirrors on each side, once: 0 for any other. */
+static size_t reflected(const nn_node *pad, nn_shape source)
 {
-    const nn_attributes *a = &node->attr;
-    return node->op == NN_PAD && a->mode == NN_PAD_REFLECT && a->top == 1 && a->bottom == 1 && a->left == 1 && a->right == 1;
+    const nn_attributes *a = &pad->attr;
+    bool alike = a->bottom == a->top && a->left == a->top && a->right == a->top;
+    bool once = a->top < source.dim[NN_H] && a->top < source.dim[NN_W];
+    return pad->op == NN_PAD && a->mode == NN_PAD_REFLECT && alike && once ? a->top : 0;
 }
 
-/* pad by one reflected row and column -> conv2d, and the same pad's use by the weight gradient: they read the picture
+/* pad by reflected rows and columns -> conv2d, and the same pad's use by the weight gradient: they read the picture
  * and mirror what is beside it. The padded copy is not made, nor kept for the gradient, once nothing else reads it. */
 static void fuse_reflection(nn_draft *d, nn_node *node)
 {
@@ -93,11 +96,11 @@ static void fuse_reflection(nn_draft *d, nn_node *node)
     const nn_value_info *x = &d->values[node->input[0]];
     if (x->kind != NN_VALUE_COMPUTED || node->attr.stride != 1 || node->attr.padding != 0) return;
     const nn_node *pad = &d->nodes[x->producer];
-    nn_shape source = d->values[pad->input[0]].shape;
-    if (!reflects_by_one(pad) || source.dim[NN_H] < 2 || source.dim[NN_W] < 2) return;
-    if (!interface->can_reflect(d->backend, d->values[weight_grad ? node->output[0] : node->input[1]].shape)) return;
+    size_t padding = reflected(pad, d->values[pad->input[0]].shape);
+    nn_shape weight = d->values[weight_grad ? node->output[0] : node->input[1]].shape;
+    if (!padding || !interface->can_reflect(d->backend, weight, padding)) return;
     node->input[0] = pad->input[0];
-    node->attr.padding = 1;
+    node->attr.padding = padding;
     node->attr.mode = NN_PAD_REFLECT;
 }
 

@@ -155,6 +155,11 @@ static nn_value conv_reflected(nn_graph *g, const nn_value *x)
     return nn_bias(g, nn_conv2d(g, nn_pad(g, x[0], NN_PAD_REFLECT, 1), x[1], 1, 0), x[2]);
 }
 
+static nn_value conv_reflected3(nn_graph *g, const nn_value *x)
+{
+    return nn_bias(g, nn_conv2d(g, nn_pad(g, x[0], NN_PAD_REFLECT, 3), x[1], 1, 0), x[2]);
+}
+
 /* Channels enough for Winograd in fp32 and TF32, odd sizes, and pictures of more tiles and rows than a chunk has. */
 #define S(a, b, c, d) {{a, b, c, d}}
 static const gradient_case wide_cases[] = {
@@ -164,6 +169,11 @@ static const gradient_case wide_cases[] = {
     {"conv2d wide, reflected", 3, {S(2, 9, 11, 20), S(24, 20, 3, 3), S(1, 1, 1, 24)}, conv_reflected, 0, 0},
     {"conv2d wide, reflected, to few", 3, {S(1, 8, 2, 150), S(16, 150, 3, 3), S(1, 1, 1, 16)}, conv_reflected, 0, 0},
     {"conv2d wide, reflected, from few", 3, {S(1, 3, 21, 16), S(130, 16, 3, 3), S(1, 1, 1, 130)}, conv_reflected, 0, 0},
+    {"conv2d thin, reflected", 3, {S(1, 5, 2, 3), S(4, 3, 3, 3), S(1, 1, 1, 4)}, conv_reflected, 0, 0},
+    {"conv2d 7x7, reflected", 3, {S(2, 9, 11, 10), S(12, 10, 7, 7), S(1, 1, 1, 12)}, conv_reflected3, 0, 0},
+    {"conv2d 7x7, reflected, to few", 3, {S(2, 4, 13, 20), S(3, 20, 7, 7), S(1, 1, 1, 3)}, conv_reflected3, 0, 0},
+    {"conv2d 7x7, reflected, from few", 3, {S(2, 8, 5, 3), S(16, 3, 7, 7), S(1, 1, 1, 16)}, conv_reflected3, 0, 0},
+    {"conv2d 7x7, reflected twice", 3, {S(1, 3, 9, 4), S(4, 4, 7, 7), S(1, 1, 1, 4)}, conv_reflected3, 0, 0},
     {"transposed wide", 2, {S(1, 12, 9, 24), S(24, 20, 3, 3)}, transposed3, 0, 0},
     {"conv2d of many tiles", 2, {S(1, 291, 289, 16), S(16, 16, 3, 3)}, conv, 0, 0},
 };
@@ -184,12 +194,11 @@ static void wide_convolutions(test *t)
 }
 
 /* Kernels of a convolution of a padded picture, forward and backward. */
-static size_t length_of(test *t, nn_backend *backend, bool no_fusion)
+static size_t length_of(test *t, nn_backend *backend, const gradient_case *c, bool no_fusion)
 {
     error err = {0};
     nn_program *p = NULL;
-    const gradient_case c = {"", 3, {S(1, 6, 6, 20), S(24, 20, 3, 3), S(1, 1, 1, 24)}, conv_reflected, 0, 0};
-    built b = build(&c);
+    built b = build(c);
     if (nn_program_create(b.graph, backend, &(nn_program_options){.no_fusion = no_fusion}, &p, &err) != STATUS_OK)
         test_failed(t, __FILE__, __LINE__, "%s", err.message);
     size_t length = p ? nn_program_length(p) : 0;
@@ -198,13 +207,20 @@ static size_t length_of(test *t, nn_backend *backend, bool no_fusion)
     return length;
 }
 
-/* The bias and the pad are gone; the pad's own gradient stays. */
+/* The bias and the pad are gone; the pad's own gradient stays. Where a side is mirrored twice the pad stays too. */
 static void reflections_are_no_copies(test *t)
 {
+    static const gradient_case once[] = {
+        {"", 3, {S(1, 6, 6, 20), S(24, 20, 3, 3), S(1, 1, 1, 24)}, conv_reflected, 0, 0},
+        {"", 3, {S(1, 4, 6, 3), S(24, 3, 7, 7), S(1, 1, 1, 24)}, conv_reflected3, 0, 0},
+        {"", 3, {S(1, 6, 4, 24), S(3, 24, 7, 7), S(1, 1, 1, 3)}, conv_reflected3, 0, 0},
+    }, twice = {"", 3, {S(1, 6, 3, 3), S(24, 3, 7, 7), S(1, 1, 1, 24)}, conv_reflected3, 0, 0};
     error err = {0};
     nn_backend *device;
     REQUIRE_OK(t, check_create_device(&check_precisions[0], &device, &err), err);
-    CHECK(t, length_of(t, device, false) + 2 == length_of(t, device, true));
+    for (size_t i = 0; i < sizeof once / sizeof *once; i++)
+        CHECK(t, length_of(t, device, &once[i], false) + 2 == length_of(t, device, &once[i], true));
+    CHECK(t, length_of(t, device, &twice, false) + 1 == length_of(t, device, &twice, true));
     nn_backend_destroy(device);
 }
 

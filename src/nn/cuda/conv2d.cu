@@ -79,7 +79,7 @@ static plan plan_of(const nn_call *call)
                                            : cuda_mapping_to_y(result, source, w, &call->attr);
     plan p = plan_between(call, &m, source, result);
     size_t taps = m.kh * m.kw, folded = p.source_pixels * cuda_padded(taps * p.c) * sizeof(float);
-    p.fold = !m.reflect && folded < p.pixels * cuda_padded(taps * p.source_c) * element_bytes(&p) && folded <= greatest_fold;
+    p.fold = folded < p.pixels * cuda_padded(taps * p.source_c) * element_bytes(&p) && folded <= greatest_fold;
     if (p.fold)
         p.row = cuda_padded(taps * p.c);
     else
@@ -94,12 +94,10 @@ static size_t workspace_bytes(const plan *p)
     return p->chunk * p->row * element_bytes(p);
 }
 
-enum { LEAST_REFLECTED = 16 };
-
-bool cuda_can_reflect(const nn_backend *backend, nn_shape w)
+bool cuda_can_reflect(const nn_backend *backend, nn_shape w, size_t padding)
 {
     (void)backend;
-    return w.dim[NN_KH] == 3 && w.dim[NN_KW] == 3 && w.dim[NN_IN] >= LEAST_REFLECTED && w.dim[NN_OUT] >= LEAST_REFLECTED;
+    return w.dim[NN_KH] == 2 * padding + 1 && w.dim[NN_KW] == 2 * padding + 1;
 }
 
 static void run(const nn_call *call);
@@ -169,7 +167,7 @@ static plan plan_of_weight_grad(const nn_call *call, bool *from_x)
 {
     nn_shape x = call->input_shape[0], y = call->input_shape[1], w = call->output_shape[0];
     cuda_mapping to_x = cuda_mapping_to_x(x, y, w, &call->attr), to_y = cuda_mapping_to_y(x, y, w, &call->attr);
-    *from_x = to_x.reflect || nn_count(y) / y.dim[NN_C] * x.dim[NN_C] <= nn_count(x) / x.dim[NN_C] * y.dim[NN_C];
+    *from_x = nn_count(y) / y.dim[NN_C] * x.dim[NN_C] <= nn_count(x) / x.dim[NN_C] * y.dim[NN_C];
     plan p = *from_x ? plan_between(call, &to_x, x, y) : plan_between(call, &to_y, y, x);
     set_chunk(&p);
     return p;

@@ -32,6 +32,7 @@ cuda_mapping cuda_mapping_to_y(nn_shape x, nn_shape y, nn_shape weight, const nn
     m.sign = -1;
     m.offset = (int)attr->padding;
     m.divide = (int)attr->stride;
+    m.collect = attr->mode == NN_PAD_REFLECT;
     return m;
 }
 
@@ -45,6 +46,18 @@ __device__ static inline int met(const cuda_mapping &m, unsigned at, unsigned ta
     return place < (int)size ? place : -1;
 }
 
+/* With `collect`: the source's element that meets element `at`, or the one beside the grid before its first or behind its
+ * last element of which that is the mirror; or -1. last: of the destination. */
+enum { ITSELF, BEFORE, BEHIND, WAYS };
+
+__device__ static inline int met_by(int way, const cuda_mapping &m, unsigned at, unsigned tap, unsigned size, unsigned last)
+{
+    if ((way == BEFORE && at == 0) || (way == BEHIND && at == last)) return -1; /* no mirror of itself */
+    int place = way == ITSELF ? (int)at : way == BEFORE ? -(int)at : 2 * (int)last - (int)at;
+    int source = place - (int)tap + m.offset;
+    return source >= 0 && source < (int)size ? source : -1;
+}
+
 struct gathering {
     cuda_mapping m;
     const float *source;
@@ -56,6 +69,21 @@ struct gathering {
 __device__ static inline void store(float *to, float value) { *to = value; }
 __device__ static inline void store(__nv_bfloat16 *to, float value) { *to = __float2bfloat16(value); }
 
+/* channel: that of the image's first pixel; i, j: the destination's element; a, b: the tap. */
+__device__ static inline float collected(const gathering &g, const float *channel, unsigned i, unsigned j, unsigned a,
+                                         unsigned b)
+{
+    float sum = 0;
+    for (int down = ITSELF; down < WAYS; down++) {
+        int y = met_by(down, g.m, i, a, g.m.source_h, g.m.h - 1);
+        for (int across = ITSELF; y >= 0 && across < WAYS; across++) {
+            int x = met_by(across, g.m, j, b, g.m.source_w, g.m.w - 1);
+            if (x >= 0) sum += channel[((size_t)y * g.m.source_w + (unsigned)x) * g.c];
+        }
+    }
+    return sum;
+}
+
 /* blockIdx.x: the pixel, counted from the first of this matrix. */
 template <typename T> static __global__ void gather(gathering g)
 {
@@ -65,6 +93,10 @@ template <typename T> static __global__ void gather(gathering g)
     T *to = (T *)g.rows + blockIdx.x * (size_t)g.row;
     for (unsigned k = cuda_row_first(), end = cuda_row_end(g.row); k < end; k += CUDA_BLOCK) {
         unsigned tap = k / g.c, a = tap / g.m.kw, b = tap % g.m.kw;
+        if (g.m.collect) {
+            store(to + k, a < g.m.kh ? collected(g, source + k % g.c, i, j, a, b) : 0);
+            continue;
+        }
         int y = a < g.m.kh ? met(g.m, i, a, g.m.source_h) : -1, x = met(g.m, j, b, g.m.source_w);
         store(to + k, y < 0 || x < 0 ? 0 : source[((size_t)y * g.m.source_w + (unsigned)x) * g.c + k % g.c]);
     }

@@ -15,7 +15,9 @@ struct cuda_mapping {
     unsigned source_h, source_w, h, w; /* h, w: the destination's */
     unsigned kh, kw;
     int multiply, sign, offset, divide;
-    bool reflect; /* beside the source's grid are its mirrored elements instead of zeros */
+    /* Beside x's grid are its mirrored elements instead of zeros, and stride is 1. With the source on it: they are met. With
+     * the destination: what meets a mirrored element is added to what meets the element itself. */
+    bool reflect, collect;
 };
 
 /* From y's grid (the destination) to x's, and from x's to y's. */
@@ -23,7 +25,7 @@ cuda_mapping cuda_mapping_to_x(nn_shape x, nn_shape y, nn_shape weight, const nn
 cuda_mapping cuda_mapping_to_y(nn_shape x, nn_shape y, nn_shape weight, const nn_attributes *attr);
 
 /* Rows first .. first + count - 1 of the matrix (destination pixels of all images, padded(kh * kw * c)): what each pixel
- * meets, in order of taps, c channels each; zeros beside the grid and behind the last. rows: float or bf16. */
+ * meets, in order of taps, c channels each (with `collect` sums); zeros beside the grid and behind the last. rows: float or bf16. */
 void cuda_gather(const nn_call *call, const cuda_mapping *m, const float *source, unsigned c, size_t first,
                  size_t count, void *rows, bool bf16);
 
