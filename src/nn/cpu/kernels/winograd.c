@@ -5,15 +5,15 @@
 #include "nn/cpu/kernels/winograd.h"
 
 enum {
-    LANES = WINOGRAD_LANES,
-    WIDTH = WINOGRAD_WIDTH,
+    LANES = PRODUCT_LANES,
+    WIDTH = PRODUCT_WIDTH,
     POINTS = WINOGRAD_POINTS,
     SHIFT = WINOGRAD_SHIFT,
     BLOCK = 64,          /* tiles that a thread takes at once, at most */
     INPUTS = 32,         /* channels in of a task on weights */
     TASK_TILES = 8,      /* tiles of x and dy that a weight gradient's task transforms */
     TASK_PANELS = 4,     /* panels of channels in of a weight gradient's task */
-    PAIR = WINOGRAD_PAIR,
+    PAIR = PRODUCT_PAIR,
     NEAR_BYTES = 5 << 18, /* of transformed x and dy: 1.25 MB, what the caches next to two cores hold */
     MOST_BYTES = 5 << 21 /* the most that a weight gradient keeps of them: 10 MB */
 };
@@ -60,7 +60,7 @@ static plan plan_of(const winograd_shape *s, int threads)
     p.blocks = round_up(divide_up(s->tiles, BLOCK), p.threads);
     p.block = divide_up(s->tiles, p.blocks);
     p.blocks = divide_up(s->tiles, p.block);
-    size_t rows = round_up(p.block, WINOGRAD_UNIT);
+    size_t rows = round_up(p.block, PRODUCT_UNIT);
     p.u_step = p.panels * round_up(s->ic, PAIR) * WIDTH + SHIFT;
     p.v_step = rows * p.v_row + SHIFT;
     p.m_step = rows * p.m_row + SHIFT;
@@ -68,19 +68,19 @@ static plan plan_of(const winograd_shape *s, int threads)
 }
 
 /* Of each point. */
-static size_t thread_bytes(const plan *p) { return p->v_step * sizeof(winograd_number) + p->m_step * sizeof(float); }
+static size_t thread_bytes(const plan *p) { return p->v_step * sizeof(product_number) + p->m_step * sizeof(float); }
 
 static size_t convolution_workspace(const nn_call *call)
 {
     winograd_shape s = shape_of_call(call);
     plan p = plan_of(&s, call->threads);
-    return POINTS * (p.u_step * sizeof(winograd_number) + p.threads * thread_bytes(&p));
+    return POINTS * (p.u_step * sizeof(product_number) + p.threads * thread_bytes(&p));
 }
 
 static void convolve_block(const winograd_shape *s, const plan *p, const nn_call *call, size_t block,
-                           const winograd_number *u, void *scratch)
+                           const product_number *u, void *scratch)
 {
-    winograd_number *v = scratch;
+    product_number *v = scratch;
     float *m = (float *)(void *)(v + POINTS * p->v_step);
     size_t first = block * p->block, count = least(p->block, s->tiles - first);
     winograd_place to = {.data = v, .point_step = p->v_step, .panel = p->v_row};
@@ -96,7 +96,7 @@ static void convolve(const nn_call *call, const winograd_weight *w)
 {
     winograd_shape s = shape_of_call(call);
     plan p = plan_of(&s, call->threads);
-    winograd_number *u = call->workspace;
+    product_number *u = call->workspace;
     unsigned char *scratch = (unsigned char *)(u + POINTS * p.u_step);
     size_t chunks = divide_up(s.ic, INPUTS);
 #pragma omp parallel num_threads(call->threads)
@@ -144,7 +144,7 @@ typedef struct gradient_plan {
 /* A block stays in the near caches, unless the sums, which every block reads and writes, would then outweigh it. */
 static size_t gradient_block(const winograd_shape *s, size_t panels)
 {
-    size_t tile = POINTS * WIDTH * panels * sizeof(winograd_number), block = s->ic * s->oc / (s->ic + s->oc);
+    size_t tile = POINTS * WIDTH * panels * sizeof(product_number), block = s->ic * s->oc / (s->ic + s->oc);
     if (block * tile < NEAR_BYTES) block = NEAR_BYTES / tile;
     if (block * tile > MOST_BYTES) block = MOST_BYTES / tile;
     return round_up(divide_up(s->tiles, divide_up(s->tiles, block > 0 ? block : 1)), PAIR);
@@ -173,11 +173,11 @@ static size_t weight_grad_workspace(const nn_call *call)
 {
     winograd_shape s = shape_of_weight_grad(call);
     gradient_plan p = gradient_plan_of(&s);
-    return POINTS * (p.du_step * sizeof(float) + (p.x_step + p.dy_step) * sizeof(winograd_number));
+    return POINTS * (p.du_step * sizeof(float) + (p.x_step + p.dy_step) * sizeof(product_number));
 }
 
 /* Adds `count` tiles to the sums of one point and a group of x's panels. */
-static void add_products(const gradient_plan *p, size_t group, const winograd_number *x, const winograd_number *dy,
+static void add_products(const gradient_plan *p, size_t group, const product_number *x, const product_number *dy,
                          size_t count, bool add, float *du)
 {
     size_t begin = group * TASK_PANELS, end = least(begin + TASK_PANELS, p->x_panels);
@@ -193,7 +193,7 @@ static void run_conv2d_weight_grad(const nn_call *call)
     winograd_shape s = shape_of_weight_grad(call);
     gradient_plan p = gradient_plan_of(&s);
     float *du = call->workspace;
-    winograd_number *x = (winograd_number *)(void *)(du + POINTS * p.du_step), *dy = x + POINTS * p.x_step;
+    product_number *x = (product_number *)(void *)(du + POINTS * p.du_step), *dy = x + POINTS * p.x_step;
     winograd_place x_place = {.data = x, .point_step = p.x_step, .panel = WIDTH, .panel_step = p.block * WIDTH,
                               .paired = PAIR > 1};
     winograd_place dy_place = x_place;

@@ -20,31 +20,13 @@
 #define NN_CPU_KERNELS_WINOGRAD_H
 
 #include "nn/cpu/cpu.h"
-
-#if defined(__AVX512F__)
-enum { WINOGRAD_LANES = 16, WINOGRAD_UNIT = 4 };
-#elif defined(__AVX2__)
-enum { WINOGRAD_LANES = 8, WINOGRAD_UNIT = 2 };
-#else
-enum { WINOGRAD_LANES = 4, WINOGRAD_UNIT = 2 };
-#endif
-
-/* What the products read: numbers of one operand that belong to consecutive terms of a sum lie PAIR by PAIR. */
-#if defined(WINOGRAD_BF16)
-typedef uint16_t winograd_number;
-enum { WINOGRAD_PAIR = 2 };
-#else
-typedef float winograd_number;
-enum { WINOGRAD_PAIR = 1 };
-#endif
+#include "nn/cpu/kernels/product.h"
 
 enum {
     WINOGRAD_TILE = 4,
     WINOGRAD_PATCH = 6,
     WINOGRAD_POINTS = 36,
-    WINOGRAD_WIDTH = 2 * WINOGRAD_LANES, /* columns of a panel: what a row of the innermost product writes */
-    WINOGRAD_ROWS = 3 * WINOGRAD_UNIT,   /* rows of the innermost product; it also comes with 1 and 2 units */
-    WINOGRAD_SHIFT = 64 / sizeof(winograd_number) /* a cache line: keeps the points' matrices off each other's sets */
+    WINOGRAD_SHIFT = 64 / sizeof(product_number) /* a cache line: keeps the points' matrices off each other's sets */
 };
 
 /* The tiles of a convolution x -> y; they are numbered over images, rows and columns. */
@@ -69,7 +51,7 @@ typedef struct winograd_weight {
  * `paired` (no other value where PAIR is 1): two tiles share a place, of which tile t takes the numbers
  * t % 2 + 2 * (c % panel); after an odd number of tiles, zeros follow. */
 typedef struct winograd_place {
-    winograd_number *data;
+    product_number *data;
     size_t point_step, panel, panel_step;
     bool paired;
 } winograd_place;
@@ -86,7 +68,7 @@ void CPU_NAME(cpu_winograd_to_y)(const winograd_shape *s, const float *m, size_t
 /* G w G^T of outputs [panel * WIDTH, + WIDTH) and inputs [begin, end), begin even: u is (point, panel, in / PAIR rounded
  * up, WIDTH, PAIR). */
 void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end,
-                                        winograd_number *u, size_t point_step);
+                                        product_number *u, size_t point_step);
 /* dw (oc, ic, 3, 3) = G^T du G for outputs of a panel and inputs [begin, end); du is (point, in / WIDTH, out / WIDTH,
  * WIDTH in, WIDTH out), rounded up. */
 void CPU_NAME(cpu_winograd_to_weight)(const winograd_shape *s, const float *du, size_t point_step, size_t panel,
@@ -94,10 +76,10 @@ void CPU_NAME(cpu_winograd_to_weight)(const winograd_shape *s, const float *du, 
 
 /* m (tiles, panels * WIDTH) = v (tiles, ic) u (panels, ic / PAIR, WIDTH, PAIR); rows of v are v_step apart. Rows of v
  * and m are read and written up to a whole number of units. */
-void CPU_NAME(cpu_winograd_multiply)(const winograd_number *v, size_t v_step, const winograd_number *u, size_t tiles,
+void CPU_NAME(cpu_winograd_multiply)(const product_number *v, size_t v_step, const product_number *u, size_t tiles,
                                      size_t ic, size_t panels, float *m);
 /* c (WIDTH, WIDTH) = or += the sum over k < count of a[k][i] * b[k][j]; a, b: (count / PAIR, WIDTH, PAIR). */
-void CPU_NAME(cpu_winograd_accumulate)(const winograd_number *a, const winograd_number *b, size_t count, bool add,
+void CPU_NAME(cpu_winograd_accumulate)(const product_number *a, const product_number *b, size_t count, bool add,
                                        float *c);
 
 #endif

@@ -1,30 +1,25 @@
 /* Winograd's transforms, vectorised along channels: each applies a small matrix to the columns, then to the rows. */
 #include <string.h>
 
-#if defined(WINOGRAD_BF16)
-#include <immintrin.h>
-#endif
-
 #include "nn/cpu/kernels/winograd.h"
 
 enum {
-    LANES = WINOGRAD_LANES,
-    WIDTH = WINOGRAD_WIDTH,
+    LANES = PRODUCT_LANES,
+    WIDTH = PRODUCT_WIDTH,
     TILE = WINOGRAD_TILE,
     PATCH = WINOGRAD_PATCH,
     POINTS = WINOGRAD_POINTS,
     KERNEL = 3,
-    PAIR = WINOGRAD_PAIR,
-    TAKES_BF16 = WINOGRAD_PAIR > 1, /* tensors */
+    PAIR = PRODUCT_PAIR,
+    TAKES_BF16 = PRODUCT_PAIR > 1, /* tensors */
     GROUP = 8, /* weights in, or tiles, that are worked on together */
     LINE = 16  /* floats of a cache line */
 };
 
-typedef float vector __attribute__((vector_size(LANES * sizeof(float))));
-/* The same, in memory that is not aligned for it. */
-typedef float vector_in_memory __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef product_vector vector;
+typedef product_vector_in_memory vector_in_memory;
 
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE PRODUCT_INLINE
 
 /* The points are 0, P, -P, Q, -Q and infinity. */
 #if defined(WINOGRAD_BF16)
@@ -129,7 +124,7 @@ INLINE void load_points(const float *from, size_t point_step, vector *t)
 }
 
 /* One number of each lane. */
-INLINE void store(vector v, winograd_number *to)
+INLINE void store(vector v, product_number *to)
 {
 #if defined(WINOGRAD_BF16)
     _mm256_storeu_si256((__m256i *)(void *)to, (__m256i)_mm512_cvtneps_pbh((__m512)v));
@@ -139,7 +134,7 @@ INLINE void store(vector v, winograd_number *to)
 }
 
 /* PAIR numbers of each lane: `second` counts where PAIR is 2. */
-INLINE void store_pairs(vector first, vector second, winograd_number *to)
+INLINE void store_pairs(vector first, vector second, product_number *to)
 {
 #if defined(WINOGRAD_BF16)
     __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)first));
@@ -151,13 +146,13 @@ INLINE void store_pairs(vector first, vector second, winograd_number *to)
 #endif
 }
 
-INLINE void store_points(const vector *t, winograd_number *to, size_t point_step)
+INLINE void store_points(const vector *t, product_number *to, size_t point_step)
 {
 #pragma GCC unroll 36
     for (size_t point = 0; point < POINTS; point++) store(t[point], to + point * point_step);
 }
 
-INLINE void store_point_pairs(const vector *first, const vector *second, winograd_number *to, size_t point_step)
+INLINE void store_point_pairs(const vector *first, const vector *second, product_number *to, size_t point_step)
 {
 #pragma GCC unroll 36
     for (size_t point = 0; point < POINTS; point++) store_pairs(first[point], second[point], to + point * point_step);
@@ -332,7 +327,7 @@ void CPU_NAME(cpu_winograd_from_dy)(const winograd_shape *s, const void *dy, siz
 INLINE void store_elements(vector v, size_t width, void *y, const bool bf16, size_t element)
 {
     if (bf16) {
-        winograd_number *to = (winograd_number *)y + element, part[LANES];
+        product_number *to = (product_number *)y + element, part[LANES];
         store(v, width == LANES ? to : part);
         if (width < LANES) memcpy(to, part, width * sizeof *to);
     } else {
@@ -414,7 +409,7 @@ INLINE void transform_weight(weight_group group, size_t k, size_t half, vector *
 }
 
 void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end,
-                                        winograd_number *u, size_t point_step)
+                                        product_number *u, size_t point_step)
 {
     size_t rows = (w->in + PAIR - 1) / PAIR;
     for (size_t in = begin; in < end; in += GROUP) {
