@@ -1,7 +1,9 @@
-/* Which convolutions go to Winograd: the rule, and why, is conv2d.h's. */
+/* Which convolutions go to which kernels: the rules, and why, are conv2d.h's. */
 #include "nn/cpu/conv2d.h"
 
-enum { LEAST_CHANNELS = 16, TILE = 4, LEAST_TILES = 24 };
+#include "nn/cpu/kernels/conv_direct.h"
+
+enum { LEAST_CHANNELS = 16, TILE = 4, LEAST_TILES = 24, LEAST_PIXELS = 1024, LEAST_GRADIENT_PIXELS = 256 };
 
 bool cpu_conv2d_is_winograd(const nn_call *call)
 {
@@ -15,19 +17,34 @@ bool cpu_conv2d_is_winograd(const nn_call *call)
     return fits && full && w.dim[NN_IN] >= LEAST_CHANNELS && w.dim[NN_OUT] >= LEAST_CHANNELS && tiles >= LEAST_TILES;
 }
 
+bool cpu_conv2d_is_direct(const nn_call *call)
+{
+    bool weight_grad = call->op == NN_CONV2D_WEIGHT_GRAD;
+    nn_shape w = weight_grad ? call->output_shape[0] : call->input_shape[1];
+    nn_shape y = weight_grad ? call->input_shape[1]
+                 : call->op == NN_CONV2D ? call->output_shape[0]
+                                         : call->input_shape[0];
+    size_t pixels = y.dim[NN_N] * y.dim[NN_H] * y.dim[NN_W];
+    bool fits = call->precision == NN_FP32 && call->attr.stride == CPU_DIRECT_STRIDE;
+    return fits && w.dim[NN_IN] >= LEAST_CHANNELS && w.dim[NN_OUT] >= LEAST_CHANNELS &&
+           pixels >= (weight_grad ? LEAST_GRADIENT_PIXELS : LEAST_PIXELS);
+}
+
 static status prepare_with(const nn_kernel *onednn, nn_backend *backend, nn_call *call, error *err)
 {
     const nn_kernel *kernel = onednn;
     if (cpu_conv2d_is_winograd(call)) {
         bool bf16 = call->precision == NN_BF16;
         kernel = (bf16 ? cpu_kernels_bf16() : ((const cpu_backend *)backend)->kernels)->winograd[call->op];
+    } else if (cpu_conv2d_is_direct(call)) {
+        kernel = ((const cpu_backend *)backend)->kernels->direct[call->op];
     }
     call->run = kernel->run;
     if (kernel->workspace) call->workspace_bytes = kernel->workspace(call);
     return kernel->prepare ? kernel->prepare(backend, call, err) : STATUS_OK;
 }
 
-/* oneDNN's calls have something prepared, Winograd's nothing. */
+/* oneDNN's calls have something prepared, ours nothing. */
 static status bind_with(const nn_kernel *onednn, nn_call *call, error *err)
 {
     return call->prepared && onednn->bind ? onednn->bind(call, err) : STATUS_OK;

@@ -48,6 +48,11 @@ const cpu_kernel_table CPU_NAME(cpu_kernels) = {
         [NN_CONV2D_DATA_GRAD] = &CPU_NAME(cpu_conv2d_data_grad_thin),
         [NN_CONV2D_WEIGHT_GRAD] = &CPU_NAME(cpu_conv2d_weight_grad_thin),
     },
+    .direct = {
+        [NN_CONV2D] = &CPU_NAME(cpu_conv2d_direct),
+        [NN_CONV2D_DATA_GRAD] = &CPU_NAME(cpu_conv2d_data_grad_direct),
+        [NN_CONV2D_WEIGHT_GRAD] = &CPU_NAME(cpu_conv2d_weight_grad_direct),
+    },
     .winograd = {
         [NN_CONV2D] = &CPU_NAME(cpu_winograd),
         [NN_CONV2D_DATA_GRAD] = &CPU_NAME(cpu_winograd_data_grad),

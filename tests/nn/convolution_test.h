@@ -1,0 +1,162 @@
+/* Convolutions in all three directions against the direct sums in double, kernel by kernel. */
+#ifndef TESTS_NN_CONVOLUTION_TEST_H
+#define TESTS_NN_CONVOLUTION_TEST_H
+
+#include "nn/cpu/conv2d.h"
+#include "kernel_test.h"
+
+typedef struct convolution {
+    size_t n, h, w, ic, oc, kernel, stride, padding;
+    bool bias;
+} convolution;
+
+static inline nn_shape x_shape(const convolution *c) { return nn_shape_of(c->n, c->h, c->w, c->ic); }
+static inline nn_shape w_shape(const convolution *c) { return nn_shape_of(c->oc, c->ic, c->kernel, c->kernel); }
+static inline nn_shape y_shape(const convolution *c)
+{
+    return nn_shape_of(c->n, (c->h + 2 * c->padding - c->kernel) / c->stride + 1,
+                       (c->w + 2 * c->padding - c->kernel) / c->stride + 1, c->oc);
+}
+
+/* Calls each(x's, w's, y's offset) for every term of y[...] = sum x[...] * w[...]. */
+typedef void term(size_t x, size_t w, size_t y, void *context);
+static inline void each_term(const convolution *c, term *each, void *context)
+{
+    nn_shape y = y_shape(c);
+    for (size_t n = 0; n < c->n; n++)
+        for (size_t i = 0; i < y.dim[NN_H]; i++)
+            for (size_t j = 0; j < y.dim[NN_W]; j++)
+                for (size_t tap = 0; tap < c->kernel * c->kernel; tap++) {
+                    size_t row = i * c->stride + tap / c->kernel - c->padding; /* wraps below zero */
+                    size_t column = j * c->stride + tap % c->kernel - c->padding;
+                    if (row >= c->h || column >= c->w) continue;
+                    for (size_t o = 0; o < c->oc; o++)
+                        for (size_t k = 0; k < c->ic; k++)
+                            each(((n * c->h + row) * c->w + column) * c->ic + k,
+                                 (o * c->ic + k) * c->kernel * c->kernel + tap,
+                                 ((n * y.dim[NN_H] + i) * y.dim[NN_W] + j) * c->oc + o, context);
+                }
+}
+
+static inline void add_to_y(size_t x, size_t w, size_t y, void *context)
+{
+    kernel_test *k = context;
+    k->expected[0][y] += (double)k->input[0][x] * k->input[1][w];
+}
+
+static inline void add_to_x(size_t x, size_t w, size_t y, void *context)
+{
+    kernel_test *k = context;
+    k->expected[0][x] += (double)k->input[0][y] * k->input[1][w];
+}
+
+static inline void add_to_w(size_t x, size_t w, size_t y, void *context)
+{
+    kernel_test *k = context;
+    k->expected[0][w] += (double)k->input[0][x] * k->input[1][y];
+}
+
+static inline double root_mean_square(const double *values, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) sum += values[i] * values[i];
+    return sqrt(sum / (double)count);
+}
+
+/* ||actual - expected|| / ||expected|| of the last run. */
+static inline double relative_error(const kernel_test *k)
+{
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < nn_count(k->output_shape[0]); i++) {
+        double d = k->output[0][i] - k->expected[0][i];
+        difference += d * d;
+        norm += k->expected[0][i] * k->expected[0][i];
+    }
+    return sqrt(difference / norm);
+}
+
+/* One to three threads, of which all must give the same bits. `bound`: of relative_error. */
+static inline void run_convolution(test *t, kernel_test *k, const nn_kernel *kernel, const char *name, double bound)
+{
+    size_t bytes = nn_count(k->output_shape[0]) * sizeof(float);
+    float *first = malloc(bytes);
+    for (int threads = 1; threads <= 3; threads++) {
+        char where[256];
+        nn_shape_text x, y;
+        snprintf(where, sizeof where, "%s, %d threads, %s -> %s, stride %zu, padding %zu", name, threads,
+                 nn_shape_print(k->input_shape[0], &x), nn_shape_print(k->output_shape[0], &y), k->attr.stride,
+                 k->attr.padding);
+        kernel_test_once(t, k, kernel, threads, NN_MAX_INPUTS, where);
+        if (threads == 1) memcpy(first, k->output[0], bytes);
+        if (memcmp(first, k->output[0], bytes) != 0)
+            test_failed(t, __FILE__, __LINE__, "op %d, %s: other bits", (int)k->op, where);
+        if (!(relative_error(k) < bound))
+            test_failed(t, __FILE__, __LINE__, "op %d, %s: error %g", (int)k->op, where, relative_error(k));
+    }
+    free(first);
+}
+
+/* Opens the test of one direction, with its inputs filled and the direct sums expected. Rounding is that of the largest
+ * terms, whatever the element: the floor of the bound is the root mean square. */
+static inline void open_direction(kernel_test *k, const convolution *c, nn_op op)
+{
+    nn_shape x = x_shape(c), w = w_shape(c), y = y_shape(c), output;
+    nn_shape inputs[3] = {x, w};
+    term *each = add_to_y;
+    output = y;
+    if (op == NN_CONV2D_DATA_GRAD) {
+        inputs[0] = y;
+        output = x;
+        each = add_to_x;
+    } else if (op == NN_CONV2D_WEIGHT_GRAD) {
+        inputs[1] = y;
+        output = w;
+        each = add_to_w;
+    }
+    bool bias = c->bias && op != NN_CONV2D_WEIGHT_GRAD;
+    inputs[2] = nn_shape_vector(output.dim[NN_C]);
+    nn_attributes attr = {.stride = c->stride, .padding = c->padding, .shape = output};
+    kernel_test_open(k, op, attr, bias ? 3 : 2, inputs, 1, &output);
+    for (size_t i = 0; i < k->input_count; i++) kernel_test_fill(k, i, -1, 1);
+    size_t count = nn_count(output);
+    for (size_t i = 0; bias && i < count; i++) k->expected[0][i] = k->input[2][i % output.dim[NN_C]];
+    each_term(c, each, k);
+    k->floor = root_mean_square(k->expected[0], count);
+}
+
+typedef enum chosen { CHOSEN_ONEDNN, CHOSEN_WINOGRAD, CHOSEN_DIRECT } chosen;
+
+/* Which kernel the backend's convolution of these shapes runs; what prepare did must agree with the rules. */
+static inline chosen chosen_kernel(test *t, nn_op op, const convolution *c)
+{
+    nn_backend *backend;
+    error err = {0};
+    if (nn_cpu_create(2, &backend, &err) != STATUS_OK) {
+        test_failed(t, __FILE__, __LINE__, "%s", err.message);
+        return CHOSEN_ONEDNN;
+    }
+    nn_shape x = x_shape(c), w = w_shape(c), y = y_shape(c), all[3][3] = {{x, w, y}, {y, w, x}, {x, y, w}};
+    nn_call call = {.op = op, .attr = {.stride = c->stride, .padding = c->padding}, .input_count = 2,
+                    .output_count = 1, .threads = 2, .backend = backend};
+    call.input_shape[0] = all[op][0];
+    call.input_shape[1] = all[op][1];
+    call.output_shape[0] = call.attr.shape = all[op][2];
+    const nn_kernel *dispatcher = backend->interface->kernel(backend, op);
+    chosen result = CHOSEN_ONEDNN;
+    if (dispatcher->prepare(backend, &call, &err) != STATUS_OK) {
+        test_failed(t, __FILE__, __LINE__, "%s", err.message);
+    } else {
+        const cpu_kernel_table *kernels = ((const cpu_backend *)backend)->kernels;
+        if (call.run == kernels->winograd[op]->run) result = CHOSEN_WINOGRAD;
+        if (call.run == kernels->direct[op]->run) result = CHOSEN_DIRECT;
+        CHECK(t, (result == CHOSEN_ONEDNN) == (call.prepared != NULL));
+        CHECK(t, (result == CHOSEN_WINOGRAD) == cpu_conv2d_is_winograd(&call));
+        CHECK(t, (result == CHOSEN_DIRECT) == cpu_conv2d_is_direct(&call));
+        CHECK(t, call.workspace_bytes > 0 || result == CHOSEN_ONEDNN);
+    }
+    dispatcher->release(&call);
+    nn_backend_destroy(backend);
+    return result;
+}
+
+#endif
