@@ -73,7 +73,7 @@ static void dispatch(test *t)
     static const convolution direct[] = {{1, 256, 256, 64, 128, 3, 2, 1, false}, {1, 64, 64, 32, 64, 4, 2, 1, false}};
     static const convolution other[] = {{1, 256, 256, 3, 64, 4, 2, 1, false},  /* a picture */
                                         {1, 16, 16, 256, 256, 4, 2, 1, false}, /* few pixels */
-                                        {1, 64, 64, 64, 64, 4, 1, 1, false}};
+                                        {1, 64, 64, 64, 64, 5, 1, 1, false}};
     for (nn_op op = NN_CONV2D; op <= NN_CONV2D_WEIGHT_GRAD; op++) {
         for (size_t i = 0; i < sizeof direct / sizeof *direct; i++)
             CHECK(t, chosen_kernel(t, op, &direct[i]) == CHOSEN_DIRECT);

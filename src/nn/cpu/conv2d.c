@@ -3,18 +3,20 @@
 
 #include "nn/cpu/kernels/conv_direct.h"
 
-enum { LEAST_CHANNELS = 16, TILE = 4, LEAST_TILES = 24, LEAST_PIXELS = 1024, LEAST_GRADIENT_PIXELS = 256 };
+enum { LEAST_CHANNELS = 16, PATCH = 6, LEAST_TILES = 24, LEAST_PIXELS = 1024, LEAST_GRADIENT_PIXELS = 256 };
 
 bool cpu_conv2d_is_winograd(const nn_call *call)
 {
     bool weight_grad = call->op == NN_CONV2D_WEIGHT_GRAD;
     nn_shape w = weight_grad ? call->output_shape[0] : call->input_shape[1];
     nn_shape tiled = weight_grad ? call->input_shape[1] : call->output_shape[0]; /* dx, too, is a result */
-    size_t images = tiled.dim[NN_N], rows = tiled.dim[NN_H], columns = tiled.dim[NN_W];
-    size_t tiles = images * ((rows + TILE - 1) / TILE) * ((columns + TILE - 1) / TILE);
-    bool fits = w.dim[NN_KH] == 3 && w.dim[NN_KW] == 3 && call->attr.stride == 1 && call->attr.padding <= 2;
-    bool full = 2 * images * rows * columns >= TILE * TILE * tiles;
-    return fits && full && w.dim[NN_IN] >= LEAST_CHANNELS && w.dim[NN_OUT] >= LEAST_CHANNELS && tiles >= LEAST_TILES;
+    size_t images = tiled.dim[NN_N], rows = tiled.dim[NN_H], columns = tiled.dim[NN_W], kernel = w.dim[NN_KH];
+    if ((kernel != 3 && kernel != 4) || w.dim[NN_KW] != kernel || call->attr.stride != 1 ||
+        call->attr.padding >= kernel)
+        return false;
+    size_t tile = PATCH + 1 - kernel, tiles = images * ((rows + tile - 1) / tile) * ((columns + tile - 1) / tile);
+    bool full = 2 * images * rows * columns >= tile * tile * tiles;
+    return full && w.dim[NN_IN] >= LEAST_CHANNELS && w.dim[NN_OUT] >= LEAST_CHANNELS && tiles >= LEAST_TILES;
 }
 
 bool cpu_conv2d_is_direct(const nn_call *call)

@@ -1,4 +1,4 @@
-/* Convolutions of 3x3 kernels with stride 1 by F(4x4, 3x3): see winograd.h. conv2d.c says which shapes come here. */
+/* Convolutions of stride 1 by F(4x4, 3x3) and F(3x3, 4x4): see winograd.h. conv2d.c says which shapes come here. */
 #include <omp.h>
 
 #include "nn/cpu/kernels/kernels.h"
@@ -22,12 +22,13 @@ static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
 static inline size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 
-static winograd_shape shape_of(nn_shape x, nn_shape y, size_t padding)
+static winograd_shape shape_of(nn_shape x, nn_shape y, size_t kernel, size_t padding)
 {
+    size_t tile = WINOGRAD_PATCH + 1 - kernel;
     winograd_shape s = {.images = x.dim[NN_N], .h = x.dim[NN_H], .w = x.dim[NN_W], .ic = x.dim[NN_C],
                         .oh = y.dim[NN_H], .ow = y.dim[NN_W], .oc = y.dim[NN_C], .padding = padding,
-                        .tile_rows = divide_up(y.dim[NN_H], WINOGRAD_TILE),
-                        .tile_columns = divide_up(y.dim[NN_W], WINOGRAD_TILE)};
+                        .tile = tile, .tile_rows = divide_up(y.dim[NN_H], tile),
+                        .tile_columns = divide_up(y.dim[NN_W], tile)};
     s.tiles = s.images * s.tile_rows * s.tile_columns;
     return s;
 }
@@ -35,9 +36,9 @@ static winograd_shape shape_of(nn_shape x, nn_shape y, size_t padding)
 /* conv2d, or conv2d_data_grad as the convolution that it is. */
 static winograd_shape shape_of_call(const nn_call *call)
 {
-    size_t padding = call->attr.padding;
-    winograd_shape s = shape_of(call->input_shape[0], call->output_shape[0],
-                                call->op == NN_CONV2D ? padding : WINOGRAD_PATCH - WINOGRAD_TILE - padding);
+    size_t padding = call->attr.padding, kernel = call->input_shape[1].dim[NN_KH];
+    winograd_shape s = shape_of(call->input_shape[0], call->output_shape[0], kernel,
+                                call->op == NN_CONV2D ? padding : kernel - 1 - padding);
     s.x_bf16 = call->input_layout[0] == NN_LAYOUT_BF16;
     s.y_bf16 = call->output_layout[0] == NN_LAYOUT_BF16;
     return s;
@@ -113,22 +114,22 @@ static void convolve(const nn_call *call, const winograd_weight *w)
     }
 }
 
-/* Inputs x: (n, h, w, ic), w: (oc, ic, 3, 3)[, bias: (1, 1, 1, oc)]. Output y: (n, oh, ow, oc). */
+/* Inputs x: (n, h, w, ic), w: (oc, ic, k, k)[, bias: (1, 1, 1, oc)]. Output y: (n, oh, ow, oc). */
 static void run_conv2d(const nn_call *call)
 {
     nn_shape w = call->input_shape[1];
-    size_t in = w.dim[NN_IN];
-    convolve(call, &(winograd_weight){.w = call->input[1], .out_step = in * 9, .in_step = 9, .out = w.dim[NN_OUT],
-                                      .in = in});
+    size_t in = w.dim[NN_IN], kernel = w.dim[NN_KH], taps = kernel * kernel;
+    convolve(call, &(winograd_weight){.w = call->input[1], .kernel = kernel, .out_step = in * taps, .in_step = taps,
+                                      .out = w.dim[NN_OUT], .in = in});
 }
 
-/* Inputs dy: (n, oh, ow, oc), w: (oc, ic, 3, 3)[, bias: (1, 1, 1, ic)]. Output dx: (n, h, w, ic). */
+/* Inputs dy: (n, oh, ow, oc), w: (oc, ic, k, k)[, bias: (1, 1, 1, ic)]. Output dx: (n, h, w, ic). */
 static void run_conv2d_data_grad(const nn_call *call)
 {
     nn_shape w = call->input_shape[1];
-    size_t out = w.dim[NN_IN];
-    convolve(call, &(winograd_weight){.w = call->input[1], .out_step = 9, .in_step = out * 9, .out = out,
-                                      .in = w.dim[NN_OUT], .flip = true});
+    size_t out = w.dim[NN_IN], kernel = w.dim[NN_KH], taps = kernel * kernel;
+    convolve(call, &(winograd_weight){.w = call->input[1], .kernel = kernel, .out_step = taps, .in_step = out * taps,
+                                      .out = out, .in = w.dim[NN_OUT], .flip = true});
 }
 
 /* Scratch of a weight gradient: the sums du (points, x_panels, dy_panels, WIDTH, WIDTH) in floats, and of `block`
@@ -163,7 +164,8 @@ static gradient_plan gradient_plan_of(const winograd_shape *s)
 
 static winograd_shape shape_of_weight_grad(const nn_call *call)
 {
-    winograd_shape s = shape_of(call->input_shape[0], call->input_shape[1], call->attr.padding);
+    winograd_shape s = shape_of(call->input_shape[0], call->input_shape[1], call->output_shape[0].dim[NN_KH],
+                                call->attr.padding);
     s.x_bf16 = call->input_layout[0] == NN_LAYOUT_BF16;
     s.y_bf16 = call->input_layout[1] == NN_LAYOUT_BF16;
     return s;
@@ -187,7 +189,7 @@ static void add_products(const gradient_plan *p, size_t group, const product_num
                                               du + (i * p->dy_panels + j) * WIDTH * WIDTH);
 }
 
-/* Inputs x: (n, h, w, ic), dy: (n, oh, ow, oc). Output dw: (oc, ic, 3, 3). */
+/* Inputs x: (n, h, w, ic), dy: (n, oh, ow, oc). Output dw: (oc, ic, k, k). */
 static void run_conv2d_weight_grad(const nn_call *call)
 {
     winograd_shape s = shape_of_weight_grad(call);

@@ -1,8 +1,9 @@
-/* Winograd's minimal filtering F(4x4, 3x3) for convolutions of stride 1 (Lavin and Gray, "Fast Algorithms for
- * Convolutional Neural Networks", 2016), in fp32 on plain NHWC tensors. For each 4x4 tile of y and 6x6 patch of x:
+/* Winograd's minimal filtering F(4x4, 3x3) and F(3x3, 4x4) for convolutions of stride 1 (Lavin and Gray, "Fast
+ * Algorithms for Convolutional Neural Networks", 2016), in fp32 on plain NHWC tensors. For each tile of y, 4x4 for 3x3
+ * kernels and 3x3 for 4x4 ones, and 6x6 patch of x:
  *
  *     y  = A^T [sum over channels (G w G^T) . (B^T x B)] A        36 products where the direct sum takes 144
- *     dx = the same with w rotated by 180 degrees, in and out exchanged, padding 2 - p
+ *     dx = the same with w rotated by 180 degrees, in and out exchanged, padding kernel - 1 - p
  *     dw = G^T [sum over tiles (B^T x B) . (A dy A^T)] G
  *
  * at the points 0, 1, -1, 2, -2 and infinity. The error, relative in L2 to the exact result, is about 2e-6 at 256
@@ -23,7 +24,6 @@
 #include "nn/cpu/kernels/product.h"
 
 enum {
-    WINOGRAD_TILE = 4,
     WINOGRAD_PATCH = 6,
     WINOGRAD_POINTS = 36,
     WINOGRAD_SHIFT = 64 / sizeof(product_number) /* a cache line: keeps the points' matrices off each other's sets */
@@ -33,16 +33,16 @@ enum {
 typedef struct winograd_shape {
     size_t images, h, w, ic; /* of x */
     size_t oh, ow, oc;       /* of y */
-    size_t padding;
+    size_t padding, tile;    /* tile: side of one, 7 - the kernel's */
     bool x_bf16, y_bf16; /* tensors in NN_LAYOUT_BF16, which WINOGRAD_BF16 alone can read and write */
     size_t tile_rows, tile_columns, tiles; /* tiles: of all images */
 } winograd_shape;
 
-/* Where element (out, in, a, b) of a weight tensor lies: w[out * out_step + in * in_step + 3 * a + b], for `flip` with
- * 2 - a and 2 - b. */
+/* Where element (out, in, a, b) of a weight tensor lies: w[out * out_step + in * in_step + kernel * a + b], for `flip`
+ * with kernel - 1 - a and kernel - 1 - b. */
 typedef struct winograd_weight {
     const float *w;
-    size_t out_step, in_step, out, in;
+    size_t kernel, out_step, in_step, out, in;
     bool flip;
 } winograd_weight;
 
@@ -69,7 +69,7 @@ void CPU_NAME(cpu_winograd_to_y)(const winograd_shape *s, const float *m, size_t
  * up, WIDTH, PAIR). */
 void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end,
                                         product_number *u, size_t point_step);
-/* dw (oc, ic, 3, 3) = G^T du G for outputs of a panel and inputs [begin, end); du is (point, in / WIDTH, out / WIDTH,
+/* dw (oc, ic, kernel, kernel) = G^T du G for outputs of a panel and inputs [begin, end); du is (point, in / WIDTH, out / WIDTH,
  * WIDTH in, WIDTH out), rounded up. */
 void CPU_NAME(cpu_winograd_to_weight)(const winograd_shape *s, const float *du, size_t point_step, size_t panel,
                                       size_t begin, size_t end, float *dw);

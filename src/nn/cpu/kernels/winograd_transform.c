@@ -6,10 +6,10 @@
 enum {
     LANES = PRODUCT_LANES,
     WIDTH = PRODUCT_WIDTH,
-    TILE = WINOGRAD_TILE,
     PATCH = WINOGRAD_PATCH,
+    MOST_TILE = 4,   /* sides */
+    MOST_KERNEL = 4,
     POINTS = WINOGRAD_POINTS,
-    KERNEL = 3,
     PAIR = PRODUCT_PAIR,
     TAKES_BF16 = PRODUCT_PAIR > 1, /* tensors */
     GROUP = 8, /* weights in, or tiles, that are worked on together */
@@ -52,8 +52,8 @@ INLINE void line_from_x(const vector *d, vector *t)
     t[5] = PP * QQ * d[1] - (PP + QQ) * d[3] + d[5];
 }
 
-/* A^T: 6 -> 4. */
-INLINE void line_to_y(const vector *m, vector *t)
+/* A^T: 6 -> 4, for 3x3 kernels. */
+INLINE void line_to_y_4(const vector *m, vector *t)
 {
     vector even = m[1] + m[2], odd = m[1] - m[2], even2 = m[3] + m[4], odd2 = m[3] - m[4];
     t[0] = m[0] + even + even2;
@@ -62,8 +62,17 @@ INLINE void line_to_y(const vector *m, vector *t)
     t[3] = P * PP * odd + Q * QQ * odd2 + m[5];
 }
 
+/* The same for 4x4 kernels: 6 -> 3. */
+INLINE void line_to_y_3(const vector *m, vector *t)
+{
+    vector even = m[1] + m[2], even2 = m[3] + m[4];
+    t[0] = m[0] + even + even2;
+    t[1] = P * (m[1] - m[2]) + Q * (m[3] - m[4]);
+    t[2] = PP * even + QQ * even2 + m[5];
+}
+
 /* A: 4 -> 6. */
-INLINE void line_from_dy(const vector *d, vector *t)
+INLINE void line_from_dy_4(const vector *d, vector *t)
 {
     vector even = d[0] + PP * d[2], odd = P * d[1] + P * PP * d[3];
     vector even2 = d[0] + QQ * d[2], odd2 = Q * d[1] + Q * QQ * d[3];
@@ -75,8 +84,20 @@ INLINE void line_from_dy(const vector *d, vector *t)
     t[5] = d[3];
 }
 
+/* 3 -> 6. */
+INLINE void line_from_dy_3(const vector *d, vector *t)
+{
+    vector even = d[0] + PP * d[2], odd = P * d[1], even2 = d[0] + QQ * d[2], odd2 = Q * d[1];
+    t[0] = d[0];
+    t[1] = even + odd;
+    t[2] = even - odd;
+    t[3] = even2 + odd2;
+    t[4] = even2 - odd2;
+    t[5] = d[2];
+}
+
 /* G: 3 -> 6. */
-INLINE void line_from_weight(const vector *g, vector *t)
+INLINE void line_from_weight_3(const vector *g, vector *t)
 {
     vector even = (g[0] + PP * g[2]) * AT_P, odd = g[1] * (P * AT_P);
     vector even2 = g[0] * AT_Q + g[2] * (QQ * AT_Q), odd2 = g[1] * (Q * AT_Q);
@@ -88,14 +109,38 @@ INLINE void line_from_weight(const vector *g, vector *t)
     t[5] = g[2];
 }
 
+/* 4 -> 6. */
+INLINE void line_from_weight_4(const vector *g, vector *t)
+{
+    vector even = (g[0] + PP * g[2]) * AT_P, odd = (g[1] + PP * g[3]) * (P * AT_P);
+    vector even2 = (g[0] + QQ * g[2]) * AT_Q, odd2 = (g[1] + QQ * g[3]) * (Q * AT_Q);
+    t[0] = g[0] * AT_ZERO;
+    t[1] = even + odd;
+    t[2] = even - odd;
+    t[3] = even2 + odd2;
+    t[4] = even2 - odd2;
+    t[5] = g[3];
+}
+
 /* G^T: 6 -> 3. */
-INLINE void line_to_weight(const vector *m, vector *t)
+INLINE void line_to_weight_3(const vector *m, vector *t)
 {
     vector even = (m[1] + m[2]) * AT_P, odd = (m[1] - m[2]) * (P * AT_P);
     vector even2 = m[3] + m[4], odd2 = (m[3] - m[4]) * (Q * AT_Q);
     t[0] = m[0] * AT_ZERO + even + even2 * AT_Q;
     t[1] = odd + odd2;
     t[2] = even2 * (QQ * AT_Q) + PP * even + m[5];
+}
+
+/* 6 -> 4. */
+INLINE void line_to_weight_4(const vector *m, vector *t)
+{
+    vector even = (m[1] + m[2]) * AT_P, odd = (m[1] - m[2]) * (P * AT_P);
+    vector even2 = (m[3] + m[4]) * AT_Q, odd2 = (m[3] - m[4]) * (Q * AT_Q);
+    t[0] = m[0] * AT_ZERO + even + even2;
+    t[1] = odd + odd2;
+    t[2] = PP * even + QQ * even2;
+    t[3] = PP * odd + QQ * odd2 + m[5];
 }
 
 /* T in T^t for in (from, from): out is (to, to). */
@@ -167,12 +212,11 @@ typedef struct window {
     size_t top, bottom, left, right;
 } window;
 
-/* The window of side `side` whose corner is `before` rows and columns before (4 row, 4 column). */
-static window window_at(const void *images, size_t h, size_t w, size_t channels, size_t image, size_t row,
-                        size_t column, size_t before, size_t side)
+/* The window of side `side` whose corner is `before` rows and columns before pixel (y, x). */
+static window window_at(const void *images, size_t h, size_t w, size_t channels, size_t image, size_t y, size_t x,
+                        size_t before, size_t side)
 {
     window at = {.images = images, .row_step = w * channels, .channels = channels};
-    size_t y = TILE * row, x = TILE * column;
     at.top = y < before ? before - y : 0;
     at.left = x < before ? before - x : 0;
     at.bottom = h + before - y < side ? h + before - y : side;
@@ -235,7 +279,7 @@ INLINE void prefetch_next(const window *at, const bool bf16, const int side, siz
 #pragma GCC unroll 6
     for (int i = 0; i < side; i++)
 #pragma GCC unroll 4
-        for (int j = side; j < side + TILE; j++)
+        for (int j = side; j < side + MOST_TILE; j++)
             __builtin_prefetch(first + ((size_t)i * at->row_step + (size_t)j * at->channels) * size);
 }
 
@@ -296,8 +340,9 @@ INLINE void transform_tiles(line_transform *line, const bool bf16, const int sid
         window at[GROUP];
         for (size_t i = 0; i < n; i++) {
             size_t tile = first + done + i;
-            at[i] = window_at(images, h, w, channels, tile / each, tile % each / s->tile_columns,
-                              tile % s->tile_columns, before, (size_t)side);
+            size_t row = tile % each / s->tile_columns, column = tile % s->tile_columns;
+            at[i] = window_at(images, h, w, channels, tile / each, s->tile * row, s->tile * column, before,
+                              (size_t)side);
         }
         winograd_place place = to;
         place.data += done * tile_step;
@@ -314,13 +359,22 @@ void CPU_NAME(cpu_winograd_from_x)(const winograd_shape *s, const void *x, size_
         transform_tiles(line_from_x, false, PATCH, s, x, s->h, s->w, s->ic, s->padding, first, count, to, tile_step);
 }
 
+INLINE void transform_dy(const winograd_shape *s, const bool bf16, const void *dy, size_t first, size_t count,
+                         winograd_place to, size_t tile_step)
+{
+    if (s->tile == 4)
+        transform_tiles(line_from_dy_4, bf16, 4, s, dy, s->oh, s->ow, s->oc, 0, first, count, to, tile_step);
+    else
+        transform_tiles(line_from_dy_3, bf16, 3, s, dy, s->oh, s->ow, s->oc, 0, first, count, to, tile_step);
+}
+
 void CPU_NAME(cpu_winograd_from_dy)(const winograd_shape *s, const void *dy, size_t first, size_t count,
                                     winograd_place to, size_t tile_step)
 {
     if (TAKES_BF16 && s->y_bf16)
-        transform_tiles(line_from_dy, true, TILE, s, dy, s->oh, s->ow, s->oc, 0, first, count, to, tile_step);
+        transform_dy(s, true, dy, first, count, to, tile_step);
     else
-        transform_tiles(line_from_dy, false, TILE, s, dy, s->oh, s->ow, s->oc, 0, first, count, to, tile_step);
+        transform_dy(s, false, dy, first, count, to, tile_step);
 }
 
 /* `width` lanes to the elements from number `element` of y. */
@@ -340,105 +394,129 @@ INLINE void store_elements(vector v, size_t width, void *y, const bool bf16, siz
 }
 
 /* Channels [c, c + width) of the tile whose corner is element `corner` of y; of it, rows x columns exist. */
-INLINE void store_tile(const vector *t, const winograd_shape *s, const bool bf16, size_t rows, size_t columns, size_t c,
-                       size_t width, void *y, size_t corner)
+INLINE void store_tile(const vector *t, const winograd_shape *s, const bool bf16, const size_t tile, size_t rows,
+                       size_t columns, size_t c, size_t width, void *y, size_t corner)
 {
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < columns; j++)
-            store_elements(t[i * TILE + j], width, y, bf16, corner + (i * s->ow + j) * s->oc + c);
+            store_elements(t[i * tile + j], width, y, bf16, corner + (i * s->ow + j) * s->oc + c);
 }
 
-INLINE void transform_to_y(const winograd_shape *s, const bool bf16, const float *m, size_t point_step, size_t oc_step,
-                           size_t first, size_t count, const float *bias, void *y)
+INLINE void transform_to_y(line_transform *line, const bool bf16, const size_t tile, const winograd_shape *s,
+                           const float *m, size_t point_step, size_t oc_step, size_t first, size_t count,
+                           const float *bias, void *y)
 {
     size_t each = s->tile_rows * s->tile_columns;
-    for (size_t tile = first; tile < first + count; tile++, m += oc_step) {
-        size_t row = tile % each / s->tile_columns * TILE, column = tile % s->tile_columns * TILE;
+    for (size_t i = first; i < first + count; i++, m += oc_step) {
+        size_t row = i % each / s->tile_columns * tile, column = i % s->tile_columns * tile;
         size_t rows = s->oh - row, columns = s->ow - column;
-        size_t corner = ((tile / each * s->oh + row) * s->ow + column) * s->oc;
+        size_t corner = ((i / each * s->oh + row) * s->ow + column) * s->oc;
         for (size_t c = 0; c < s->oc; c += LANES) {
             size_t width = s->oc - c < LANES ? s->oc - c : LANES;
-            vector d[POINTS], t[TILE * TILE];
+            vector d[POINTS], t[MOST_TILE * MOST_TILE];
             load_points(m + c, point_step, d);
-            transform(line_to_y, PATCH, TILE, d, t);
+            transform(line, PATCH, (int)tile, d, t);
             if (bias) {
                 vector b = load_part(bias, false, c, width);
-                for (size_t i = 0; i < TILE * TILE; i++) t[i] += b;
+                for (size_t k = 0; k < tile * tile; k++) t[k] += b;
             }
-            if (rows >= TILE && columns >= TILE && width == LANES)
-                store_tile(t, s, bf16, TILE, TILE, c, LANES, y, corner);
+            if (rows >= tile && columns >= tile && width == LANES)
+                store_tile(t, s, bf16, tile, tile, tile, c, LANES, y, corner);
             else
-                store_tile(t, s, bf16, rows < TILE ? rows : TILE, columns < TILE ? columns : TILE, c, width, y, corner);
+                store_tile(t, s, bf16, tile, rows < tile ? rows : tile, columns < tile ? columns : tile, c, width, y,
+                           corner);
         }
     }
+}
+
+INLINE void transform_to_tensor(const winograd_shape *s, const bool bf16, const float *m, size_t point_step,
+                                size_t oc_step, size_t first, size_t count, const float *bias, void *y)
+{
+    if (s->tile == 4)
+        transform_to_y(line_to_y_4, bf16, 4, s, m, point_step, oc_step, first, count, bias, y);
+    else
+        transform_to_y(line_to_y_3, bf16, 3, s, m, point_step, oc_step, first, count, bias, y);
 }
 
 void CPU_NAME(cpu_winograd_to_y)(const winograd_shape *s, const float *m, size_t point_step, size_t oc_step,
                                  size_t first, size_t count, const float *bias, void *y)
 {
     if (TAKES_BF16 && s->y_bf16)
-        transform_to_y(s, true, m, point_step, oc_step, first, count, bias, y);
+        transform_to_tensor(s, true, m, point_step, oc_step, first, count, bias, y);
     else
-        transform_to_y(s, false, m, point_step, oc_step, first, count, bias, y);
+        transform_to_tensor(s, false, m, point_step, oc_step, first, count, bias, y);
 }
 
-/* Weights of WIDTH outputs and up to GROUP inputs: [in][3 * a + b][out]. They are moved between this and the tensor one
- * by one, apart from the arithmetic: vectors filled or emptied by the lane would wait for every store. */
-typedef float weight_group[GROUP][KERNEL * KERNEL][WIDTH];
+/* Weights of WIDTH outputs and up to GROUP inputs: [in][kernel * a + b][out]. They are moved between this and the tensor
+ * one by one, apart from the arithmetic: vectors filled or emptied by the lane would wait for every store. */
+typedef float weight_group[GROUP][MOST_KERNEL * MOST_KERNEL][WIDTH];
 
-static void gather_weights(const winograd_weight *w, size_t out, size_t in, size_t count, weight_group group)
+INLINE void gather_weights(const winograd_weight *w, const size_t kernel, size_t out, size_t in, size_t count,
+                           weight_group group)
 {
+    const size_t taps = kernel * kernel;
     size_t lanes = w->out - out < WIDTH ? w->out - out : WIDTH;
     if (lanes < WIDTH) memset(group, 0, sizeof(weight_group));
     for (size_t lane = 0; lane < lanes; lane++)
         for (size_t k = 0; k < count; k++) {
             const float *from = w->w + (out + lane) * w->out_step + (in + k) * w->in_step;
             if (w->flip)
-                for (size_t i = 0; i < KERNEL * KERNEL; i++) group[k][KERNEL * KERNEL - 1 - i][lane] = from[i];
+                for (size_t i = 0; i < taps; i++) group[k][taps - 1 - i][lane] = from[i];
             else
-                for (size_t i = 0; i < KERNEL * KERNEL; i++) group[k][i][lane] = from[i];
+                for (size_t i = 0; i < taps; i++) group[k][i][lane] = from[i];
         }
 }
 
 /* Of input k of a group, from lane `half`. */
-INLINE void transform_weight(weight_group group, size_t k, size_t half, vector *t)
+INLINE void transform_weight(line_transform *line, const size_t kernel, weight_group group, size_t k, size_t half,
+                             vector *t)
 {
-    vector g[KERNEL * KERNEL];
-    for (size_t i = 0; i < KERNEL * KERNEL; i++) g[i] = load(group[k][i] + half);
-    transform(line_from_weight, KERNEL, PATCH, g, t);
+    vector g[MOST_KERNEL * MOST_KERNEL];
+    for (size_t i = 0; i < kernel * kernel; i++) g[i] = load(group[k][i] + half);
+    transform(line, (int)kernel, PATCH, g, t);
 }
 
-void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end,
-                                        product_number *u, size_t point_step)
+INLINE void transform_weights(line_transform *line, const size_t kernel, const winograd_weight *w, size_t panel,
+                              size_t begin, size_t end, product_number *u, size_t point_step)
 {
     size_t rows = (w->in + PAIR - 1) / PAIR;
     for (size_t in = begin; in < end; in += GROUP) {
         size_t count = end - in < GROUP ? end - in : GROUP;
         weight_group group;
-        gather_weights(w, panel * WIDTH, in, count, group);
+        gather_weights(w, kernel, panel * WIDTH, in, count, group);
         for (size_t k = 0; k < count; k += PAIR)
             for (size_t half = 0; half < WIDTH; half += LANES) {
                 vector t[POINTS], other[POINTS] = {{0}};
-                transform_weight(group, k, half, t);
-                if (PAIR > 1 && k + 1 < count) transform_weight(group, k + 1, half, other);
+                transform_weight(line, kernel, group, k, half, t);
+                if (PAIR > 1 && k + 1 < count) transform_weight(line, kernel, group, k + 1, half, other);
                 store_point_pairs(t, other, u + ((panel * rows + (in + k) / PAIR) * WIDTH + half) * PAIR, point_step);
             }
     }
 }
 
-static void scatter_weights(const winograd_shape *s, size_t out, size_t in, size_t count, const weight_group group,
-                            float *dw)
+void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end,
+                                        product_number *u, size_t point_step)
 {
+    if (w->kernel == 3)
+        transform_weights(line_from_weight_3, 3, w, panel, begin, end, u, point_step);
+    else
+        transform_weights(line_from_weight_4, 4, w, panel, begin, end, u, point_step);
+}
+
+INLINE void scatter_weights(const winograd_shape *s, const size_t kernel, size_t out, size_t in, size_t count,
+                            weight_group group, float *dw)
+{
+    const size_t taps = kernel * kernel;
     size_t lanes = s->oc - out < WIDTH ? s->oc - out : WIDTH;
     for (size_t lane = 0; lane < lanes; lane++) {
-        float *to = dw + ((out + lane) * s->ic + in) * KERNEL * KERNEL;
-        for (size_t k = 0; k < count; k++, to += KERNEL * KERNEL)
-            for (size_t i = 0; i < KERNEL * KERNEL; i++) to[i] = group[k][i][lane];
+        float *to = dw + ((out + lane) * s->ic + in) * taps;
+        for (size_t k = 0; k < count; k++, to += taps)
+            for (size_t i = 0; i < taps; i++) to[i] = group[k][i][lane];
     }
 }
 
-void CPU_NAME(cpu_winograd_to_weight)(const winograd_shape *s, const float *du, size_t point_step, size_t panel,
-                                      size_t begin, size_t end, float *dw)
+INLINE void transform_to_weights(line_transform *line, const size_t kernel, const winograd_shape *s, const float *du,
+                                 size_t point_step, size_t panel, size_t begin, size_t end, float *dw)
 {
     size_t panels = (s->oc + WIDTH - 1) / WIDTH;
     for (size_t in = begin; in < end; in += GROUP) {
@@ -447,11 +525,20 @@ void CPU_NAME(cpu_winograd_to_weight)(const winograd_shape *s, const float *du, 
         for (size_t k = 0; k < count; k++)
             for (size_t half = 0; half < WIDTH; half += LANES) {
                 size_t row = ((in + k) / WIDTH * panels + panel) * WIDTH + (in + k) % WIDTH;
-                vector d[POINTS], t[KERNEL * KERNEL];
+                vector d[POINTS], t[MOST_KERNEL * MOST_KERNEL];
                 load_points(du + row * WIDTH + half, point_step, d);
-                transform(line_to_weight, PATCH, KERNEL, d, t);
-                for (size_t i = 0; i < KERNEL * KERNEL; i++) *(vector_in_memory *)(group[k][i] + half) = t[i];
+                transform(line, PATCH, (int)kernel, d, t);
+                for (size_t i = 0; i < kernel * kernel; i++) *(vector_in_memory *)(group[k][i] + half) = t[i];
             }
-        scatter_weights(s, panel * WIDTH, in, count, (const float(*)[KERNEL * KERNEL][WIDTH])group, dw);
+        scatter_weights(s, kernel, panel * WIDTH, in, count, group, dw);
     }
+}
+
+void CPU_NAME(cpu_winograd_to_weight)(const winograd_shape *s, const float *du, size_t point_step, size_t panel,
+                                      size_t begin, size_t end, float *dw)
+{
+    if (s->tile == 4)
+        transform_to_weights(line_to_weight_3, 3, s, du, point_step, panel, begin, end, dw);
+    else
+        transform_to_weights(line_to_weight_4, 4, s, du, point_step, panel, begin, end, dw);
 }
