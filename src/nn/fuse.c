@@ -78,12 +78,11 @@ static void fuse_conv_bias(nn_draft *d, nn_node *node, const size_t *uses)
 }
 
 /* How many rows and columns the pad mirrors on each side, once: 0 for any other. */
-static size_t reflected(const nn_node *pad, nn_shape source)
+static size_t reflected(const nn_attributes *a, nn_shape source)
 {
-    const nn_attributes *a = &pad->attr;
     bool alike = a->bottom == a->top && a->left == a->top && a->right == a->top;
     bool once = a->top < source.dim[NN_H] && a->top < source.dim[NN_W];
-    return pad->op == NN_PAD && a->mode == NN_PAD_REFLECT && alike && once ? a->top : 0;
+    return a->mode == NN_PAD_REFLECT && alike && once ? a->top : 0;
 }
 
 /* pad by reflected rows and columns -> conv2d, and the same pad's use by the weight gradient: they read the picture
@@ -96,12 +95,31 @@ static void fuse_reflection(nn_draft *d, nn_node *node)
     const nn_value_info *x = &d->values[node->input[0]];
     if (x->kind != NN_VALUE_COMPUTED || node->attr.stride != 1 || node->attr.padding != 0) return;
     const nn_node *pad = &d->nodes[x->producer];
-    size_t padding = reflected(pad, d->values[pad->input[0]].shape);
+    size_t padding = pad->op == NN_PAD ? reflected(&pad->attr, d->values[pad->input[0]].shape) : 0;
     nn_shape weight = d->values[weight_grad ? node->output[0] : node->input[1]].shape;
     if (!padding || !interface->can_reflect(d->backend, weight, padding)) return;
     node->input[0] = pad->input[0];
     node->attr.padding = padding;
     node->attr.mode = NN_PAD_REFLECT;
+}
+
+/* conv2d_data_grad -> the gradient of such a pad: the convolution adds what lies beside the picture to it. */
+static void fuse_reflection_grad(nn_draft *d, nn_node *node, const size_t *uses)
+{
+    const nn_backend_interface *interface = d->backend->interface;
+    if (node->op != NN_PAD_GRAD || !interface->can_fold) return;
+    nn_node *conv = sole_producer(d, node, 0, uses);
+    if (!conv || conv->op != NN_CONV2D_DATA_GRAD || conv->input_count != 2) return;
+    nn_shape picture = d->values[node->output[0]].shape, weight = d->values[conv->input[1]].shape;
+    if (conv->attr.stride != 1 || conv->attr.padding != 0 || reflected(&node->attr, picture) != 1) return;
+    if (!interface->can_fold(d->backend, weight, picture)) return;
+    uint32_t producer = d->values[conv->output[0]].producer;
+    conv->output[0] = node->output[0];
+    d->values[conv->output[0]].producer = producer;
+    conv->attr.padding = 1;
+    conv->attr.mode = NN_PAD_REFLECT;
+    conv->attr.shape = picture;
+    node->output_count = 0;
 }
 
 status nn_draft_fuse(nn_draft *d, error *err)
@@ -113,6 +131,7 @@ status nn_draft_fuse(nn_draft *d, error *err)
         fuse_norm_activation_grad(d, &d->nodes[n], uses);
         fuse_conv_bias(d, &d->nodes[n], uses);
         fuse_reflection(d, &d->nodes[n]);
+        fuse_reflection_grad(d, &d->nodes[n], uses);
     }
     free(uses);
     return nn_draft_prune(d, err);

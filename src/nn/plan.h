@@ -34,7 +34,8 @@ status nn_draft_prune(nn_draft *d, error *err);
 status nn_draft_add_value(nn_draft *d, nn_value_info value, nn_value *out, error *err);
 
 /* Patterns: instance_norm + relu or leaky_relu; activation_grad + instance_norm_grad; convolution + bias;
- * pad by reflection + convolution or its weight gradient, where the backend can. */
+ * pad by reflection + convolution or its weight gradient, data gradient + gradient of such a pad, where the backend can.
+ */
 status nn_draft_fuse(nn_draft *d, error *err);
 status nn_draft_choose_layouts(nn_draft *d, error *err);
 

@@ -77,6 +77,15 @@ static size_t cpu_layout_bytes(const nn_backend *backend, nn_layout layout, nn_s
     return cpu_onednn_layout_bytes(((const cpu_backend *)backend)->onednn, layout, shape);
 }
 
+static bool cpu_can_fold(const nn_backend *backend, nn_shape weight, nn_shape picture)
+{
+    (void)backend;
+    nn_call call = {.op = NN_CONV2D_DATA_GRAD, .attr = {.stride = 1, .padding = 1}, .output_shape = {picture}};
+    call.input_shape[0] = nn_shape_of(picture.dim[NN_N], picture.dim[NN_H], picture.dim[NN_W], weight.dim[NN_OUT]);
+    call.input_shape[1] = weight;
+    return weight.dim[NN_KH] == 3 && cpu_conv2d_is_winograd(&call);
+}
+
 static status cpu_check_precision(const nn_backend *backend, nn_precision precision, error *err)
 {
     (void)backend;
@@ -104,7 +113,8 @@ static bool cpu_writes_bf16(const nn_backend *backend, const nn_call *call, size
     (void)backend;
     switch (call->op) {
     case NN_CONV2D: return !cpu_conv_thin_fits(call);
-    case NN_CONV2D_DATA_GRAD: return !cpu_conv_thin_fits(call) && call->input_count == 2;
+    case NN_CONV2D_DATA_GRAD:
+        return !cpu_conv_thin_fits(call) && call->input_count == 2 && call->attr.mode != NN_PAD_REFLECT;
     case NN_INSTANCE_NORM: return number == 0;
     case NN_PAD: return true;
     default: return false;
@@ -122,6 +132,7 @@ static const nn_backend_interface cpu_interface = {
     .synchronise = cpu_synchronise,
     .kernel = cpu_kernel,
     .layout_bytes = cpu_layout_bytes,
+    .can_fold = cpu_can_fold,
     .check_precision = cpu_check_precision,
     .reads_bf16 = cpu_reads_bf16,
     .writes_bf16 = cpu_writes_bf16,

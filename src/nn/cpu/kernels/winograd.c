@@ -9,6 +9,7 @@ enum {
     WIDTH = PRODUCT_WIDTH,
     POINTS = WINOGRAD_POINTS,
     SHIFT = WINOGRAD_SHIFT,
+    TAPS = 9, /* of a kernel with a ring */
     BLOCK = 64,          /* tiles that a thread takes at once, at most */
     INPUTS = 32,         /* channels in of a task on weights */
     TASK_TILES = 8,      /* tiles of x and dy that a weight gradient's task transforms */
@@ -44,16 +45,24 @@ static winograd_shape shape_of_call(const nn_call *call)
     return s;
 }
 
-/* Scratch of a convolution: transformed weights u (points, panels, ic, WIDTH), which all threads share, and for each
- * thread v (points, block, v_row), in numbers, and m (points, block, panels * WIDTH), in floats. */
+/* Scratch of a convolution: transformed weights u (points, panels, ic, WIDTH), and a ring's operands, which all threads
+ * share, and for each thread v (points, block, v_row), in numbers, and m (points, block, panels * WIDTH) and a ring's
+ * sums, in floats. */
 typedef struct plan {
     size_t panels, v_row, m_row;
     size_t block, blocks;
     size_t u_step, v_step, m_step; /* from a point to the next */
+    size_t ring_w, ring_dy;        /* numbers of a winograd_ring's; 0: there is none */
+    size_t ring_sums;              /* floats of a thread */
     size_t threads;
 } plan;
 
-static plan plan_of(const winograd_shape *s, int threads)
+static bool has_ring(const nn_call *call)
+{
+    return call->op == NN_CONV2D_DATA_GRAD && call->attr.mode == NN_PAD_REFLECT;
+}
+
+static plan plan_of(const winograd_shape *s, int threads, bool ring)
 {
     plan p = {.panels = divide_up(s->oc, WIDTH), .v_row = round_up(s->ic, LANES), .threads = (size_t)threads};
     p.m_row = p.panels * WIDTH;
@@ -65,17 +74,30 @@ static plan plan_of(const winograd_shape *s, int threads)
     p.u_step = p.panels * round_up(s->ic, PAIR) * WIDTH + SHIFT;
     p.v_step = rows * p.v_row + SHIFT;
     p.m_step = rows * p.m_row + SHIFT;
+    if (ring) {
+        size_t row = CPU_NAME(cpu_winograd_ring_row)(s), line = CPU_NAME(cpu_winograd_ring_line)(s);
+        p.ring_w = TAPS * p.panels * row * WIDTH;
+        p.ring_dy = round_up(s->images * WINOGRAD_SIDES * line * row, SHIFT);
+        p.ring_sums = line * WIDTH;
+    }
     return p;
 }
 
-/* Of each point. */
-static size_t thread_bytes(const plan *p) { return p->v_step * sizeof(product_number) + p->m_step * sizeof(float); }
+static size_t shared_bytes(const plan *p)
+{
+    return (POINTS * p->u_step + p->ring_w + p->ring_dy) * sizeof(product_number);
+}
+
+static size_t thread_bytes(const plan *p)
+{
+    return POINTS * (p->v_step * sizeof(product_number) + p->m_step * sizeof(float)) + p->ring_sums * sizeof(float);
+}
 
 static size_t convolution_workspace(const nn_call *call)
 {
     winograd_shape s = shape_of_call(call);
-    plan p = plan_of(&s, call->threads);
-    return POINTS * (p.u_step * sizeof(product_number) + p.threads * thread_bytes(&p));
+    plan p = plan_of(&s, call->threads, has_ring(call));
+    return shared_bytes(&p) + p.threads * thread_bytes(&p);
 }
 
 static void convolve_block(const winograd_shape *s, const plan *p, const nn_call *call, size_t block,
@@ -93,24 +115,44 @@ static void convolve_block(const winograd_shape *s, const plan *p, const nn_call
                                 call->input_count > 2 ? call->input[2] : NULL, call->output[0]);
 }
 
+/* By all threads together. */
+static void transform_weights(const winograd_shape *s, const plan *p, const winograd_weight *w, product_number *u,
+                              product_number *ring)
+{
+    size_t chunks = divide_up(s->ic, INPUTS);
+#pragma omp for
+    for (size_t task = 0; task < p->panels * chunks; task++) {
+        size_t begin = task % chunks * INPUTS;
+        CPU_NAME(cpu_winograd_from_weight)(w, task / chunks, begin, least(begin + INPUTS, s->ic), u, p->u_step, ring);
+    }
+}
+
 static void convolve(const nn_call *call, const winograd_weight *w)
 {
     winograd_shape s = shape_of_call(call);
-    plan p = plan_of(&s, call->threads);
+    bool has = has_ring(call);
+    plan p = plan_of(&s, call->threads, has);
     product_number *u = call->workspace;
-    unsigned char *scratch = (unsigned char *)(u + POINTS * p.u_step);
-    size_t chunks = divide_up(s.ic, INPUTS);
+    winograd_ring ring = {.w = u + POINTS * p.u_step, .dy = u + POINTS * p.u_step + p.ring_w};
 #pragma omp parallel num_threads(call->threads)
     {
-#pragma omp for
-        for (size_t task = 0; task < p.panels * chunks; task++) {
-            size_t begin = task % chunks * INPUTS;
-            CPU_NAME(cpu_winograd_from_weight)(w, task / chunks, begin, least(begin + INPUTS, s.ic), u, p.u_step);
+        unsigned char *scratch = (unsigned char *)call->workspace + shared_bytes(&p) +
+                                 (size_t)omp_get_thread_num() * thread_bytes(&p);
+        if (has) {
+#pragma omp for nowait
+            for (size_t side = 0; side < s.images * WINOGRAD_SIDES; side++)
+                CPU_NAME(cpu_winograd_pack_ring)(&s, call->input[0], side / WINOGRAD_SIDES, side % WINOGRAD_SIDES,
+                                                 ring.dy);
         }
+        transform_weights(&s, &p, w, u, has ? ring.w : NULL);
 #pragma omp for schedule(dynamic)
-        for (size_t block = 0; block < p.blocks; block++)
-            convolve_block(&s, &p, call, block, u,
-                           scratch + (size_t)omp_get_thread_num() * POINTS * thread_bytes(&p));
+        for (size_t block = 0; block < p.blocks; block++) convolve_block(&s, &p, call, block, u, scratch);
+        if (has) {
+            float *sums = (float *)(void *)(scratch + thread_bytes(&p)) - p.ring_sums;
+#pragma omp for schedule(dynamic)
+            for (size_t task = 0; task < s.images * p.panels; task++)
+                CPU_NAME(cpu_winograd_add_ring)(&s, &ring, task / p.panels, task % p.panels, sums, call->output[0]);
+        }
     }
 }
 
@@ -123,7 +165,8 @@ static void run_conv2d(const nn_call *call)
                                       .out = w.dim[NN_OUT], .in = in});
 }
 
-/* Inputs dy: (n, oh, ow, oc), w: (oc, ic, k, k)[, bias: (1, 1, 1, ic)]. Output dx: (n, h, w, ic). */
+/* Inputs dy: (n, oh, ow, oc), w: (oc, ic, k, k)[, bias: (1, 1, 1, ic)]. Output dx: (n, h, w, ic). With mode reflect, k is
+ * 3, and what beside dx mirrors its pixels is added to them. */
 static void run_conv2d_data_grad(const nn_call *call)
 {
     nn_shape w = call->input_shape[1];

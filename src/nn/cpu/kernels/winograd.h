@@ -26,6 +26,7 @@
 enum {
     WINOGRAD_PATCH = 6,
     WINOGRAD_POINTS = 36,
+    WINOGRAD_SIDES = 4, /* of a picture: top, bottom, left, right */
     WINOGRAD_SHIFT = 64 / sizeof(product_number) /* a cache line: keeps the points' matrices off each other's sets */
 };
 
@@ -66,13 +67,31 @@ void CPU_NAME(cpu_winograd_from_dy)(const winograd_shape *s, const void *dy, siz
 void CPU_NAME(cpu_winograd_to_y)(const winograd_shape *s, const float *m, size_t point_step, size_t oc_step,
                                  size_t first, size_t count, const float *bias, void *y);
 /* G w G^T of outputs [panel * WIDTH, + WIDTH) and inputs [begin, end), begin even: u is (point, panel, in / PAIR rounded
- * up, WIDTH, PAIR). */
+ * up, WIDTH, PAIR). `ring`, unless NULL, gets w itself: (tap, panel, in / PAIR rounded up, WIDTH, PAIR). */
 void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end,
-                                        product_number *u, size_t point_step);
+                                        product_number *u, size_t point_step, product_number *ring);
 /* dw (oc, ic, kernel, kernel) = G^T du G for outputs of a panel and inputs [begin, end); du is (point, in / WIDTH, out / WIDTH,
  * WIDTH in, WIDTH out), rounded up. */
 void CPU_NAME(cpu_winograd_to_weight)(const winograd_shape *s, const float *du, size_t point_step, size_t panel,
                                       size_t begin, size_t end, float *dw);
+
+/* A 3x3 convolution of a picture with one mirrored row and column on each side has a data gradient whose ring, beside the
+ * picture, belongs to the pixels that it mirrors. As a part of the padded gradient it would cost whole rows and columns
+ * of tiles, 13 % of them at 64x64 and 27 % at 32x32: it is summed directly. Here x and y of a shape are dy and dx. */
+typedef struct winograd_ring {
+    product_number *w;  /* rotated: see cpu_winograd_from_weight */
+    product_number *dy; /* (images, sides, line, row): the outermost pixels of dy, zeros before and after them */
+} winograd_ring;
+
+/* Places of a line of winograd_ring.dy, numbers of a place; add_ring's sums are a line of WIDTH floats. */
+size_t CPU_NAME(cpu_winograd_ring_line)(const winograd_shape *s);
+size_t CPU_NAME(cpu_winograd_ring_row)(const winograd_shape *s);
+/* Fills a line of winograd_ring.dy. */
+void CPU_NAME(cpu_winograd_pack_ring)(const winograd_shape *s, const void *dy, size_t image, size_t side,
+                                      product_number *to);
+/* Adds an image's ring to dx, (n, oh, ow, oc) in fp32, sides of 2 and more, in a panel of its channels. */
+void CPU_NAME(cpu_winograd_add_ring)(const winograd_shape *s, const winograd_ring *r, size_t image, size_t panel,
+                                     float *sums, float *dx);
 
 /* m (tiles, panels * WIDTH) = v (tiles, ic) u (panels, ic / PAIR, WIDTH, PAIR); rows of v are v_step apart. Rows of v
  * and m are read and written up to a whole number of units. */

@@ -476,10 +476,18 @@ INLINE void transform_weight(line_transform *line, const size_t kernel, weight_g
     transform(line, (int)kernel, PATCH, g, t);
 }
 
-INLINE void transform_weights(line_transform *line, const size_t kernel, const winograd_weight *w, size_t panel,
-                              size_t begin, size_t end, product_number *u, size_t point_step)
+/* The same inputs as they are: to[tap * tap_step]. `other` is NULL after the last. */
+INLINE void store_taps(const size_t kernel, const float (*taps)[WIDTH], const float (*other)[WIDTH], size_t half,
+                       product_number *to, size_t tap_step)
 {
-    size_t rows = (w->in + PAIR - 1) / PAIR;
+    for (size_t i = 0; i < kernel * kernel; i++)
+        store_pairs(load(taps[i] + half), other ? load(other[i] + half) : (vector){0}, to + i * tap_step);
+}
+
+INLINE void transform_weights(line_transform *line, const size_t kernel, const winograd_weight *w, size_t panel,
+                              size_t begin, size_t end, product_number *u, size_t point_step, product_number *ring)
+{
+    size_t rows = (w->in + PAIR - 1) / PAIR, panels = (w->out + WIDTH - 1) / WIDTH;
     for (size_t in = begin; in < end; in += GROUP) {
         size_t count = end - in < GROUP ? end - in : GROUP;
         weight_group group;
@@ -488,19 +496,24 @@ INLINE void transform_weights(line_transform *line, const size_t kernel, const w
             for (size_t half = 0; half < WIDTH; half += LANES) {
                 vector t[POINTS], other[POINTS] = {{0}};
                 transform_weight(line, kernel, group, k, half, t);
-                if (PAIR > 1 && k + 1 < count) transform_weight(line, kernel, group, k + 1, half, other);
-                store_point_pairs(t, other, u + ((panel * rows + (in + k) / PAIR) * WIDTH + half) * PAIR, point_step);
+                bool paired = PAIR > 1 && k + 1 < count;
+                if (paired) transform_weight(line, kernel, group, k + 1, half, other);
+                size_t place = ((panel * rows + (in + k) / PAIR) * WIDTH + half) * PAIR;
+                store_point_pairs(t, other, u + place, point_step);
+                if (ring)
+                    store_taps(kernel, group[k], paired ? group[k + 1] : NULL, half, ring + place,
+                               panels * rows * WIDTH * PAIR);
             }
     }
 }
 
 void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end,
-                                        product_number *u, size_t point_step)
+                                        product_number *u, size_t point_step, product_number *ring)
 {
     if (w->kernel == 3)
-        transform_weights(line_from_weight_3, 3, w, panel, begin, end, u, point_step);
+        transform_weights(line_from_weight_3, 3, w, panel, begin, end, u, point_step, ring);
     else
-        transform_weights(line_from_weight_4, 4, w, panel, begin, end, u, point_step);
+        transform_weights(line_from_weight_4, 4, w, panel, begin, end, u, point_step, ring);
 }
 
 INLINE void scatter_weights(const winograd_shape *s, const size_t kernel, size_t out, size_t in, size_t count,
