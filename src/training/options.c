@@ -87,6 +87,7 @@ status training_options_check(const training_options *o, const config *c, error 
     if (!a || !a[0]) return wrong(err, c, "domains.a.name", "must not be empty");
     if (!b || !b[0]) return wrong(err, c, "domains.b.name", "must not be empty");
     if (strcmp(a, b) == 0) return wrong(err, c, "domains.b.name", "must differ from domains.a.name");
+    if (!o->folder || !o->folder[0]) return wrong(err, c, "output.folder", "must not be empty");
     if (o->steps == 0 && o->epochs + o->decay_epochs == 0)
         return wrong(err, c, "train.epochs", "and train.decay_epochs are both 0: there is nothing to train");
     if (o->decay_steps > o->steps) return wrong(err, c, "train.decay_steps", "must be at most train.steps");

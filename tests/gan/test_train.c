@@ -148,6 +148,9 @@ static void refusals_are_clear(test *t)
     CHECK_CONTAINS(t, b.err.message, "domains.a.name must not be empty");
     CHECK(t, train(&b, "other", false, same) == STATUS_USAGE);
     CHECK_CONTAINS(t, b.err.message, "domains.b.name must differ from domains.a.name");
+    static const char *const nowhere[] = {"output.folder=", NULL};
+    CHECK(t, train(&b, "other", false, nowhere) == STATUS_USAGE);
+    CHECK_CONTAINS(t, b.err.message, "output.folder must not be empty");
     static const char *const huge[] = {"train.pool_size=100000", "data.crop_size=8192", "data.load_size=8192", NULL};
     CHECK(t, train(&b, "other", false, huge) == STATUS_NO_MEMORY);
     CHECK_CONTAINS(t, b.err.message, "this training needs ");
