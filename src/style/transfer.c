@@ -27,7 +27,8 @@ typedef struct transfer {
     manifest *known; /* of that folder */
     style_gatys *g;
     size_t made, present, failed;
-    const char *path; /* of the result that is being made */
+    const image_item *item; /* whose result is being made, */
+    const char *path;       /* and that result's path */
 } transfer;
 
 typedef struct made_by_text {
@@ -109,6 +110,54 @@ static char *result_path(const transfer *t, const image_item *item)
     return with;
 }
 
+/* "out/cat.png", 100 -> "out/cat_000100.png". */
+static char *intermediate_path(const char *path, size_t iteration)
+{
+    const char *dot = strrchr(text_base_name(path), '.');
+    size_t stem = dot ? (size_t)(dot - path) : strlen(path);
+    return text_printf("%.*s_%06zu%s", (int)stem, path, iteration, path + stem);
+}
+
+/* The number in such a path; 0: it has none. */
+static size_t intermediate_number(const char *path)
+{
+    const char *name = text_base_name(path), *line = strrchr(name, '_'), *dot = strrchr(name, '.');
+    char *end;
+    if (!line || line[1] < '0' || line[1] > '9') return 0;
+    unsigned long long number = strtoull(line + 1, &end, 10);
+    return end == dot ? (size_t)number : 0;
+}
+
+/* Of intermediate pictures; 0 without them. Scales that are left out make fewer. */
+static size_t last_iteration(const transfer *t)
+{
+    return t->o.every ? (size_t)t->o.iterations * (size_t)t->o.scales : 0;
+}
+
+typedef status output_check(const transfer *t, const image_item *item, const char *path, error *err);
+
+/* Of a content's result, and of its intermediate pictures unless the result is there to stay. */
+static status check_outputs_of(const transfer *t, const image_item *item, output_check *check, error *err)
+{
+    char *path = result_path(t, item);
+    if (!path) return error_no_memory(err, "a path", 0);
+    status result = check(t, item, path, err);
+    size_t every = (size_t)t->o.every, last = !t->o.overwrite && file_exists(path) ? 0 : last_iteration(t);
+    for (size_t i = every; result == STATUS_OK && last && i <= last; i += every) {
+        char *intermediate = intermediate_path(path, i);
+        result = intermediate ? check(t, item, intermediate, err) : error_no_memory(err, "a path", 0);
+        free(intermediate);
+    }
+    free(path);
+    return result;
+}
+
+static status check_outputs(const transfer *t, output_check *check, error *err)
+{
+    for (size_t i = 0; i < t->contents.count; i++) TRY(check_outputs_of(t, &t->contents.items[i], check, err));
+    return STATUS_OK;
+}
+
 /* What the manifest says of a result made now: all settings, the network and the style's pictures, and the content. */
 static status entry_of(const transfer *t, const image_item *item, made_by_text *buffer, manifest_entry *out, error *err)
 {
@@ -142,21 +191,55 @@ static const char *difference(const transfer *t, const image_item *item, const c
     return "and was not made by this program, or its manifest is gone";
 }
 
-/* Refuses, before anything is computed, to replace what would not come out the same. */
+/* An output_check: refuses, before anything is computed, to replace what would not come out the same. */
+static status check_same(const transfer *t, const image_item *item, const char *path, error *err)
+{
+    char shown[200];
+    const char *why = file_exists(path) ? difference(t, item, path) : NULL;
+    if (!why) return STATUS_OK;
+    return error_set(err, STATUS_FAILED, "%s exists, %s; --overwrite replaces it",
+                     text_printable(path, shown, sizeof shown), why);
+}
+
 static status check_results(const transfer *t, error *err)
 {
-    status result = STATUS_OK;
-    char shown[200];
-    for (size_t i = 0; !t->o.overwrite && result == STATUS_OK && i < t->contents.count; i++) {
-        char *path = result_path(t, &t->contents.items[i]);
-        const char *why = path && file_exists(path) ? difference(t, &t->contents.items[i], path) : NULL;
-        if (!path) result = error_no_memory(err, "a path", 0);
-        if (why)
-            result = error_set(err, STATUS_FAILED, "%s exists, %s; --overwrite replaces it",
-                               text_printable(path, shown, sizeof shown), why);
-        free(path);
+    return t->o.overwrite ? STATUS_OK : check_outputs(t, check_same, err);
+}
+
+/* The content with an intermediate picture of this path, or NULL. */
+static status find_intermediate(const transfer *t, const char *path, const image_item **found, error *err)
+{
+    size_t number = intermediate_number(path);
+    *found = NULL;
+    if (!number || number > last_iteration(t) || number % (size_t)t->o.every) return STATUS_OK;
+    for (size_t i = 0; i < t->contents.count && !*found; i++) {
+        char *result = result_path(t, &t->contents.items[i]);
+        char *other = result ? intermediate_path(result, number) : NULL;
+        if (other && strcmp(other, path) == 0) *found = &t->contents.items[i];
+        free(result);
+        if (!other) return error_no_memory(err, "a path", 0);
+        free(other);
     }
-    return result;
+    return STATUS_OK;
+}
+
+/* No result is an intermediate picture of another content as well. */
+static status check_names(const transfer *t, error *err)
+{
+    char shown[200], other[200];
+    for (size_t i = 0; i < t->contents.count; i++) {
+        const image_item *found;
+        char *path = result_path(t, &t->contents.items[i]);
+        if (!path) return error_no_memory(err, "a path", 0);
+        status result = find_intermediate(t, path, &found, err);
+        if (result == STATUS_OK && found)
+            result = error_set(err, STATUS_FAILED, "%s would be a result, and an intermediate picture of %s: rename one of "
+                               "the two, or leave output.every out", text_printable(path, shown, sizeof shown),
+                               text_printable(found->path, other, sizeof other));
+        free(path);
+        TRY(result);
+    }
+    return STATUS_OK;
 }
 
 /* The content that is the file `path`, or NULL. */
@@ -167,30 +250,19 @@ static const char *find_content(const transfer *t, const char *path)
     return NULL;
 }
 
-/* Nothing that is read is overwritten, by whatever name. */
-static status check_inputs(const transfer *t, error *err)
+/* An output_check: nothing that is read is overwritten, by whatever name. */
+static status check_not_input(const transfer *t, const image_item *item, const char *path, error *err)
 {
     char shown[200], input[200];
-    status result = STATUS_OK;
-    for (size_t i = 0; i < t->contents.count && result == STATUS_OK; i++) {
-        char *path = result_path(t, &t->contents.items[i]);
-        if (!path) return error_no_memory(err, "a path", 0);
-        const char *found = file_exists(path) ? find_content(t, path) : NULL;
-        if (!found && file_exists(path)) found = style_gatys_find_input(t->g, path);
-        if (found)
-            result = error_set(err, STATUS_FAILED, "%s would overwrite the input %s: choose another output",
-                               text_printable(path, shown, sizeof shown), text_printable(found, input, sizeof input));
-        free(path);
-    }
-    return result;
-}
-
-/* "out/cat.png", 100 -> "out/cat_000100.png". */
-static char *intermediate_path(const char *path, size_t iteration)
-{
-    const char *dot = strrchr(text_base_name(path), '.');
-    size_t stem = dot ? (size_t)(dot - path) : strlen(path);
-    return text_printf("%.*s_%06zu%s", (int)stem, path, iteration, path + stem);
+    (void)item;
+    if (!file_exists(path)) return STATUS_OK;
+    const char *found = find_content(t, path);
+    if (!found) found = style_gatys_find_input(t->g, path);
+    if (!found && t->request->config_path && file_is_same(t->request->config_path, path))
+        found = t->request->config_path;
+    if (!found) return STATUS_OK;
+    return error_set(err, STATUS_FAILED, "%s would overwrite the input %s: choose another output",
+                     text_printable(path, shown, sizeof shown), text_printable(found, input, sizeof input));
 }
 
 static status write_picture(const transfer *t, const char *path, const image *picture, error *err)
@@ -200,30 +272,30 @@ static status write_picture(const transfer *t, const char *path, const image *pi
     return image_write(path, picture, &o, err);
 }
 
+/* The picture with its record, which never outruns it: a new one, which appears whole or not at all, is recorded
+ * before, so that a kill leaves none without; one that is replaced has no record meanwhile. */
+static status write_recorded(const transfer *t, const char *path, const image *picture, error *err)
+{
+    made_by_text buffer;
+    manifest_entry entry;
+    if (!t->known) return write_picture(t, path, picture, err);
+    const char *relative = path + strlen(t->output) + 1;
+    bool replaces = file_exists(path);
+    TRY(entry_of(t, t->item, &buffer, &entry, err));
+    TRY(replaces ? manifest_forget(t->known, relative, err) : manifest_record(t->known, relative, &entry, err));
+    TRY(manifest_save(t->known, err));
+    TRY(write_picture(t, path, picture, err));
+    if (replaces) TRY(manifest_record(t->known, relative, &entry, err));
+    return manifest_save(t->known, err);
+}
+
 static status write_intermediate(void *context, size_t iteration, const image *picture, error *err)
 {
     const transfer *t = context;
     char *path = intermediate_path(t->path, iteration);
-    status result = path ? write_picture(t, path, picture, err) : error_no_memory(err, "a path", 0);
+    status result = path ? write_recorded(t, path, picture, err) : error_no_memory(err, "a path", 0);
     free(path);
     return result;
-}
-
-/* The picture with its record, which never outruns it: a new one, which appears whole or not at all, is recorded
- * before, so that a kill leaves none without; one that is replaced has no record meanwhile. */
-static status write_result(transfer *t, const image_item *item, const image *picture, error *err)
-{
-    made_by_text buffer;
-    manifest_entry entry;
-    if (!t->known) return write_picture(t, t->path, picture, err);
-    const char *relative = t->path + strlen(t->output) + 1;
-    bool replaces = file_exists(t->path);
-    TRY(entry_of(t, item, &buffer, &entry, err));
-    TRY(replaces ? manifest_forget(t->known, relative, err) : manifest_record(t->known, relative, &entry, err));
-    TRY(manifest_save(t->known, err));
-    TRY(write_picture(t, t->path, picture, err));
-    if (replaces) TRY(manifest_record(t->known, relative, &entry, err));
-    return manifest_save(t->known, err);
 }
 
 static void report(const transfer *t, const style_result *r)
@@ -238,8 +310,9 @@ static void report(const transfer *t, const style_result *r)
              strcmp(t->o.features, "random") == 0 ? "; random features" : "");
 }
 
-static status make(transfer *t, const image_item *item, error *err)
+static status make(transfer *t, error *err)
 {
+    const image_item *item = t->item;
     image content = {0}, picture = {0};
     style_result result;
     style_watch watch = {.stop = t->request->stop, .label = text_base_name(item->relative),
@@ -250,7 +323,7 @@ static status make(transfer *t, const image_item *item, error *err)
     status ended = style_gatys_run(t->g, &content, &watch, &picture, &result, err);
     if (ended != STATUS_OK && ended != STATUS_INTERRUPTED)
         error_prefix(err, "%s", text_printable(item->path, shown, sizeof shown));
-    if (ended == STATUS_OK) ended = write_result(t, item, &picture, err);
+    if (ended == STATUS_OK) ended = write_recorded(t, t->path, &picture, err);
     if (ended == STATUS_OK) report(t, &result);
     image_free(&picture);
     image_free(&content);
@@ -264,8 +337,9 @@ static status make_all(transfer *t, error *err)
         char *path = result_path(t, &t->contents.items[i]);
         if (!path) return error_no_memory(err, "a path", 0);
         t->path = path;
+        t->item = &t->contents.items[i];
         bool there = !t->o.overwrite && file_exists(path); /* what was not the same was refused */
-        status result = there ? STATUS_OK : make(t, &t->contents.items[i], &problem);
+        status result = there ? STATUS_OK : make(t, &problem);
         free(path);
         if (result == STATUS_INTERRUPTED)
             return error_set(err, result, "interrupted; %zu of %zu pictures are written", t->made + t->present,
@@ -285,12 +359,14 @@ static status make_all(transfer *t, error *err)
     return STATUS_OK;
 }
 
+/* The settings beside the results of a folder, not in the place of the config that they were read from. */
 static status save_settings(const transfer *t, error *err)
 {
     if (!t->folder) return STATUS_OK;
     char *path = text_join_path(t->output, settings_name);
     if (!path) return error_no_memory(err, "a path", 0);
-    status result = file_write_all(path, text_get(&t->dump), t->dump.length, err);
+    const char *from = t->request->config_path;
+    status result = from && file_is_same(from, path) ? STATUS_OK : file_write_all(path, text_get(&t->dump), t->dump.length, err);
     free(path);
     return result;
 }
@@ -304,8 +380,9 @@ static status transfer_with(transfer *t, nn_backend *backend, error *err)
         TRY(manifest_open(t->output, t->log, &t->known, err));
     else
         TRY(check_results(t, err));
+    TRY(check_names(t, err));
     TRY(style_gatys_create(&t->o, backend, t->parent, t->log, &t->g, err));
-    TRY(check_inputs(t, err));
+    TRY(check_outputs(t, check_not_input, err));
     if (t->folder) TRY(check_results(t, err));
     bool random = strcmp(t->o.features, "random") == 0;
     log_info(t->log, "features: %s%s", style_gatys_network(t->g),

@@ -212,6 +212,89 @@ static void does_folders(test *t)
     end(&p);
 }
 
+static bool is_text(place *p, const char *name, const char *expected)
+{
+    char *bytes;
+    size_t size;
+    if (file_read_all(at(p, "%s", name), 1 << 20, &bytes, &size, &p->err) != STATUS_OK) return false;
+    bool same = size == strlen(expected) && memcmp(bytes, expected, size) == 0;
+    free(bytes);
+    return same;
+}
+
+/* Intermediate pictures are kept from what is there as results are. */
+static void spares_files(test *t)
+{
+    place p = begin();
+    char a[256], b[256], c[256];
+    save_picture(&p, at(&p, "c.png"), 20, 16, 1);
+    save_picture(&p, at(&p, "s.png"), 20, 16, 4);
+    set(&p, a, "content.path", "c.png");
+    set(&p, b, "style.path", "s.png");
+    set(&p, c, "output.path", "out.png");
+    REQUIRE_OK(t, file_write_all(at(&p, "out_000004.png"), "mine", 4, &p.err), p.err);
+    CHECK(t, transfer(&p, a, b, c, "output.every=2", NULL) == STATUS_FAILED);
+    CHECK_CONTAINS(t, p.err.message, "out_000004.png exists, and is left alone; --overwrite replaces it");
+    CHECK(t, is_text(&p, "out_000004.png", "mine") && !file_exists(at(&p, "out.png")));
+    REQUIRE_OK(t, transfer(&p, a, b, c, "output.every=3", NULL), p.err);
+    CHECK(t, is_text(&p, "out_000004.png", "mine"));
+    REQUIRE_OK(t, transfer(&p, a, b, c, "output.every=2", "output.overwrite=true", NULL), p.err);
+    CHECK(t, !is_text(&p, "out_000004.png", "mine"));
+    /* Nor an input, whatever is allowed. */
+    set(&p, a, "content.path", "out_000002.png");
+    CHECK(t, transfer(&p, a, b, c, "output.every=1", "output.overwrite=true", NULL) == STATUS_FAILED);
+    CHECK_CONTAINS(t, p.err.message, "out_000002.png would overwrite the input ");
+    CHECK(t, transfer(&p, a, b, c, "output.every=1", "optimiser.iterations=1", "image.scales=2",
+                      "output.overwrite=true", NULL) == STATUS_FAILED); /* they are counted over all scales */
+    CHECK_CONTAINS(t, p.err.message, "out_000002.png would overwrite the input ");
+    end(&p);
+}
+
+/* A folder's are its own: a run that was cut off goes on, and no content's result is another's intermediate picture. */
+static void knows_intermediate_pictures(test *t)
+{
+    place p = begin();
+    char a[256], b[256], c[256];
+    save_picture(&p, at(&p, "in/1.png"), 20, 16, 1);
+    save_picture(&p, at(&p, "s.png"), 20, 16, 4);
+    set(&p, a, "content.path", "in");
+    set(&p, b, "style.path", "s.png");
+    set(&p, c, "output.path", "out");
+    REQUIRE_OK(t, transfer(&p, a, b, c, "output.every=2", NULL), p.err);
+    REQUIRE(t, unlink(at(&p, "out/1.png")) == 0);
+    REQUIRE_OK(t, transfer(&p, a, b, c, "output.every=2", NULL), p.err);
+    CHECK_CONTAINS(t, p.said, "1 pictures made");
+    REQUIRE(t, unlink(at(&p, "out/1.png")) == 0);
+    CHECK(t, transfer(&p, a, b, c, "output.every=1", NULL) == STATUS_FAILED);
+    CHECK_CONTAINS(t, p.err.message, "out/1_000002.png exists, and was not made with these settings, network and style");
+    save_picture(&p, at(&p, "in/1_000002.png"), 20, 16, 1);
+    CHECK(t, transfer(&p, a, b, c, "output.every=2", "output.overwrite=true", NULL) == STATUS_FAILED);
+    CHECK_CONTAINS(t, p.err.message, "out/1_000002.png would be a result, and an intermediate picture of ");
+    REQUIRE_OK(t, transfer(&p, a, b, c, "output.every=3", "output.overwrite=true", NULL), p.err);
+    CHECK_CONTAINS(t, p.said, "2 pictures made");
+    end(&p);
+}
+
+static void keeps_the_config(test *t)
+{
+    static const char mine[] = "optimiser: {iterations: 1} # mine\n";
+    place p = begin();
+    char a[256], b[256], c[256], features[128];
+    save_picture(&p, at(&p, "in/1.png"), 20, 16, 1);
+    save_picture(&p, at(&p, "s.png"), 20, 16, 4);
+    REQUIRE_OK(t, file_make_folders(at(&p, "out"), &p.err), p.err);
+    REQUIRE_OK(t, file_write_all(at(&p, "out/gatys.yaml"), mine, strlen(mine), &p.err), p.err);
+    snprintf(features, sizeof features, "features=%s", tiny);
+    const char *const settings[] = {set(&p, a, "content.path", "in"), set(&p, b, "style.path", "s.png"),
+                                    set(&p, c, "output.path", "out"), features, "style.layers=relu1_1",
+                                    "content.layers=relu2_2"};
+    style_transfer_request request = {.config_path = at(&p, "out/gatys.yaml"), .settings = settings,
+                                      .setting_count = sizeof settings / sizeof *settings, .threads = 1};
+    REQUIRE_OK(t, style_transfer(&request, &p.log, &p.err), p.err);
+    CHECK(t, file_exists(at(&p, "out/1.png")) && is_text(&p, "out/gatys.yaml", mine));
+    end(&p);
+}
+
 static void refuses(test *t)
 {
     static const struct {
@@ -351,5 +434,6 @@ static void says_that_features_are_random(test *t)
     end(&p);
 }
 
-TEST_MAIN(TEST(makes_a_picture), TEST(does_folders), TEST(refuses), TEST(lowers_the_loss_in_every_way), TEST(repeats),
-          TEST(says_that_features_are_random))
+TEST_MAIN(TEST(makes_a_picture), TEST(does_folders), TEST(spares_files),
+          TEST(knows_intermediate_pictures), TEST(keeps_the_config), TEST(refuses),
+          TEST(lowers_the_loss_in_every_way), TEST(repeats), TEST(says_that_features_are_random))
