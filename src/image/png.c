@@ -28,7 +28,9 @@ typedef struct png_state {
 static void on_error(png_structp png, png_const_charp message)
 {
     png_state *s = png_get_error_ptr(png);
-    if (s->result == STATUS_OK) s->result = error_set(s->err, STATUS_FAILED, "%s: PNG: %s", s->name, message);
+    /* "insufficient memory" of zlib, "out of memory" and "Out of memory" of libpng */
+    status result = strstr(message, " memory") ? STATUS_NO_MEMORY : STATUS_FAILED;
+    if (s->result == STATUS_OK) s->result = error_set(s->err, result, "%s: PNG: %s", s->name, message);
     longjmp(s->jump, 1);
 }
 

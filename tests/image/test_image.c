@@ -1,5 +1,7 @@
 #include "image/image.h"
 
+#include <malloc.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,6 +39,16 @@ static sample next_sample(fixture *f)
         snprintf(s.problem, sizeof s.problem, "%.*s", (int)length, (const char *)fixture_bytes(f, length));
     }
     return s;
+}
+
+/* Bytes of this process's addresses. */
+static rlim_t occupied(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file && fscanf(file, "%lu", &pages) != 1) pages = 0;
+    if (file) fclose(file);
+    return pages * (rlim_t)sysconf(_SC_PAGESIZE);
 }
 
 static int largest_difference(const uint8_t *a, const uint8_t *b, size_t count)
@@ -236,6 +248,62 @@ static void writes_jpeg_closely(test *t)
     rmdir(folder);
 }
 
+/* With from none to enough memory beside the picture: a status each time, and nothing lost or freed twice. */
+static void survives_lack_of_memory(test *t)
+{
+#ifdef __SANITIZE_ADDRESS__
+    SKIP(t, "the sanitizer needs all addresses");
+#endif
+    static const struct {
+        const char *path, *message;
+    } kinds[] = {{"x.png", " memory"}, {"x.jpg", "x.jpg: JPEG: not enough memory to encode it"},
+                 {"x.webp", "x.webp: WebP: not enough memory"}};
+    enum { SIDE = 700, LARGE = 4100, MEBIBYTES = 40 };
+    image picture;
+    error err = {0};
+    struct rlimit before, tight;
+    REQUIRE(t, mallopt(M_MMAP_THRESHOLD, 1 << 16) == 1); /* what is freed does not stay the process's own */
+    malloc_trim(0);
+    REQUIRE(t, getrlimit(RLIMIT_AS, &before) == 0);
+    REQUIRE(t, image_create(&picture, SIDE, SIDE, &err) == STATUS_OK);
+    uint32_t state = 1;
+    for (size_t i = 0; i < (size_t)SIDE * SIDE * 3; i++) {
+        state = state * 1664525u + 1013904223u;
+        picture.pixels[i] = (uint8_t)(state >> 24);
+    }
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        size_t refused = 0;
+        bool written = false;
+        for (rlim_t more = 0; more < (rlim_t)MEBIBYTES << 20 && !written; more += 1 << 18) {
+            uint8_t *bytes;
+            size_t size;
+            tight = before;
+            tight.rlim_cur = occupied() + more;
+            REQUIRE(t, setrlimit(RLIMIT_AS, &tight) == 0);
+            status result = image_encode(kinds[k].path, &picture, NULL, &bytes, &size, &err);
+            setrlimit(RLIMIT_AS, &before);
+            if (result != STATUS_OK) CHECK_CONTAINS(t, err.message, kinds[k].message);
+            CHECK(t, result == STATUS_OK || result == STATUS_NO_MEMORY);
+            refused += result != STATUS_OK;
+            written = result == STATUS_OK;
+            free(bytes);
+        }
+        CHECK(t, refused > 0 && written);
+    }
+    image_free(&picture);
+    /* A large one as JPEG needs no memory for all of its coefficients, here 100 MB. */
+    uint8_t *bytes = NULL;
+    size_t size;
+    REQUIRE(t, image_create(&picture, LARGE, LARGE, &err) == STATUS_OK);
+    memset(picture.pixels, 77, (size_t)LARGE * LARGE * 3);
+    tight.rlim_cur = occupied() + ((rlim_t)MEBIBYTES << 20);
+    REQUIRE(t, setrlimit(RLIMIT_AS, &tight) == 0);
+    CHECK(t, image_encode("x.jpg", &picture, NULL, &bytes, &size, &err) == STATUS_OK);
+    setrlimit(RLIMIT_AS, &before);
+    free(bytes);
+    image_free(&picture);
+}
+
 static void says_what_it_cannot_write(test *t)
 {
     error err = {0};
@@ -346,6 +414,7 @@ static void floats_and_back(test *t)
 }
 
 TEST_MAIN(TEST(decodes_all_kinds), TEST(refuses_truncated_files), TEST(survives_damaged_files), TEST(keeps_the_limit),
-          TEST(writes_png_exactly), TEST(writes_jpeg_closely), TEST(says_what_it_cannot_write),
+          TEST(writes_png_exactly), TEST(writes_jpeg_closely), TEST(survives_lack_of_memory),
+          TEST(says_what_it_cannot_write),
           TEST(says_what_it_cannot_read), TEST(knows_extensions), TEST(creates_and_refuses_sizes), TEST(crops),
           TEST(flips), TEST(floats_and_back))
