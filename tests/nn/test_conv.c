@@ -366,6 +366,19 @@ static void thin_kernels(test *t)
             oracle gradient = oracle_of(picture, many.dim[NN_C], kernel, 1, padding);
             check_thin(t, NN_CONV2D_DATA_GRAD, &gradient, i % 2);
         }
+    /* Several blocks and tiles in a row, of which the last ones are not whole. */
+    const oracle wide[] = {
+        oracle_of(nn_shape_of(2, 5, 75, 24), 3, 7, 1, 3), oracle_of(nn_shape_of(1, 9, 77, 264), 1, 4, 1, 1),
+        oracle_of(nn_shape_of(1, 9, 70, 40), 4, 9, 1, 4), oracle_of(nn_shape_of(2, 6, 141, 200), 2, 4, 2, 1),
+    };
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
+        check_thin(t, NN_CONV2D, &wide[i], i % 2);
+        check_thin(t, NN_CONV2D_WEIGHT_GRAD, &wide[i], false);
+    }
+    for (size_t few = 1; few <= CPU_THIN_CHANNELS; few++) {
+        oracle gradient = oracle_of(nn_shape_of(2, 6, 43 + few, few), 24, 5, 1, few % 3);
+        check_thin(t, NN_CONV2D_DATA_GRAD, &gradient, few % 2);
+    }
     oracle tall = oracle_of(nn_shape_of(2, 50, 7, 16), 3, 3, 1, 1); /* more rows than parts of the weight gradient */
     check_thin(t, NN_CONV2D_WEIGHT_GRAD, &tall, false);
     oracle narrow = oracle_of(nn_shape_of(1, 3, 2, 8), 2, 7, 1, 3); /* no column has all its taps */
