@@ -81,13 +81,10 @@ typedef struct nn_backend_interface {
     const nn_kernel *(*kernel)(const nn_backend *backend, nn_op op);
     /* Bytes that a value of `shape` takes in `layout`. */
     size_t (*layout_bytes)(const nn_backend *backend, nn_layout layout, nn_shape shape);
-    /* (optional) Whether conv2d and conv2d_weight_grad of stride 1 with this weight and padding, which is less than the
-     * picture's sides, can mirror what is beside the picture themselves (attr.mode NN_PAD_REFLECT); NULL: none can. */
-    bool (*can_reflect)(const nn_backend *backend, nn_shape weight, size_t padding);
-    /* (optional) Whether conv2d_data_grad of stride 1 with this weight, of a picture of this shape with one mirrored row
-     * and column on each side, can add what it gives beside the picture to the pixels that it mirrors (attr.mode
-     * NN_PAD_REFLECT, padding 1); NULL: none can. */
-    bool (*can_fold)(const nn_backend *backend, nn_shape weight, nn_shape picture);
+    /* (optional) Whether the kernel of a convolution (shapes and attributes set) can take attr.mode NN_PAD_REFLECT:
+     * conv2d and conv2d_weight_grad mirror what is beside the picture, as far as attr.padding, which is less than its
+     * sides; conv2d_data_grad adds what it gives there to the pixels that it mirrors. NULL: none can. */
+    bool (*can_reflect)(const nn_backend *backend, const nn_call *call);
     /* (optional) STATUS_OK when programs of `precision` run here, else what is missing; NULL: fp32 alone does. */
     status (*check_precision)(const nn_backend *backend, nn_precision precision, error *err);
     /* (optional) Whether the kernel of a call in NN_BF16 (shapes and attributes set) can read input `number`, write

@@ -85,40 +85,43 @@ static size_t reflected(const nn_attributes *a, nn_shape source)
     return a->mode == NN_PAD_REFLECT && alike && once ? a->top : 0;
 }
 
+/* Whether the backend can run the convolution `node` so. */
+static bool can_reflect(const nn_draft *d, const nn_node *node)
+{
+    nn_call call = nn_draft_call(d, node);
+    return d->backend->interface->can_reflect(d->backend, &call);
+}
+
 /* pad by reflected rows and columns -> conv2d, and the same pad's use by the weight gradient: they read the picture
  * and mirror what is beside it. The padded copy is not made, nor kept for the gradient, once nothing else reads it. */
 static void fuse_reflection(nn_draft *d, nn_node *node)
 {
-    bool weight_grad = node->op == NN_CONV2D_WEIGHT_GRAD;
-    const nn_backend_interface *interface = d->backend->interface;
-    if ((node->op != NN_CONV2D && !weight_grad) || !interface->can_reflect) return;
+    if (node->op != NN_CONV2D && node->op != NN_CONV2D_WEIGHT_GRAD) return;
     const nn_value_info *x = &d->values[node->input[0]];
     if (x->kind != NN_VALUE_COMPUTED || node->attr.stride != 1 || node->attr.padding != 0) return;
     const nn_node *pad = &d->nodes[x->producer];
-    size_t padding = pad->op == NN_PAD ? reflected(&pad->attr, d->values[pad->input[0]].shape) : 0;
-    nn_shape weight = d->values[weight_grad ? node->output[0] : node->input[1]].shape;
-    if (!padding || !interface->can_reflect(d->backend, weight, padding)) return;
-    node->input[0] = pad->input[0];
-    node->attr.padding = padding;
-    node->attr.mode = NN_PAD_REFLECT;
+    nn_node fused = *node;
+    fused.input[0] = pad->input[0];
+    fused.attr.padding = pad->op == NN_PAD ? reflected(&pad->attr, d->values[pad->input[0]].shape) : 0;
+    fused.attr.mode = NN_PAD_REFLECT;
+    if (fused.attr.padding > 0 && can_reflect(d, &fused)) *node = fused;
 }
 
 /* conv2d_data_grad -> the gradient of such a pad: the convolution adds what lies beside the picture to it. */
 static void fuse_reflection_grad(nn_draft *d, nn_node *node, const size_t *uses)
 {
-    const nn_backend_interface *interface = d->backend->interface;
-    if (node->op != NN_PAD_GRAD || !interface->can_fold) return;
+    if (node->op != NN_PAD_GRAD) return;
     nn_node *conv = sole_producer(d, node, 0, uses);
     if (!conv || conv->op != NN_CONV2D_DATA_GRAD || conv->input_count != 2) return;
-    nn_shape picture = d->values[node->output[0]].shape, weight = d->values[conv->input[1]].shape;
-    if (conv->attr.stride != 1 || conv->attr.padding != 0 || reflected(&node->attr, picture) != 1) return;
-    if (!interface->can_fold(d->backend, weight, picture)) return;
-    uint32_t producer = d->values[conv->output[0]].producer;
-    conv->output[0] = node->output[0];
-    d->values[conv->output[0]].producer = producer;
-    conv->attr.padding = 1;
-    conv->attr.mode = NN_PAD_REFLECT;
-    conv->attr.shape = picture;
+    if (conv->attr.stride != 1 || conv->attr.padding != 0) return;
+    nn_node fused = *conv;
+    fused.output[0] = node->output[0];
+    fused.attr.shape = d->values[node->output[0]].shape;
+    fused.attr.padding = reflected(&node->attr, fused.attr.shape);
+    fused.attr.mode = NN_PAD_REFLECT;
+    if (fused.attr.padding == 0 || !can_reflect(d, &fused)) return;
+    d->values[node->output[0]].producer = d->values[conv->output[0]].producer;
+    *conv = fused;
     node->output_count = 0;
 }
 
@@ -130,6 +133,7 @@ status nn_draft_fuse(nn_draft *d, error *err)
         fuse_norm_activation(d, &d->nodes[n], uses);
         fuse_norm_activation_grad(d, &d->nodes[n], uses);
         fuse_conv_bias(d, &d->nodes[n], uses);
+        if (!d->backend->interface->can_reflect) continue;
         fuse_reflection(d, &d->nodes[n]);
         fuse_reflection_grad(d, &d->nodes[n], uses);
     }

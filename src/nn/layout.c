@@ -14,7 +14,7 @@ typedef struct builder {
     error *err;
 } builder;
 
-static nn_call new_call(const nn_draft *d, const nn_node *node)
+nn_call nn_draft_call(const nn_draft *d, const nn_node *node)
 {
     nn_call call = {.op = node->op, .attr = node->attr, .input_count = node->input_count,
                     .output_count = node->output_count, .threads = d->backend->threads, .precision = d->precision,
@@ -86,7 +86,7 @@ static status in_layout(builder *b, nn_value v, nn_layout wanted, nn_value *out)
     d->layout[*out] = wanted;
     const nn_kernel *kernel = kernel_of(b, NN_REORDER);
     if (!kernel) return STATUS_FAILED;
-    nn_call call = new_call(d, &node);
+    nn_call call = nn_draft_call(d, &node);
     call.input_layout[0] = node.attr.from_layout;
     call.output_layout[0] = wanted;
     status result = prepare(b, &call, kernel);
@@ -128,7 +128,7 @@ static status place_node(builder *b, const nn_node *original)
     nn_node node = *original;
     const nn_kernel *kernel = kernel_of(b, node.op);
     if (!kernel) return STATUS_FAILED;
-    nn_call call = new_call(b->d, &node);
+    nn_call call = nn_draft_call(b->d, &node);
     for (size_t i = 0; i < node.input_count; i++)
         if (b->d->layout[node.input[i]] == NN_LAYOUT_BF16) call.input_layout[i] = NN_LAYOUT_BF16;
     for (size_t i = 0; i < node.output_count; i++) call.output_layout[i] = b->d->layout[node.output[i]];
@@ -162,7 +162,7 @@ static void choose_bf16(nn_draft *d)
         if (is_private(&d->values[v])) d->layout[v] = NN_LAYOUT_BF16;
     for (size_t n = 0; n < d->node_count; n++) {
         const nn_node *node = &d->nodes[n];
-        const nn_call call = new_call(d, node);
+        const nn_call call = nn_draft_call(d, node);
         for (size_t i = 0; i < node->input_count; i++)
             if (!interface->reads_bf16(d->backend, &call, i)) d->layout[node->input[i]] = NN_LAYOUT_PLAIN;
         for (size_t i = 0; i < node->output_count; i++)

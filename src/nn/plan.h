@@ -33,6 +33,9 @@ void nn_draft_free(nn_draft *d);
 status nn_draft_prune(nn_draft *d, error *err);
 status nn_draft_add_value(nn_draft *d, nn_value_info value, nn_value *out, error *err);
 
+/* A node's call, for a kernel or a backend to look at: everything but pointers, layouts plain. */
+nn_call nn_draft_call(const nn_draft *d, const nn_node *node);
+
 /* Patterns: instance_norm + relu or leaky_relu; activation_grad + instance_norm_grad; convolution + bias;
  * pad by reflection + convolution or its weight gradient, data gradient + gradient of such a pad, where the backend can.
  */

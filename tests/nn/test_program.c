@@ -365,8 +365,7 @@ static void operations_are_counted(test *t)
     nn_backend_destroy(backend);
 }
 
-/* The gradient of a picture that is padded by reflection and convolved, at sizes that the backend's own kernel takes;
- * returns the program's length. */
+/* The gradient of a picture that is padded by reflection and convolved; returns the program's length. */
 static size_t padded_gradient(test *t, const nn_program_options *options, size_t h, size_t w, float *dx)
 {
     error err = {0};
@@ -414,8 +413,7 @@ static void folded_gradient_keeps_results(test *t)
         size_t length = padded_gradient(t, NULL, h, w, fused);
         size_t all = padded_gradient(t, &(nn_program_options){.no_fusion = true}, h, w, plain);
         CHECK(t, test_relative(fused, plain, count) < 1e-5);
-        bool folds = h > 2; /* too few whole tiles for the kernel that can */
-        CHECK(t, length == all - (folds ? 1 : 0));
+        if (h > 2) CHECK(t, length < all); /* the kernels that mirror want whole tiles */
     }
 }
 

@@ -82,42 +82,43 @@ static void many_tiles(test *t)
     CHECK_ALL(t, cases);
 }
 
-/* dx of y = conv(x mirrored by one): what falls beside the picture is added to the pixels that it mirrors. */
+/* y = conv(x, of which one row and column beside it are mirrored), and its gradients. */
 static size_t mirrored(size_t i, size_t length) /* i - 1, which may be -1 or length */
 {
     return i == 0 ? 1 : i > length ? length - 2 : i - 1;
 }
 
-static void add_folded(const convolution *c, kernel_test *k)
+static void add_mirrored(const convolution *c, kernel_test *k)
 {
     for (size_t pixel = 0; pixel < c->n * c->h * c->w; pixel++)
         for (size_t tap = 0; tap < 9; tap++) {
             size_t row = mirrored(pixel / c->w % c->h + tap / 3, c->h), column = mirrored(pixel % c->w + tap % 3, c->w);
-            size_t to = (pixel / c->w / c->h * c->h + row) * c->w + column;
+            size_t x = ((pixel / c->w / c->h * c->h + row) * c->w + column) * c->ic, y = pixel * c->oc;
+            term *each = k->op == NN_CONV2D ? add_to_y : k->op == NN_CONV2D_DATA_GRAD ? add_to_x : add_to_w;
             for (size_t o = 0; o < c->oc; o++)
-                for (size_t i = 0; i < c->ic; i++)
-                    k->expected[0][to * c->ic + i] +=
-                        (double)k->input[0][pixel * c->oc + o] * k->input[1][(o * c->ic + i) * 9 + tap];
+                for (size_t i = 0; i < c->ic; i++) each(x + i, (o * c->ic + i) * 9 + tap, y + o, k);
         }
 }
 
-static void mirrored_rings(test *t)
+static void mirrored_pictures(test *t)
 {
     static const convolution cases[] = {
         {1, 32, 32, 32, 64, 3, 1, 1, false}, {2, 9, 14, 16, 16, 3, 1, 1, false}, {1, 2, 2, 16, 16, 3, 1, 1, false},
         {1, 3, 41, 17, 19, 3, 1, 1, false},  {1, 12, 8, 40, 70, 3, 1, 1, false}, {3, 5, 4, 70, 33, 3, 1, 1, false}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const convolution *c = &cases[i];
-        kernel_test k;
-        nn_shape x = x_shape(c), inputs[2] = {y_shape(c), w_shape(c)};
-        nn_attributes attr = {.stride = 1, .padding = 1, .mode = NN_PAD_REFLECT, .shape = x};
-        kernel_test_open(&k, NN_CONV2D_DATA_GRAD, attr, 2, inputs, 1, &x);
-        for (size_t j = 0; j < 2; j++) kernel_test_fill(&k, j, -1, 1);
-        add_folded(c, &k);
-        k.floor = root_mean_square(k.expected[0], nn_count(x));
-        check_everywhere(t, &k);
-        kernel_test_close(&k);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (nn_op op = NN_CONV2D; op <= NN_CONV2D_WEIGHT_GRAD; op++) {
+            const convolution *c = &cases[i];
+            kernel_test k;
+            nn_shape x = x_shape(c), w = w_shape(c), y = y_shape(c);
+            const nn_shape all[3][3] = {{x, w, y}, {y, w, x}, {x, y, w}};
+            nn_attributes attr = {.stride = 1, .padding = 1, .mode = NN_PAD_REFLECT, .shape = all[op][2]};
+            kernel_test_open(&k, op, attr, 2, all[op], 1, &all[op][2]);
+            for (size_t j = 0; j < 2; j++) kernel_test_fill(&k, j, -1, 1);
+            add_mirrored(c, &k);
+            k.floor = root_mean_square(k.expected[0], nn_count(all[op][2]));
+            check_everywhere(t, &k);
+            kernel_test_close(&k);
+        }
 }
 
 /* F(3x3, 4x4): the same of each. */
@@ -186,4 +187,4 @@ static void dispatch(test *t)
 }
 
 TEST_MAIN(TEST(whole_tiles), TEST(partial_tiles), TEST(small_images), TEST(channel_tails), TEST(many_tiles),
-          TEST(kernels_of_4), TEST(mirrored_rings), TEST(exact_in_integers), TEST(scratch_is_bounded), TEST(dispatch))
+          TEST(kernels_of_4), TEST(mirrored_pictures), TEST(exact_in_integers), TEST(scratch_is_bounded), TEST(dispatch))

@@ -94,10 +94,13 @@ static size_t workspace_bytes(const plan *p)
     return p->chunk * p->row * element_bytes(p);
 }
 
-bool cuda_can_reflect(const nn_backend *backend, nn_shape w, size_t padding)
+bool cuda_can_reflect(const nn_backend *backend, const nn_call *call)
 {
     (void)backend;
-    return w.dim[NN_KH] == 2 * padding + 1 && w.dim[NN_KW] == 2 * padding + 1;
+    if (call->op == NN_CONV2D_DATA_GRAD) return false;
+    const nn_shape *w = call->op == NN_CONV2D ? &call->input_shape[1] : &call->output_shape[0];
+    size_t kernel = 2 * call->attr.padding + 1;
+    return w->dim[NN_KH] == kernel && w->dim[NN_KW] == kernel;
 }
 
 static void run(const nn_call *call);

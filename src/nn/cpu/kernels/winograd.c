@@ -40,6 +40,7 @@ static winograd_shape shape_of_call(const nn_call *call)
     size_t padding = call->attr.padding, kernel = call->input_shape[1].dim[NN_KH];
     winograd_shape s = shape_of(call->input_shape[0], call->output_shape[0], kernel,
                                 call->op == NN_CONV2D ? padding : kernel - 1 - padding);
+    s.reflect = call->op == NN_CONV2D && call->attr.mode == NN_PAD_REFLECT;
     s.x_bf16 = call->input_layout[0] == NN_LAYOUT_BF16;
     s.y_bf16 = call->output_layout[0] == NN_LAYOUT_BF16;
     return s;
@@ -209,6 +210,7 @@ static winograd_shape shape_of_weight_grad(const nn_call *call)
 {
     winograd_shape s = shape_of(call->input_shape[0], call->input_shape[1], call->output_shape[0].dim[NN_KH],
                                 call->attr.padding);
+    s.reflect = call->attr.mode == NN_PAD_REFLECT;
     s.x_bf16 = call->input_layout[0] == NN_LAYOUT_BF16;
     s.y_bf16 = call->input_layout[1] == NN_LAYOUT_BF16;
     return s;

@@ -35,6 +35,7 @@ typedef struct winograd_shape {
     size_t images, h, w, ic; /* of x */
     size_t oh, ow, oc;       /* of y */
     size_t padding, tile;    /* tile: side of one, 7 - the kernel's */
+    bool reflect; /* what is beside x, one row and column of padding, mirrors it; else it is 0 */
     bool x_bf16, y_bf16; /* tensors in NN_LAYOUT_BF16, which WINOGRAD_BF16 alone can read and write */
     size_t tile_rows, tile_columns, tiles; /* tiles: of all images */
 } winograd_shape;

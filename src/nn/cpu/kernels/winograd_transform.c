@@ -203,28 +203,36 @@ INLINE void store_point_pairs(const vector *first, const vector *second, product
     for (size_t point = 0; point < POINTS; point++) store_pairs(first[point], second[point], to + point * point_step);
 }
 
-/* A square of a tensor's pixels, of which rows [top, bottom) and columns [left, right) exist; the others are zero.
- * Whether the tensor is in bf16 is handed down apart, as a constant. */
+/* A square of a tensor's pixels: (i, j) begins at element row[i] + column[j] and is zero where either is NOWHERE, which
+ * nothing is in a whole one. Whether the tensor is in bf16 is handed down apart, as a constant. */
 typedef struct window {
     const void *images;
-    size_t corner; /* number of the first element of (top, left) */
-    size_t row_step, channels;
-    size_t top, bottom, left, right;
+    size_t row[PATCH], column[PATCH];
+    size_t channels;
+    bool whole;
 } window;
+
+static const size_t NOWHERE = SIZE_MAX;
+
+/* Where pixel `place` of a side lies, `before` of which come before its first one. */
+static inline size_t place_of(size_t place, size_t before, size_t length, bool reflect)
+{
+    if (place >= before && place - before < length) return place - before;
+    if (!reflect) return NOWHERE;
+    return place < before ? before - place : place - before == length ? length - 2 : NOWHERE;
+}
 
 /* The window of side `side` whose corner is `before` rows and columns before pixel (y, x). */
 static window window_at(const void *images, size_t h, size_t w, size_t channels, size_t image, size_t y, size_t x,
-                        size_t before, size_t side)
+                        size_t before, bool reflect, size_t side)
 {
-    window at = {.images = images, .row_step = w * channels, .channels = channels};
-    at.top = y < before ? before - y : 0;
-    at.left = x < before ? before - x : 0;
-    at.bottom = h + before - y < side ? h + before - y : side;
-    at.right = w + before - x < side ? w + before - x : side;
-    if (at.top < at.bottom && at.left < at.right)
-        at.corner = ((image * h + y + at.top - before) * w + x + at.left - before) * channels;
-    else
-        at.bottom = at.top = 0; /* all padding */
+    window at = {.images = images, .channels = channels};
+    at.whole = y >= before && y + side <= h + before && x >= before && x + side <= w + before;
+    for (size_t i = 0; i < side; i++) {
+        size_t row = place_of(y + i, before, h, reflect), column = place_of(x + i, before, w, reflect);
+        at.row[i] = row == NOWHERE ? NOWHERE : (image * h + row) * w * channels;
+        at.column[i] = column == NOWHERE ? NOWHERE : column * channels;
+    }
     return at;
 }
 
@@ -257,16 +265,16 @@ INLINE void load_window(const window *at, const bool bf16, const int side, bool 
 {
     for (int i = 0; i < side; i++)
         for (int j = 0; j < side; j++) {
-            size_t row = (size_t)i, column = (size_t)j;
-            if (whole) {
-                d[i * side + j] = load_elements(at->images, bf16,
-                                                at->corner + row * at->row_step + column * at->channels + c);
-            } else if (row >= at->top && row < at->bottom && column >= at->left && column < at->right && width > 0) {
-                size_t pixel = (row - at->top) * at->row_step + (column - at->left) * at->channels;
-                d[i * side + j] = load_part(at->images, bf16, at->corner + pixel + c, width);
-            } else {
+            size_t element = at->row[i] + at->column[j] + c;
+            if (whole)
+                d[i * side + j] = load_elements(at->images, bf16, at->row[0] + (size_t)i * (at->row[1] - at->row[0]) +
+                                                                      at->column[0] + (size_t)j * at->channels + c);
+            else if (at->row[i] == NOWHERE || at->column[j] == NOWHERE || width == 0)
                 d[i * side + j] = (vector){0};
-            }
+            else if (width == LANES)
+                d[i * side + j] = load_elements(at->images, bf16, element);
+            else
+                d[i * side + j] = load_part(at->images, bf16, element, width);
         }
 }
 
@@ -275,20 +283,20 @@ INLINE void load_window(const window *at, const bool bf16, const int side, bool 
 INLINE void prefetch_next(const window *at, const bool bf16, const int side, size_t c)
 {
     size_t size = bf16 ? sizeof(uint16_t) : sizeof(float);
-    const unsigned char *first = (const unsigned char *)at->images + (at->corner + c) * size;
+    const unsigned char *first = (const unsigned char *)at->images + (at->column[0] + c) * size;
 #pragma GCC unroll 6
     for (int i = 0; i < side; i++)
 #pragma GCC unroll 4
         for (int j = side; j < side + MOST_TILE; j++)
-            __builtin_prefetch(first + ((size_t)i * at->row_step + (size_t)j * at->channels) * size);
+            __builtin_prefetch(first + (at->row[i] + (size_t)j * at->channels) * size);
 }
 
 /* The points of LANES channels from `c`, of which the tensor may have fewer. */
 INLINE void transform_window(line_transform *line, const bool bf16, const int side, const window *at, size_t c,
                              vector *t)
 {
-    size_t n = (size_t)side, left = c < at->channels ? at->channels - c : 0;
-    bool whole = at->top == 0 && at->left == 0 && at->bottom == n && at->right == n && left >= LANES;
+    size_t left = c < at->channels ? at->channels - c : 0;
+    bool whole = at->whole && left >= LANES;
     vector d[POINTS];
     if (whole) {
         if (c % (bf16 ? 2 * LINE : LINE) == 0) prefetch_next(at, bf16, side, c);
@@ -331,8 +339,8 @@ INLINE void transform_windows(line_transform *line, const bool bf16, const int s
 
 /* `count` windows of a tensor's tiles; they begin `before` rows and columns before the tile. */
 INLINE void transform_tiles(line_transform *line, const bool bf16, const int side, const winograd_shape *s,
-                            const void *images, size_t h, size_t w, size_t channels, size_t before, size_t first, size_t count,
-                            winograd_place to, size_t tile_step)
+                            const void *images, size_t h, size_t w, size_t channels, size_t before, bool reflect,
+                            size_t first, size_t count, winograd_place to, size_t tile_step)
 {
     size_t each = s->tile_rows * s->tile_columns;
     for (size_t done = 0; done < count; done += GROUP) {
@@ -342,7 +350,7 @@ INLINE void transform_tiles(line_transform *line, const bool bf16, const int sid
             size_t tile = first + done + i;
             size_t row = tile % each / s->tile_columns, column = tile % s->tile_columns;
             at[i] = window_at(images, h, w, channels, tile / each, s->tile * row, s->tile * column, before,
-                              (size_t)side);
+                              reflect, (size_t)side);
         }
         winograd_place place = to;
         place.data += done * tile_step;
@@ -354,18 +362,20 @@ void CPU_NAME(cpu_winograd_from_x)(const winograd_shape *s, const void *x, size_
                                    winograd_place to, size_t tile_step)
 {
     if (TAKES_BF16 && s->x_bf16)
-        transform_tiles(line_from_x, true, PATCH, s, x, s->h, s->w, s->ic, s->padding, first, count, to, tile_step);
+        transform_tiles(line_from_x, true, PATCH, s, x, s->h, s->w, s->ic, s->padding, s->reflect, first, count, to,
+                        tile_step);
     else
-        transform_tiles(line_from_x, false, PATCH, s, x, s->h, s->w, s->ic, s->padding, first, count, to, tile_step);
+        transform_tiles(line_from_x, false, PATCH, s, x, s->h, s->w, s->ic, s->padding, s->reflect, first, count, to,
+                        tile_step);
 }
 
 INLINE void transform_dy(const winograd_shape *s, const bool bf16, const void *dy, size_t first, size_t count,
                          winograd_place to, size_t tile_step)
 {
     if (s->tile == 4)
-        transform_tiles(line_from_dy_4, bf16, 4, s, dy, s->oh, s->ow, s->oc, 0, first, count, to, tile_step);
+        transform_tiles(line_from_dy_4, bf16, 4, s, dy, s->oh, s->ow, s->oc, 0, false, first, count, to, tile_step);
     else
-        transform_tiles(line_from_dy_3, bf16, 3, s, dy, s->oh, s->ow, s->oc, 0, first, count, to, tile_step);
+        transform_tiles(line_from_dy_3, bf16, 3, s, dy, s->oh, s->ow, s->oc, 0, false, first, count, to, tile_step);
 }
 
 void CPU_NAME(cpu_winograd_from_dy)(const winograd_shape *s, const void *dy, size_t first, size_t count,
