@@ -12,7 +12,7 @@ enum {
     TAPS = 9, /* of a kernel with a ring */
     BLOCK = 64,          /* tiles that a thread takes at once, at most */
     INPUTS = 32,         /* channels in of a task on weights */
-    TASK_TILES = 8,      /* tiles of x and dy that a weight gradient's task transforms */
+    TASK_TILES = 8,      /* tiles that a task transforms, where it does nothing else */
     TASK_PANELS = 4,     /* panels of channels in of a weight gradient's task */
     PAIR = PRODUCT_PAIR,
     NEAR_BYTES = 5 << 18, /* of transformed x and dy: 1.25 MB, what the caches next to two cores hold */
@@ -48,10 +48,12 @@ static winograd_shape shape_of_call(const nn_call *call)
 
 /* Scratch of a convolution: transformed weights u (points, panels, ic, WIDTH), and a ring's operands, which all threads
  * share, and for each thread v (points, block, v_row), in numbers, and m (points, block, panels * WIDTH) and a ring's
- * sums, in floats. */
+ * sums, in floats. Where a thread would get one block alone, all share v and m: they divide the tiles, then the points,
+ * then the tiles again in small tasks, so that none waits long, and each point's weights are read once. */
 typedef struct plan {
     size_t panels, v_row, m_row;
     size_t block, blocks;
+    bool together;                 /* all threads share one v and m, of all tiles */
     size_t u_step, v_step, m_step; /* from a point to the next */
     size_t ring_w, ring_dy;        /* numbers of a winograd_ring's; 0: there is none */
     size_t ring_sums;              /* floats of a thread */
@@ -71,7 +73,8 @@ static plan plan_of(const winograd_shape *s, int threads, bool ring)
     p.blocks = round_up(divide_up(s->tiles, BLOCK), p.threads);
     p.block = divide_up(s->tiles, p.blocks);
     p.blocks = divide_up(s->tiles, p.block);
-    size_t rows = round_up(p.block, PRODUCT_UNIT);
+    p.together = p.blocks <= p.threads;
+    size_t rows = round_up(p.together ? s->tiles : p.block, PRODUCT_UNIT);
     p.u_step = p.panels * round_up(s->ic, PAIR) * WIDTH + SHIFT;
     p.v_step = rows * p.v_row + SHIFT;
     p.m_step = rows * p.m_row + SHIFT;
@@ -89,16 +92,17 @@ static size_t shared_bytes(const plan *p)
     return (POINTS * p->u_step + p->ring_w + p->ring_dy) * sizeof(product_number);
 }
 
-static size_t thread_bytes(const plan *p)
+/* v and m. */
+static size_t tile_bytes(const plan *p)
 {
-    return POINTS * (p->v_step * sizeof(product_number) + p->m_step * sizeof(float)) + p->ring_sums * sizeof(float);
+    return POINTS * (p->v_step * sizeof(product_number) + p->m_step * sizeof(float));
 }
 
 static size_t convolution_workspace(const nn_call *call)
 {
     winograd_shape s = shape_of_call(call);
     plan p = plan_of(&s, call->threads, has_ring(call));
-    return shared_bytes(&p) + p.threads * thread_bytes(&p);
+    return shared_bytes(&p) + (p.together ? 1 : p.threads) * tile_bytes(&p) + p.threads * p.ring_sums * sizeof(float);
 }
 
 static void convolve_block(const winograd_shape *s, const plan *p, const nn_call *call, size_t block,
@@ -116,12 +120,33 @@ static void convolve_block(const winograd_shape *s, const plan *p, const nn_call
                                 call->input_count > 2 ? call->input[2] : NULL, call->output[0]);
 }
 
-/* By all threads together. */
+/* The same of all tiles, by all threads. */
+static void convolve_together(const winograd_shape *s, const plan *p, const nn_call *call, const product_number *u,
+                              void *scratch)
+{
+    product_number *v = scratch;
+    float *m = (float *)(void *)(v + POINTS * p->v_step);
+#pragma omp for schedule(dynamic)
+    for (size_t i = 0; i < s->tiles; i += TASK_TILES) {
+        winograd_place to = {.data = v + i * p->v_row, .point_step = p->v_step, .panel = p->v_row};
+        CPU_NAME(cpu_winograd_from_x)(s, call->input[0], i, least(TASK_TILES, s->tiles - i), to, p->v_row);
+    }
+#pragma omp for schedule(dynamic)
+    for (size_t point = 0; point < POINTS; point++)
+        CPU_NAME(cpu_winograd_multiply)(v + point * p->v_step, p->v_row, u + point * p->u_step, s->tiles, s->ic,
+                                        p->panels, m + point * p->m_step);
+#pragma omp for schedule(dynamic)
+    for (size_t i = 0; i < s->tiles; i += TASK_TILES)
+        CPU_NAME(cpu_winograd_to_y)(s, m + i * p->m_row, p->m_step, p->m_row, i, least(TASK_TILES, s->tiles - i),
+                                    call->input_count > 2 ? call->input[2] : NULL, call->output[0]);
+}
+
+/* By all threads; whoever reads the result waits for it first. */
 static void transform_weights(const winograd_shape *s, const plan *p, const winograd_weight *w, product_number *u,
                               product_number *ring)
 {
     size_t chunks = divide_up(s->ic, INPUTS);
-#pragma omp for
+#pragma omp for schedule(dynamic) nowait
     for (size_t task = 0; task < p->panels * chunks; task++) {
         size_t begin = task % chunks * INPUTS;
         CPU_NAME(cpu_winograd_from_weight)(w, task / chunks, begin, least(begin + INPUTS, s->ic), u, p->u_step, ring);
@@ -135,10 +160,11 @@ static void convolve(const nn_call *call, const winograd_weight *w)
     plan p = plan_of(&s, call->threads, has);
     product_number *u = call->workspace;
     winograd_ring ring = {.w = u + POINTS * p.u_step, .dy = u + POINTS * p.u_step + p.ring_w};
+    unsigned char *tiles = (unsigned char *)call->workspace + shared_bytes(&p);
+    float *sums = (float *)(void *)(tiles + (p.together ? 1 : p.threads) * tile_bytes(&p));
 #pragma omp parallel num_threads(call->threads)
     {
-        unsigned char *scratch = (unsigned char *)call->workspace + shared_bytes(&p) +
-                                 (size_t)omp_get_thread_num() * thread_bytes(&p);
+        size_t thread = (size_t)omp_get_thread_num();
         if (has) {
 #pragma omp for nowait
             for (size_t side = 0; side < s.images * WINOGRAD_SIDES; side++)
@@ -146,13 +172,19 @@ static void convolve(const nn_call *call, const winograd_weight *w)
                                                  ring.dy);
         }
         transform_weights(&s, &p, w, u, has ? ring.w : NULL);
+        if (p.together) {
+            convolve_together(&s, &p, call, u, tiles);
+        } else {
+#pragma omp barrier
 #pragma omp for schedule(dynamic)
-        for (size_t block = 0; block < p.blocks; block++) convolve_block(&s, &p, call, block, u, scratch);
+            for (size_t block = 0; block < p.blocks; block++)
+                convolve_block(&s, &p, call, block, u, tiles + thread * tile_bytes(&p));
+        }
         if (has) {
-            float *sums = (float *)(void *)(scratch + thread_bytes(&p)) - p.ring_sums;
 #pragma omp for schedule(dynamic)
             for (size_t task = 0; task < s.images * p.panels; task++)
-                CPU_NAME(cpu_winograd_add_ring)(&s, &ring, task / p.panels, task % p.panels, sums, call->output[0]);
+                CPU_NAME(cpu_winograd_add_ring)(&s, &ring, task / p.panels, task % p.panels,
+                                                sums + thread * p.ring_sums, call->output[0]);
         }
     }
 }
