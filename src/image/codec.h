@@ -37,6 +37,10 @@ status image_jpeg_decode(const char *name, const uint8_t *bytes, size_t size, co
 status image_webp_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
                          error *err);
 
+/* Pixels of a JPEG that gets Huffman codes of its own, 2 to 9 % smaller than with the standard's: until they are known all
+ * coefficients are kept, 6 bytes a pixel. */
+enum { IMAGE_JPEG_MOST_OPTIMISED = 1 << 24 };
+
 /* The whole file in new memory, which the caller frees with free(); `name` is for messages. */
 status image_png_encode(const char *name, const image *picture, uint8_t **bytes, size_t *size, error *err);
 status image_jpeg_encode(const char *name, const image *picture, int quality, uint8_t **bytes, size_t *size,

@@ -66,6 +66,9 @@ typedef struct image_write_options {
  * is written; so is alpha, but in JPEG, which has none: there the picture is laid over white. A JPEG's sides are at most
  * 65500 pixels, a WebP's 16383. options may be NULL. */
 status image_write(const char *path, const image *picture, const image_write_options *options, error *err);
+/* Bytes of memory that writing a picture of so many pixels takes for each of them, beside the picture: the file, and what
+ * the encoder keeps (for WebP of a photograph; of noise up to twice as much). quality: as in the options. */
+double image_write_bytes(image_format format, int quality, size_t pixels);
 /* The same into new memory, which the caller frees with free(); `path` says the format and is for messages. */
 status image_encode(const char *path, const image *picture, const image_write_options *options, uint8_t **bytes,
                     size_t *size, error *err);

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "image/codec.h"
 
-enum { EXIF_MARKER = JPEG_APP0 + 1, PROFILE_MARKER = JPEG_APP0 + 2, MAX_SCANS = 500, MOST_OPTIMISED = 1 << 24 };
+enum { EXIF_MARKER = JPEG_APP0 + 1, PROFILE_MARKER = JPEG_APP0 + 2, MAX_SCANS = 500 };
 
 /* What both directions need when libjpeg fails; its client_data points here. */
 typedef struct jpeg_failure {
@@ -246,8 +246,7 @@ static void encode(jpeg_writer *w, const image *picture, int quality)
     w->jpeg.in_color_space = JCS_RGB;
     jpeg_set_defaults(&w->jpeg);
     jpeg_set_quality(&w->jpeg, quality, TRUE);
-    /* Codes of its own make a file 2 to 9 % smaller, for which the picture's coefficients are kept, 6 bytes a pixel. */
-    w->jpeg.optimize_coding = picture->width <= MOST_OPTIMISED / picture->height;
+    w->jpeg.optimize_coding = picture->width <= IMAGE_JPEG_MOST_OPTIMISED / picture->height;
     if (quality >= 90) /* halved chroma would be the larger error: keep it whole */
         w->jpeg.comp_info[0].h_samp_factor = w->jpeg.comp_info[0].v_samp_factor = 1;
     if (picture->alpha && !(w->row = malloc(picture->width * 3))) {

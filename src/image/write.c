@@ -42,6 +42,12 @@ status image_encode(const char *path, const image *picture, const image_write_op
     return encode(path, picture, quality, bytes, size, err);
 }
 
+double image_write_bytes(image_format format, int quality, size_t pixels)
+{
+    if (format == IMAGE_WEBP) return quality == 100 ? 36 : 20;
+    return format == IMAGE_JPEG && pixels <= IMAGE_JPEG_MOST_OPTIMISED ? 8 : 4;
+}
+
 status image_write(const char *path, const image *picture, const image_write_options *options, error *err)
 {
     uint8_t *bytes;

@@ -20,12 +20,12 @@ static const double seconds_between_saves = 5;
 /* How many things are done beside the translating. */
 typedef struct pace {
     size_t decoders, decoded, writers;
-    double bytes_beside; /* for each pixel of pictures of one size, beside the one that is translated */
+    double bytes_beside; /* for each pixel of pictures of one size, beside the one that is translated and its writing */
 } pace;
 
-/* 12 while a picture is decoded and 3 then, 8 while a result is encoded. Beside a GPU the
- * processor has nothing else to do; it holds two batches, of small pictures, or two pictures, whose floats are 23 more. */
-static const pace paces[2] = {{1, 2, 1, 12 + 3 + 8}, {3, MOST_DECODED, MOST_WRITERS, 3 * 12 + 10 * 3 + MOST_WRITERS * 8 + 23}};
+/* 12 while a picture is decoded and 3 then, 4 of a result that is encoded. Beside a GPU the processor has nothing else to
+ * do; it holds two batches, of small pictures, or two pictures, whose floats are 23 more. */
+static const pace paces[2] = {{1, 2, 1, 12 + 3 + 4}, {3, MOST_DECODED, MOST_WRITERS, 3 * 12 + 10 * 3 + MOST_WRITERS * 4 + 23}};
 
 /* Pictures that are translated together. */
 typedef struct batch {
@@ -179,6 +179,17 @@ static status finish_writing(folder_run *r, error *err)
     return result;
 }
 
+static const char *const format_names[] = {[IMAGE_PNG] = "PNG", [IMAGE_JPEG] = "JPEG", [IMAGE_WEBP] = "WebP"};
+
+/* A picture whose result there is no memory to write is refused before it is computed. */
+static status compute(folder_run *r, const translate_output *o, const image *picture, bool big, image *result, error *err)
+{
+    double bytes = image_write_bytes(o->format, r->request->quality, picture->width * picture->height);
+    if (big && translator_check_writing(r->t, picture, bytes, err) != STATUS_OK)
+        return error_prefix(err, "to be written as %s", format_names[o->format]);
+    return translate_image(r->t, picture, result, err);
+}
+
 /* Gives the result to a writer, and waits for it if the picture is big. */
 static status begin_writing(folder_run *r, const translate_output *o, image *result, bool big, error *err)
 {
@@ -206,7 +217,7 @@ static status translate_taken(folder_run *r, prefetch *decoder, const translate_
     bool big = memory_gate_is_big(r->gate, picture->width, picture->height);
     status done = STATUS_OK;
     if (big) done = finish_writing(r, err);
-    status computed = done == STATUS_OK ? translate_image(r->t, picture, &result, &problem) : done;
+    status computed = done == STATUS_OK ? compute(r, o, picture, big, &result, &problem) : done;
     if (big)
         image_free(picture);
     else
@@ -325,6 +336,17 @@ static status retract(folder_run *r, size_t first, error *err)
     return manifest_save(r->known, err);
 }
 
+/* The most that a result takes to be written; big ones are looked at by themselves. */
+static double write_bytes(const folder_run *r)
+{
+    double most = 0;
+    for (size_t i = 0; i < r->todo_count; i++) {
+        double bytes = image_write_bytes(r->todo[i]->format, r->request->quality, 1);
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
 static bool stopped(const folder_run *r) { return r->request->stop && *r->request->stop; }
 
 static int compare_paths(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
@@ -356,7 +378,8 @@ static status translate_all(folder_run *r, error *err)
     TRY(file_check_writable(r->request->output, err));
     remove_leftovers(r);
     for (size_t i = 0; i < r->pace->writers; i++) TRY(picture_writer_create(&r->writings[i].writer, err));
-    TRY(memory_gate_create(r->request->max_memory, r->pace->bytes_beside, &r->gate, err));
+    double beside = r->pace->bytes_beside + (double)r->pace->writers * write_bytes(r);
+    TRY(memory_gate_create(r->request->max_memory, beside, &r->gate, err));
     TRY(announce(r, err));
     TRY(prefetch_create(&(prefetch_options){.produce = decode, .context = r, .slot_bytes = 1, .depth = r->pace->decoded,
                                             .threads = r->pace->decoders, .end = r->todo_count}, &decoder, err));

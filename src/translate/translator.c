@@ -17,7 +17,7 @@
 enum { PROGRAMS = TRANSLATE_PROGRAMS, CHANNELS = TRANSLATE_CHANNELS };
 
 /* Bytes of each pixel beside the network: the picture 4, the result 4; as a whole also the floats 12, the padded one 3. */
-static const double picture_bytes = 8, whole_bytes = 23;
+static const double picture_bytes = 8, whole_bytes = 23, result_bytes = 4;
 /* The program with its libraries and its threads' stacks. */
 static const double process_bytes = 48 << 20;
 
@@ -340,6 +340,14 @@ static status refuse(const translator *t, const image *in, size_t pixels, double
                      "smaller with --size", in->width, in->height,
                      text_bytes(need + (double)pixels * bytes, need_text, sizeof need_text),
                      text_bytes(there + (double)pixels * bytes, there_text, sizeof there_text));
+}
+
+status translator_check_writing(const translator *t, const image *in, double bytes, error *err)
+{
+    size_t pixels = in->width * in->height;
+    bytes += result_bytes;
+    if (allowed(t, pixels, bytes) >= 0 && available(pixels, bytes) >= 0) return STATUS_OK;
+    return refuse(t, in, pixels, bytes, 0, err);
 }
 
 /* Bytes of the program for the picture as a whole. */

@@ -41,6 +41,10 @@ typedef struct translator_limits {
  * and writes the results meanwhile. */
 void translator_limit(translator *t, const translator_limits *limits);
 
+/* STATUS_NO_MEMORY when a result as large as `in`, and `bytes` for each of its pixels to write it with, are more than the
+ * limits allow or than there is. */
+status translator_check_writing(const translator *t, const image *in, double bytes, error *err);
+
 /* out: as large as in, for any size from 1x1; the caller frees it with image_free. Where the sides do not divide by
  * the network's stride, the picture is continued to the right and below by reflection (again and again if need be)
  * and the result is cropped; nothing is resized. Alpha and profile are those of `in`.

@@ -222,5 +222,22 @@ static void sheets_show_alpha(test *t)
     run_end(&r);
 }
 
-TEST_MAIN(TEST(resizes), TEST(keeps_to_the_limit), TEST(writes_webp), TEST(tells_precisions_apart),
-          TEST(keeps_alpha_and_profile), TEST(flattens_for_jpeg), TEST(sheets_show_alpha))
+/* What a result takes to be written counts, and counts before the work is done. */
+static void refuses_what_cannot_be_written(test *t)
+{
+    run r = run_begin(4);
+    fixture_picture(&r.f, fixture_path(&r.f, "in/a.png"), 800, 700, 1);
+    r.request.max_memory = 64 << 20;
+    r.request.format = IMAGE_WEBP;
+    CHECK(t, translate(&r, "in", NULL, "out") == STATUS_FAILED);
+    check_counts(t, &r, 0, 0, 0, 1);
+    CHECK_CONTAINS(t, r.lines, "in/a.png: to be written as WebP: a picture of 800x700 needs --max-memory of ");
+    CHECK(t, !there(&r, "out/a.webp"));
+    r.request.format = IMAGE_PNG;
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    check_counts(t, &r, 1, 0, 0, 0);
+    run_end(&r);
+}
+
+TEST_MAIN(TEST(refuses_what_cannot_be_written), TEST(resizes), TEST(keeps_to_the_limit), TEST(writes_webp),
+          TEST(tells_precisions_apart), TEST(keeps_alpha_and_profile), TEST(flattens_for_jpeg), TEST(sheets_show_alpha))
