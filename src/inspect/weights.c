@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/memory.h"
 #include "gan/options.h"
 #include "inspect/internal.h"
 #include "models/infer.h"
@@ -24,6 +25,24 @@ static void add_training_time(const safetensors_file *file, inspect_facts *facts
                       text_duration(seconds, shown, sizeof shown));
 }
 
+/* What a photograph takes, which translate does in strips where it can. */
+static void add_large(inspect_planner *planner, const inspect_network *n, inspect_facts *facts)
+{
+    enum { WIDTH = 6144, HEIGHT = 4096 };
+    char least[32], limit[32];
+    double bytes;
+    error problem = {0};
+    if (inspect_plan_large(planner, &n->generator, WIDTH, HEIGHT, &bytes, &problem) != STATUS_OK) {
+        inspect_value(facts, "memory_large", json_null(), "not known: %s", problem.message);
+        return;
+    }
+    inspect_value(facts, "memory_large", json_integer((json_int_t)bytes),
+                  "%s at least to translate %dx%d pixels, %s; translate takes up to %s here, or --max-memory",
+                  text_bytes(bytes, least, sizeof least), WIDTH, HEIGHT,
+                  model_generator_is_unet(&n->generator) ? "as a whole" : "in strips",
+                  text_bytes(memory_total() / 2, limit, sizeof limit));
+}
+
 /* What translating takes, as planned here; what cannot be planned is said to be so, which is no fault of the file. */
 static void add_translation(inspect_planner *planner, const inspect_network *n, inspect_facts *facts)
 {
@@ -34,11 +53,12 @@ static void add_translation(inspect_planner *planner, const inspect_network *n, 
         error problem = {0};
         snprintf(key, sizeof key, "memory_%zu", sides[i]);
         if (inspect_plan_translation(planner, &n->generator, sides[i], &bytes, &problem) == STATUS_OK)
-            inspect_value(facts, key, json_integer((json_int_t)bytes), "about %s to translate %zux%zu pixels",
+            inspect_value(facts, key, json_integer((json_int_t)bytes), "about %s to translate %zux%zu pixels as a whole",
                           text_bytes(bytes, shown, sizeof shown), sides[i], sides[i]);
         else
             inspect_value(facts, key, json_null(), "not known: %s", problem.message);
     }
+    add_large(planner, n, facts);
 }
 
 static void add_step(inspect_planner *planner, const training_settings *s, inspect_facts *facts)

@@ -182,12 +182,23 @@ static double memory_limit(const translator *t)
     return t->limits.max_memory > 0 ? t->limits.max_memory : memory_total() / 2;
 }
 
-/* What the limits allow a picture that takes so many bytes a pixel beside its programs. */
+/* What a picture takes beside its programs, of which so many bytes a pixel. */
+static double beside(const translator *t, size_t pixels, double bytes)
+{
+    return process_bytes + (double)t->weights->total * sizeof(float) + (double)pixels * bytes;
+}
+
+/* What the limits allow its programs. */
 static double allowed(const translator *t, size_t pixels, double bytes)
 {
     double limit = memory_limit(t);
-    if (limit <= 0) return HUGE_VAL;
-    return limit * 7 / 8 - process_bytes - (double)t->weights->total * sizeof(float) - (double)pixels * bytes;
+    return limit > 0 ? limit * 7 / 8 - beside(t, pixels, bytes) : HUGE_VAL;
+}
+
+/* The limit that allows programs of `need` bytes. */
+static double least_limit(const translator *t, size_t pixels, double bytes, double need)
+{
+    return 1.05 * 8 / 7 * (need + beside(t, pixels, bytes)); /* a little more, since it is rounded when it is said */
 }
 
 /* Memory that does not exist may be promised all the same, and touching it would end the program. */
@@ -329,11 +340,10 @@ static status refuse(const translator *t, const image *in, size_t pixels, double
     if (device > 0 && device < there) there = device;
     if (room < there) {
         bool unet = model_generator_is_unet(&t->generator);
-        double limit = memory_limit(t), least = limit + (need - room) * 8 / 7;
         return error_set(err, STATUS_NO_MEMORY, "a picture of %zux%zu needs --max-memory of %s at least, it is %s%s; raise "
                          "it, or translate it smaller with --size", in->width, in->height,
-                         text_bytes(1.05 * least, need_text, sizeof need_text), /* a little more: it is rounded */
-                         text_bytes(limit, there_text, sizeof there_text),
+                         text_bytes(least_limit(t, pixels, bytes, need), need_text, sizeof need_text),
+                         text_bytes(memory_limit(t), there_text, sizeof there_text),
                          unet ? " (a U-Net takes a picture as a whole)" : "");
     }
     return error_set(err, STATUS_NO_MEMORY, "a picture of %zux%zu needs %s of memory, %s are available; translate it "
@@ -396,6 +406,26 @@ static status translate_in_strips(translator *t, size_t width, size_t height, co
 error:
     if (result != STATUS_OK) image_free(out);
     return result;
+}
+
+status translator_least_memory(nn_backend *backend, const model_generator_options *generator, nn_parameters *weights,
+                               size_t width, size_t height, double *bytes, error *err)
+{
+    translator t = {.backend = backend, .generator = *generator, .weights = weights};
+    padded_size(generator, &width, &height);
+    size_t pixels = width * height;
+    if (model_generator_is_unet(generator)) {
+        double need;
+        TRY(measure_whole(&t, width, height, &need, err));
+        *bytes = least_limit(&t, pixels, whole_bytes, need);
+        return STATUS_OK;
+    }
+    large_network network = strips_of(&t, width, height);
+    large_plan plan;
+    status planned = large_plan_create(&network, 0, &plan, err); /* too little for any: it tells the least */
+    if (planned == STATUS_OK || plan.bytes <= 0) return planned;
+    *bytes = least_limit(&t, pixels, picture_bytes, plan.bytes);
+    return STATUS_OK;
 }
 
 status translate_image(translator *t, const image *in, image *out, error *err)

@@ -4,6 +4,7 @@
 #include "inspect/plan.h"
 #include "nn/program.h"
 #include "nn/safetensors.h"
+#include "translate/translator.h"
 
 static inspect_facts look(test *t, const char *path, bool tensors)
 {
@@ -34,6 +35,23 @@ static double real_bytes(fixture *f, const model_generator_options *o, size_t si
     return bytes;
 }
 
+/* Of a generator like ours, on a backend with memory. */
+static double least_memory(test *t, fixture *f)
+{
+    const model_generator_options o = {.kind = MODEL_RESNET_6, .ngf = 32, .in_channels = 3, .out_channels = 3,
+                                       .upsample = MODEL_RESIZE_CONV};
+    nn_graph *g = nn_graph_create();
+    nn_parameters *set = nn_parameters_create();
+    double bytes = -1;
+    model_generator_build(g, set, "", &o, nn_input(g, "x", nn_shape_of(1, 8, 8, 3)), NULL);
+    if (nn_parameters_allocate(set, f->backend, 0, &f->err) != STATUS_OK ||
+        translator_least_memory(f->backend, &o, set, 6144, 4096, &bytes, &f->err) != STATUS_OK)
+        test_failed(t, __FILE__, __LINE__, "%s", f->err.message);
+    nn_graph_destroy(g);
+    nn_parameters_destroy(set);
+    return bytes;
+}
+
 static void tells_of_our_generator(test *t)
 {
     fixture f = fixture_begin();
@@ -55,6 +73,9 @@ static void tells_of_our_generator(test *t)
                                        .upsample = MODEL_RESIZE_CONV};
     CHECK(t, fact_number(&facts, "memory_256") == real_bytes(&f, &o, 256));
     CHECK(t, fact_number(&facts, "memory_1024") == real_bytes(&f, &o, 1024));
+    CHECK(t, fact_number(&facts, "memory_large") == floor(least_memory(t, &f)));
+    CHECK(t, fact_number(&facts, "memory_large") < 400 << 20); /* as README.md has it of 24 megapixels */
+    CHECK_CONTAINS(t, text_get(&facts.lines), "at least to translate 6144x4096 pixels, in strips; ");
     CHECK_CONTAINS(t, text_get(&facts.lines), "resnet_6blocks, ngf 32, resize_conv; 1965059 parameters");
     inspect_facts_free(&facts);
     facts = look(t, "checkpoints/fractals2snacks.safetensors", false);
