@@ -89,8 +89,7 @@ static status translate(const cli_context *context, const argument_list *given, 
     if (request.sheet && file_is_same(request.sheet, model))
         return error_set(err, STATUS_USAGE, "%s: the contact sheet would overwrite the model", request.sheet);
     nn_backend *backend;
-    TRY(nn_device_create(cli_device(given), threads, &backend, err));
-    if (backend->device_name) log_info(context->log, "device: %s", backend->device_name);
+    TRY(nn_device_create(cli_device(given), threads, context->log, &backend, err));
     status result = translate_with(context, &request, backend, model, arguments_value(given, "to"), precision_of(given),
                                    err);
     nn_backend_destroy(backend);

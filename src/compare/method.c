@@ -77,7 +77,7 @@ status comparison_method_run(const comparison_job *job, const comparison_listene
     nn_backend *backend;
     comparison_engine engine = {0};
     double began = log_clock();
-    TRY(nn_device_create(job->device, job->threads, &backend, err));
+    TRY(nn_device_create(job->device, job->threads, NULL, &backend, err));
     status result = create_engine(backend, job, &engine, err);
     comparison_event ready = {.kind = COMPARISON_READY, .seconds = log_clock() - began};
     if (result == STATUS_OK) result = listener->hear(listener->context, &ready, err);

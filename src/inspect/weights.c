@@ -53,8 +53,8 @@ static void add_translation(inspect_planner *planner, const inspect_network *n, 
         error problem = {0};
         snprintf(key, sizeof key, "memory_%zu", sides[i]);
         if (inspect_plan_translation(planner, &n->generator, sides[i], &bytes, &problem) == STATUS_OK)
-            inspect_value(facts, key, json_integer((json_int_t)bytes), "about %s to translate %zux%zu pixels as a whole",
-                          text_bytes(bytes, shown, sizeof shown), sides[i], sides[i]);
+            inspect_value(facts, key, json_integer((json_int_t)bytes), "about %s to translate %zux%zu pixels as a "
+                          "whole", text_bytes(bytes, shown, sizeof shown), sides[i], sides[i]);
         else
             inspect_value(facts, key, json_null(), "not known: %s", problem.message);
     }

@@ -6,6 +6,7 @@
 #ifndef NN_BACKEND_H
 #define NN_BACKEND_H
 
+#include "base/log.h"
 #include "base/status.h"
 #include "nn/op.h"
 
@@ -154,7 +155,8 @@ bool nn_cuda_has_driver(void);
 typedef enum nn_device { NN_DEVICE_AUTO, NN_DEVICE_CPU, NN_DEVICE_CUDA } nn_device;
 /* "auto", "cpu", "cuda", NULL: for command lines. */
 extern const char *const nn_device_names[];
-/* threads: of the CPU. */
-status nn_device_create(nn_device device, int threads, nn_backend **out, error *err);
+/* threads: of the CPU. log: told which GPU computes, or why AUTO takes the CPU although there is a driver; may be
+ * NULL. */
+status nn_device_create(nn_device device, int threads, log_sink *log, nn_backend **out, error *err);
 
 #endif

@@ -398,8 +398,7 @@ status style_transfer(const style_transfer_request *request, log_sink *log, erro
 {
     transfer t = {.request = request, .log = log};
     nn_backend *backend;
-    TRY(nn_device_create(request->device, request->threads, &backend, err));
-    if (backend->device_name) log_info(log, "device: %s", backend->device_name);
+    TRY(nn_device_create(request->device, request->threads, log, &backend, err));
     status result = transfer_with(&t, backend, err);
     manifest_destroy(t.known);
     style_gatys_destroy(t.g);

@@ -122,8 +122,7 @@ static status train_in(const training_request *r, const training_settings *s, co
     nn_backend *backend = NULL;
     status result;
     TRY_OR(done, training_loader_create(&s->training, &loader, err));
-    TRY_OR(done, nn_device_create(r->device, r->threads, &backend, err));
-    if (backend->device_name) log_info(log, "device: %s", backend->device_name);
+    TRY_OR(done, nn_device_create(r->device, r->threads, log, &backend, err));
     TRY_OR(done, check_precision(s, backend, err));
     TRY_OR(done, training_run_open(&run, folder, r->resume, err));
     result = with_loader(r, s, &run, loader, backend, log, err);

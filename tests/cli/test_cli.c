@@ -373,7 +373,36 @@ static void survives_a_limit_on_files(test *t)
     fixture_end(&f);
 }
 
+/* A library of the driver's name stands for a driver without a GPU. */
+static void tells_why_no_gpu_computes(test *t)
+{
+    NEED_PROGRAM(t);
+    fixture f = fixture_begin();
+    char line[1024], model[256], in[256];
+    snprintf(model, sizeof model, "%s", fixture_path(&f, "model.safetensors"));
+    snprintf(in, sizeof in, "%s", fixture_path(&f, "in.png"));
+    fixture_save(&f, model, &tiny, 1, (char *)NULL);
+    fixture_picture(&f, in, 16, 16, 1);
+    snprintf(line, sizeof line, "echo 'int nothing;' | cc -shared -fPIC -x c -o '%s' - 2>/dev/null",
+             fixture_path(&f, "libcuda.so.1"));
+    if (system(line) != 0) {
+        fixture_end(&f);
+        SKIP(t, "no compiler");
+    }
+    setenv("LD_LIBRARY_PATH", f.folder, 1);
+    snprintf(line, sizeof line, "translate --model %s %s -o %s/auto", model, in, f.folder);
+    check_run(t, line, 0, "device: the CPU, since ");
+    snprintf(line, sizeof line, "translate --model %s %s -o %s/cpu --device cpu 2>&1 | grep -c device:", model, in,
+             f.folder);
+    check_run(t, line, 1, "0");
+    snprintf(line, sizeof line, "translate --model %s %s -o %s/cuda --device cuda", model, in, f.folder);
+    check_run(t, line, 1, "cyclegan: ");
+    unsetenv("LD_LIBRARY_PATH");
+    fixture_end(&f);
+}
+
 TEST_MAIN(TEST(helps), TEST(documents_its_configs), TEST(refuses_wrong_usage), TEST(fails), TEST(translates),
           TEST(renders_fractals), TEST(tells_signals), TEST(keeps_messages_out_of_files),
           TEST(survives_a_limit_on_files), TEST(survives_kills), TEST(survives_a_full_disk),
-          TEST(shows_hostile_names), TEST(takes_translation_options))
+          TEST(shows_hostile_names), TEST(takes_translation_options),
+          TEST(tells_why_no_gpu_computes))

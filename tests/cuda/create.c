@@ -10,8 +10,8 @@ status nn_cuda_test_create(int threads, nn_backend **out, error *err)
 }
 
 /* In place of the library's, for what creates its device itself. */
-status nn_device_create(nn_device device, int threads, nn_backend **out, error *err)
+status nn_device_create(nn_device device, int threads, log_sink *log, nn_backend **out, error *err)
 {
-    (void)device;
+    (void)device, (void)log;
     return nn_cuda_test_create(threads, out, err);
 }
