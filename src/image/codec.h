@@ -12,7 +12,8 @@
 #include "base/status.h"
 #include "image/image.h"
 
-/* STATUS_FAILED when width x height is over the limit; else limits->admit is told. To be called once, before the pixels
+/* STATUS_FAILED when width x height is over the limit, STATUS_NO_MEMORY when its bytes are, or are not there; else
+ * limits->admit is told. To be called once, before the pixels
  * are allocated. */
 status image_check_limits(const char *name, size_t width, size_t height, const image_limits *limits, error *err);
 

@@ -3,11 +3,30 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "image/codec.h"
 #include "image/image.h"
 
 static const size_t default_max_pixels = 256000000;
+static const double worth_asking = 64 << 20; /* bytes */
 static const size_t max_file_bytes = (size_t)2 << 30;
+
+/* Memory that is not there may be promised all the same, and touching it would end the program. */
+static status check_memory(const char *name, size_t width, size_t height, const image_limits *limits, error *err)
+{
+    char need_text[32], there_text[32];
+    double need = 4 * (double)width * (double)height, most = limits ? limits->max_bytes : 0;
+    if (most > 0 && need > most)
+        return error_set(err, STATUS_NO_MEMORY, "%s: reading a picture of %zux%zu takes %s of memory, the limit is %s: "
+                         "raise --max-memory, or shrink the picture", name, width, height,
+                         text_bytes(need, need_text, sizeof need_text), text_bytes(most, there_text, sizeof there_text));
+    double there = need > worth_asking ? memory_available() : 0;
+    if (there <= 0 || need <= there) return STATUS_OK;
+    return error_set(err, STATUS_NO_MEMORY, "%s: reading a picture of %zux%zu takes %s of memory, %s are available", name,
+                     width, height, text_bytes(need, need_text, sizeof need_text),
+                     text_bytes(there, there_text, sizeof there_text));
+}
 
 status image_check_limits(const char *name, size_t width, size_t height, const image_limits *limits, error *err)
 {
@@ -15,6 +34,7 @@ status image_check_limits(const char *name, size_t width, size_t height, const i
     if (width != 0 && height != 0 && width > most / height)
         return error_set(err, STATUS_FAILED, "%s: a picture of %zux%zu is over the limit of %zu pixels", name, width,
                          height, most);
+    TRY(check_memory(name, width, height, limits, err));
     if (limits && limits->admit) limits->admit(limits->context, width, height);
     return STATUS_OK;
 }

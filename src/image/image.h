@@ -40,6 +40,7 @@ status image_copy_extras(const image *from, image *to, error *err);
 
 typedef struct image_limits {
     size_t max_pixels; /* width * height that may be decoded; 0: the default of 256 million */
+    double max_bytes;  /* of the decoded picture with alpha, 4 a pixel; 0: what is available */
     /* Told the size once it is known and within the limit, before memory for it is taken; may wait. NULL: nobody is. */
     void (*admit)(void *context, size_t width, size_t height);
     void *context;
@@ -50,8 +51,8 @@ typedef struct image_limits {
  * for RGB (of a grey or CMYK file it would be wrong for the result). A PNG with a gAMA chunk, but neither a profile nor
  * an sRGB chunk, whose gamma is over 5 % from 1/2.2 is brought to 1/2.2, as browsers do.
  *
- * A truncated or damaged file and an animation are errors, and so is a picture over the limit, for which nothing is
- * allocated. Decoding takes up to 12 bytes a pixel (the result: 3, or 4 with alpha), twice the file's size, and 16 MiB
+ * A truncated or damaged file and an animation are errors, and so is a picture over the limits, or of more bytes than are
+ * available (STATUS_NO_MEMORY), for which nothing is allocated. Decoding takes up to 12 bytes a pixel (the result: 3, or 4 with alpha), twice the file's size, and 16 MiB
  * for what else a PNG holds; a lossless WebP made for it can have libwebp take 1.4 GB of Huffman tables. limits may be
  * NULL. */
 status image_read(const char *path, const image_limits *limits, image *out, error *err);

@@ -366,7 +366,8 @@ static status save_settings(const transfer *t, error *err)
     char *path = text_join_path(t->output, settings_name);
     if (!path) return error_no_memory(err, "a path", 0);
     const char *from = t->request->config_path;
-    status result = from && file_is_same(from, path) ? STATUS_OK : file_write_all(path, text_get(&t->dump), t->dump.length, err);
+    status result = STATUS_OK;
+    if (!from || !file_is_same(from, path)) result = file_write_all(path, text_get(&t->dump), t->dump.length, err);
     free(path);
     return result;
 }

@@ -182,7 +182,8 @@ static status finish_writing(folder_run *r, error *err)
 static const char *const format_names[] = {[IMAGE_PNG] = "PNG", [IMAGE_JPEG] = "JPEG", [IMAGE_WEBP] = "WebP"};
 
 /* A picture whose result there is no memory to write is refused before it is computed. */
-static status compute(folder_run *r, const translate_output *o, const image *picture, bool big, image *result, error *err)
+static status compute(folder_run *r, const translate_output *o, const image *picture, bool big, image *result,
+                      error *err)
 {
     double bytes = image_write_bytes(o->format, r->request->quality, picture->width * picture->height);
     if (big && translator_check_writing(r->t, picture, bytes, err) != STATUS_OK)
@@ -473,7 +474,8 @@ static status conclude(const folder_run *r, size_t count, error *err)
 status translate_folder(translator *t, const translate_request *request, log_sink *log, translate_summary *summary,
                         error *err)
 {
-    folder_run r = {.t = t, .request = request, .log = log, .limits = {.max_pixels = request->max_pixels}};
+    folder_run r = {.t = t, .request = request, .log = log,
+                    .limits = {.max_pixels = request->max_pixels, .max_bytes = request->max_memory}};
     if (!r.limits.max_pixels) r.limits.max_pixels = (size_t)TRANSLATE_MAX_MEGAPIXELS * 1000000;
     translator_limit(t, &(translator_limits){.max_memory = request->max_memory, .stop = request->stop});
     r.batched = translate_batch(t, 1, 1) > 1;

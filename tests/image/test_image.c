@@ -299,7 +299,16 @@ static void survives_lack_of_memory(test *t)
     tight.rlim_cur = occupied() + ((rlim_t)MEBIBYTES << 20);
     REQUIRE(t, setrlimit(RLIMIT_AS, &tight) == 0);
     CHECK(t, image_encode("x.jpg", &picture, NULL, &bytes, &size, &err) == STATUS_OK);
+    image_free(&picture);
+    /* One of 4 bytes a pixel, 64 MiB, is not begun to be read when there are not so many. */
+    tight.rlim_cur = occupied() + ((rlim_t)MEBIBYTES << 20);
+    REQUIRE(t, setrlimit(RLIMIT_AS, &tight) == 0);
+    CHECK(t, image_decode("x.jpg", bytes, size, NULL, &picture, &err) == STATUS_NO_MEMORY);
     setrlimit(RLIMIT_AS, &before);
+    CHECK_CONTAINS(t, err.message, "x.jpg: reading a picture of 4100x4100 takes 64.1 MiB of memory, ");
+    CHECK(t, image_decode("x.jpg", bytes, size, &(image_limits){.max_bytes = 67e6}, &picture, &err) == STATUS_NO_MEMORY);
+    CHECK_CONTAINS(t, err.message, "the limit is 63.9 MiB: raise --max-memory, or shrink the picture");
+    REQUIRE_OK(t, image_decode("x.jpg", bytes, size, &(image_limits){.max_bytes = 68e6}, &picture, &err), err);
     free(bytes);
     image_free(&picture);
 }
