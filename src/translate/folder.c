@@ -59,6 +59,8 @@ typedef struct folder_run {
     writing writings[MOST_WRITERS]; /* pace->writers of them, in turn */
     size_t next_writing;
     double saved;                    /* when the manifest was */
+    progress bar;
+    size_t done; /* of todo */
     translate_summary summary;
 } folder_run;
 
@@ -202,6 +204,16 @@ static status begin_writing(folder_run *r, const translate_output *o, image *res
     w->output = o;
     w->flattens = flattens;
     return big ? finish_writing(r, err) : STATUS_OK;
+}
+
+/* Of a picture in strips, which may take minutes. */
+static void tell_share(void *context, double share)
+{
+    folder_run *r = context;
+    char name[100], note[120];
+    text_printable(text_base_name(r->todo[r->done]->relative), name, sizeof name);
+    snprintf(note, sizeof note, "%s: %.0f %%", name, 100 * share);
+    progress_update(&r->bar, r->done, note);
 }
 
 static void let_go(folder_run *r, prefetch *decoder)
@@ -385,11 +397,10 @@ static status translate_all(folder_run *r, error *err)
     TRY(prefetch_create(&(prefetch_options){.produce = decode, .context = r, .slot_bytes = 1, .depth = r->pace->decoded,
                                             .threads = r->pace->decoders, .end = r->todo_count}, &decoder, err));
     r->saved = log_clock();
-    progress bar = progress_start(r->log, "translate", 0, r->todo_count);
-    size_t done = 0;
-    while (done < r->todo_count && !stopped(r) && (result = translate_one(r, decoder, done, err)) == STATUS_OK) {
-        text_printable(text_base_name(r->todo[done]->relative), name, sizeof name);
-        progress_update(&bar, ++done, name);
+    r->bar = progress_start(r->log, "translate", 0, r->todo_count);
+    while (r->done < r->todo_count && !stopped(r) && (result = translate_one(r, decoder, r->done, err)) == STATUS_OK) {
+        text_printable(text_base_name(r->todo[r->done]->relative), name, sizeof name);
+        progress_update(&r->bar, ++r->done, name);
     }
     memory_gate_open(r->gate);
     prefetch_destroy(decoder);
@@ -400,8 +411,8 @@ static status translate_all(folder_run *r, error *err)
     if (result == STATUS_INTERRUPTED) result = STATUS_OK; /* amid a picture: the summary tells */
     status last = finish_writing(r, written == STATUS_OK ? &later : NULL);
     if (written == STATUS_OK) written = last;
-    status saved = retract(r, done, written == STATUS_OK ? &later : NULL);
-    if (!stopped(r)) progress_finish(&bar);
+    status saved = retract(r, r->done, written == STATUS_OK ? &later : NULL);
+    if (!stopped(r)) progress_finish(&r->bar);
     if (result != STATUS_OK || (written == STATUS_OK && saved == STATUS_OK)) return result;
     return error_set(err, later.code, "%s", later.message);
 }
@@ -477,7 +488,8 @@ status translate_folder(translator *t, const translate_request *request, log_sin
     folder_run r = {.t = t, .request = request, .log = log,
                     .limits = {.max_pixels = request->max_pixels, .max_bytes = request->max_memory}};
     if (!r.limits.max_pixels) r.limits.max_pixels = (size_t)TRANSLATE_MAX_MEGAPIXELS * 1000000;
-    translator_limit(t, &(translator_limits){.max_memory = request->max_memory, .stop = request->stop});
+    translator_limit(t, &(translator_limits){.max_memory = request->max_memory, .stop = request->stop,
+                                             .progressed = tell_share, .context = &r});
     r.batched = translate_batch(t, 1, 1) > 1;
     r.pace = &paces[r.batched];
     double begin = log_clock();
@@ -486,6 +498,7 @@ status translate_folder(translator *t, const translate_request *request, log_sin
     if (result == STATUS_OK && r.todo_count) result = translate_all(&r, err);
     if (result == STATUS_OK && request->sheet && !stopped(&r)) result = write_sheet(&r, err);
     clean(&r);
+    translator_limit(t, &(translator_limits){0}); /* this run's are gone */
     if (summary) *summary = r.summary;
     if (result != STATUS_OK) return result;
     log_summary(&r, log_clock() - begin);

@@ -34,6 +34,7 @@ typedef struct large {
     float *floats, *second; /* room for a row at least */
     float *kept;            /* the row of y before the strip, as it was before the strip above wrote its own there */
     uint8_t *pixels;        /* a row */
+    size_t passes;          /* that are done */
 } large;
 
 typedef struct pass {
@@ -146,6 +147,13 @@ static strip strip_at(const large *l, const pass *p, size_t begin)
                    .last = rows - end < p->margin ? rows : end + p->margin};
 }
 
+/* There are as many passes as layers. */
+static void tell(const large *l, size_t rows)
+{
+    double passes = (double)l->passes + (double)rows / (double)large_trunk_rows(l->n);
+    if (l->n->progressed) l->n->progressed(l->n->context, passes / (double)model_resnet_layers(l->n->generator));
+}
+
 /* The first strip and the last take in fewer rows than the others, so that there are three programs at most. */
 static status run_pass(large *l, const pass *p, error *err)
 {
@@ -163,7 +171,9 @@ static status run_pass(large *l, const pass *p, error *err)
         }
         TRY_OR(error, run_strip(l, p, &s, program, x, y, err));
         begin = s.end;
+        tell(l, begin);
     }
+    l->passes++;
 error:
     nn_program_destroy(program);
     return result;

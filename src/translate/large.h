@@ -29,6 +29,8 @@ typedef struct large_network {
     size_t width, height;                     /* that the network runs on: multiples of MODEL_RESNET_STRIDE */
     nn_precision precision;
     const volatile sig_atomic_t *stop;        /* becomes non-zero when it should end; may be NULL */
+    void (*progressed)(void *context, double share); /* told after each strip what share of all is done; may be NULL */
+    void *context;
 } large_network;
 
 typedef struct large_plan {

@@ -373,7 +373,8 @@ static status measure_whole(translator *t, size_t width, size_t height, double *
 static large_network strips_of(const translator *t, size_t width, size_t height)
 {
     return (large_network){.backend = t->backend, .generator = &t->generator, .weights = t->weights, .width = width,
-                           .height = height, .precision = t->precision, .stop = t->limits.stop};
+                           .height = height, .precision = t->precision, .stop = t->limits.stop,
+                           .progressed = t->limits.progressed, .context = t->limits.context};
 }
 
 /* width, height: padded. Before the result's memory is taken, for which it leaves room. */

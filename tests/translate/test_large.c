@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "fixture.h"
+#include "models/resnet.h"
 #include "translate/large.h"
 #include "translate/moments.h"
 #include "translate/row_map.h"
@@ -155,6 +156,40 @@ static void stops(test *t)
     fixture_end(&f);
 }
 
+typedef struct shares {
+    size_t count;
+    double last, first;
+    bool rising;
+} shares;
+
+static void hear(void *context, double share)
+{
+    shares *s = context;
+    s->rising = s->rising && share > s->last;
+    if (s->count++ == 0) s->first = share;
+    s->last = share;
+}
+
+static void tells_how_far_it_is(test *t)
+{
+    fixture f = fixture_begin();
+    nn_parameters *set = fixture_weights(&f, &tiny, 5);
+    shares heard = {.rising = true};
+    large_network network = {.backend = f.backend, .generator = &tiny, .weights = set, .width = 32, .height = 32,
+                             .progressed = hear, .context = &heard};
+    image in = scene(32, 32), out = {0};
+    REQUIRE_OK(t, image_create(&out, 32, 32, &f.err), f.err);
+    REQUIRE_OK(t, large_translate(&network, &(large_plan){.rows = 2}, &in, &out, &f.err), f.err);
+    /* Four strips of 8 rows of the trunk, in as many passes as there are layers. */
+    size_t strips = 4 * model_resnet_layers(&tiny);
+    CHECK(t, heard.count == strips && heard.rising);
+    CHECK(t, fabs(heard.first * (double)strips - 1) < 1e-9 && fabs(heard.last - 1) < 1e-9);
+    image_free(&in);
+    image_free(&out);
+    nn_parameters_destroy(set);
+    fixture_end(&f);
+}
+
 /* Values whose mean is a thousand times their deviation: what a difference of squares would lose. */
 static void measures_in_pieces(test *t)
 {
@@ -221,5 +256,5 @@ static void keeps_rows(test *t)
 }
 
 TEST_MAIN(TEST(equals_the_whole_with_6_blocks), TEST(equals_the_whole_with_9_blocks),
-          TEST(equals_the_whole_of_odd_shapes), TEST(plans_by_the_budget), TEST(stops), TEST(measures_in_pieces),
-          TEST(keeps_rows))
+          TEST(equals_the_whole_of_odd_shapes), TEST(plans_by_the_budget), TEST(stops),
+          TEST(tells_how_far_it_is), TEST(measures_in_pieces), TEST(keeps_rows))
