@@ -4,7 +4,9 @@
  *     y  = act((x - mean) * rstd)             rstd = 1 / sqrt(mean of (x - mean)^2 + eps)
  *     dx = rstd * (g - mean of g - xhat * mean of g * xhat)        g = dy * act'(xhat), xhat = (x - mean) * rstd
  *
- * The variance takes a pass of its own: E[x^2] - mean^2 cancels to noise where the mean is large.
+ * The variance takes a pass of its own, since E[x^2] - mean^2 cancels to noise where the mean is large: over each chunk,
+ * about the chunk's mean, while it is in the cache. Those of chunks are put together as Chan, Golub and LeVeque do
+ * ("Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979).
  */
 #include <math.h>
 
@@ -93,6 +95,50 @@ static void normalise(const cpu_walk *walk, cpu_rows *rows)
     }
 }
 
+static double chunk_pixels(const norm *m, size_t chunk)
+{
+    size_t left = m->v.pixels - chunk * m->v.chunk;
+    return (double)(left < m->v.chunk ? left : m->v.chunk);
+}
+
+/* A chunk's sums of x, and of squares about their mean, to m->partial. mean: (c), what the task may use. */
+static void add_moments(const norm *m, cpu_walk walk, size_t task, float *mean)
+{
+    const size_t chunk = task % m->v.chunks;
+    const double part = 1 / chunk_pixels(m, chunk);
+    double *sum = m->partial + task * 2 * m->c, *squares = sum + m->c;
+    cpu_channels_walk(&m->v, &walk, chunk, cpu_rows_sum, 1, sum);
+    for (size_t i = 0; i < m->c; i++) mean[i] = (float)(sum[i] * part);
+    walk.vector[0] = mean;
+    cpu_channels_walk(&m->v, &walk, chunk, add_squares, 1, squares);
+    for (size_t i = 0; i < m->c; i++) {
+        double off = sum[i] * part - (double)mean[i], about_mean = squares[i] - off * off / part;
+        squares[i] = about_mean < 0 ? 0 : about_mean; /* NaN stays */
+    }
+}
+
+/* The statistics of the channels of an (image, tile) task. */
+static void tile_statistics(const norm *m, size_t total, double epsilon, float *statistics)
+{
+    size_t image = total / m->tiles, begin, end;
+    double mean[TILE], variance[TILE] = {0};
+    tile_means(m, total, 0, 2, &begin, &end, mean);
+    for (size_t chunk = 0; chunk < m->v.chunks; chunk++) {
+        const double *sum = m->partial + (image * m->v.chunks + chunk) * 2 * m->c + begin, *squares = sum + m->c;
+        const double pixels = chunk_pixels(m, chunk), part = 1 / pixels;
+#pragma omp simd
+        for (size_t i = 0; i < end - begin; i++) {
+            double off = sum[i] * part - mean[i];
+            variance[i] += squares[i] + pixels * (off * off);
+        }
+    }
+    float *out = statistics + image * 2 * m->c;
+    for (size_t i = begin; i < end; i++) {
+        out[i] = (float)mean[i - begin];
+        out[m->c + i] = (float)(1 / sqrt(variance[i - begin] / (double)m->v.pixels + epsilon));
+    }
+}
+
 /* Inputs x: (n, h, w, c). Outputs y: like x, and statistics: (n, 1, 2, c), mean and rstd. y may be x. Each of x and y
  * may be in bf16. */
 static void run_instance_norm(const nn_call *call)
@@ -100,36 +146,15 @@ static void run_instance_norm(const nn_call *call)
     norm m = norm_of(call);
     size_t c = m.c, image_size = m.v.pixels * c;
     float *y = call->output[0], *statistics = call->output[1], slope = cpu_slope(&call->attr);
+    float *means = (float *)(m.partial + m.tasks * 2 * c); /* (n, chunks, c) */
 #pragma omp parallel num_threads(call->threads) if (m.tasks > 1)
     {
 #pragma omp for
-        for (size_t task = 0; task < m.tasks; task++) {
-            cpu_walk walk = walk_over(call, task / m.v.chunks * image_size, (cpu_walk){0});
-            cpu_channels_walk(&m.v, &walk, task % m.v.chunks, cpu_rows_sum, 1, m.partial + task * c);
-        }
+        for (size_t task = 0; task < m.tasks; task++)
+            add_moments(&m, walk_over(call, task / m.v.chunks * image_size, (cpu_walk){0}), task, means + task * c);
 #pragma omp for
-        for (size_t total = 0; total < m.totals; total++) {
-            size_t begin, end;
-            double mean[TILE];
-            tile_means(&m, total, 0, 1, &begin, &end, mean);
-            float *out = statistics + total / m.tiles * 2 * c;
-            for (size_t i = begin; i < end; i++) out[i] = (float)mean[i - begin];
-        }
-#pragma omp for
-        for (size_t task = 0; task < m.tasks; task++) {
-            size_t image = task / m.v.chunks;
-            cpu_walk walk = walk_over(call, image * image_size, (cpu_walk){.vector = {statistics + image * 2 * c}});
-            cpu_channels_walk(&m.v, &walk, task % m.v.chunks, add_squares, 1, m.partial + task * c);
-        }
-#pragma omp for
-        for (size_t total = 0; total < m.totals; total++) {
-            size_t begin, end;
-            double variance[TILE];
-            tile_means(&m, total, 0, 1, &begin, &end, variance);
-            float *out = statistics + (total / m.tiles * 2 + 1) * c;
-            for (size_t i = begin; i < end; i++)
-                out[i] = (float)(1 / sqrt(variance[i - begin] + (double)call->attr.epsilon));
-        }
+        for (size_t total = 0; total < m.totals; total++)
+            tile_statistics(&m, total, (double)call->attr.epsilon, statistics);
 #pragma omp for
         for (size_t task = 0; task < m.tasks; task++) {
             size_t image = task / m.v.chunks;
@@ -220,7 +245,7 @@ static void run_instance_norm_grad(const nn_call *call)
 static size_t instance_norm_workspace(const nn_call *call)
 {
     norm m = norm_of(call);
-    return m.tasks * m.c * sizeof(double);
+    return m.tasks * m.c * (2 * sizeof(double) + sizeof(float));
 }
 
 static size_t instance_norm_grad_workspace(const nn_call *call)
