@@ -61,6 +61,7 @@ typedef struct folder_run {
     double saved;                    /* when the manifest was */
     progress bar;
     size_t done; /* of todo */
+    const translate_output *computed; /* what is, of a batch the first: a batch may be computed when all are done */
     translate_summary summary;
 } folder_run;
 
@@ -190,6 +191,7 @@ static status compute(folder_run *r, const translate_output *o, const image *pic
     double bytes = image_write_bytes(o->format, r->request->quality, picture->width * picture->height);
     if (big && translator_check_writing(r->t, picture, bytes, err) != STATUS_OK)
         return error_prefix(err, "to be written as %s", format_names[o->format]);
+    r->computed = o;
     return translate_image(r->t, picture, result, err);
 }
 
@@ -211,7 +213,7 @@ static void tell_share(void *context, double share)
 {
     folder_run *r = context;
     char name[100], note[120];
-    text_printable(text_base_name(r->todo[r->done]->relative), name, sizeof name);
+    text_printable(text_base_name(r->computed->relative), name, sizeof name);
     snprintf(note, sizeof note, "%s: %.0f %%", name, 100 * share);
     progress_update(&r->bar, r->done, note);
 }
@@ -281,7 +283,10 @@ static status finish_batch(folder_run *r, batch *b, error *err)
 static status run_batch(folder_run *r, error *err)
 {
     batch *b = &r->batches[r->filling];
-    if (b->count) translate_begin(r->t, b->pictures, b->count);
+    if (b->count) {
+        r->computed = b->outputs[0];
+        translate_begin(r->t, b->pictures, b->count);
+    }
     r->filling ^= 1;
     return finish_batch(r, &r->batches[r->filling], err);
 }

@@ -150,5 +150,28 @@ static void big_ones_come_between(test *t)
     run_end(&r);
 }
 
+/* As much as pictures of 300x300 take in strips, and not as a whole, on the one backend and the other. */
+static double little(nn_backend *backend)
+{
+    return strcmp(backend->interface->name, "cpu") == 0 ? 4 << 20 : 16 << 20;
+}
+
+/* The batch that is left in the end, when all pictures are counted, tells in strips how far it is. */
+static void the_last_ones_may_need_strips(test *t)
+{
+    run r = run_begin(6);
+    const nn_backend_interface *all = r.f.backend->interface;
+    nn_backend_interface scarce = *all;
+    scarce.available = little;
+    r.f.backend->interface = &scarce;
+    for (size_t i = 0; i < 3; i++)
+        fixture_picture(&r.f, fixture_path(&r.f, "in/%02zu.png", i), 300, 300, (unsigned)i);
+    REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+    check_counts(t, &r, 3, 0, 0, 0);
+    r.f.backend->interface = all;
+    run_end(&r);
+}
+
 TEST_MAIN(TEST(each_is_as_by_itself), TEST(so_are_those_of_a_unet), TEST(too_large_ones_are_taken_singly),
-          TEST(folders_are_as_one_by_one), TEST(big_ones_come_between))
+          TEST(folders_are_as_one_by_one), TEST(big_ones_come_between),
+          TEST(the_last_ones_may_need_strips))
