@@ -77,12 +77,9 @@ static double *doubled(const float *x, size_t count)
     return copy;
 }
 
-static void open_norm(kernel_test *k, nn_shape s, nn_activation activation, float low, float high)
+/* What the inputs give. */
+static void expect_norm(kernel_test *k, nn_shape s, nn_activation activation)
 {
-    nn_shape outputs[] = {s, statistics_shape(s)};
-    nn_attributes attr = {.activation = activation, .slope = 0.2f, .epsilon = 1e-5f};
-    kernel_test_open(k, NN_INSTANCE_NORM, attr, 1, &s, 2, outputs);
-    kernel_test_fill(k, 0, low, high);
     size_t c = s.dim[NN_C], images = s.dim[NN_N];
     double *x = doubled(k->input[0], nn_count(s)), *mean = calloc(images * c, sizeof *mean),
            *rstd = calloc(images * c, sizeof *rstd);
@@ -94,6 +91,15 @@ static void open_norm(kernel_test *k, nn_shape s, nn_activation activation, floa
     free(x);
     free(mean);
     free(rstd);
+}
+
+static void open_norm(kernel_test *k, nn_shape s, nn_activation activation, float low, float high)
+{
+    nn_shape outputs[] = {s, statistics_shape(s)};
+    nn_attributes attr = {.activation = activation, .slope = 0.2f, .epsilon = 1e-5f};
+    kernel_test_open(k, NN_INSTANCE_NORM, attr, 1, &s, 2, outputs);
+    kernel_test_fill(k, 0, low, high);
+    expect_norm(k, s, activation);
     k->aliases = KERNEL_TEST_OVER(0);
 }
 
@@ -124,6 +130,23 @@ static void normalises_constant(test *t)
 {
     kernel_test k;
     open_norm(&k, nn_shape_of(2, 5, 7, 5), NN_LINEAR, 3, 3);
+    kernel_test_run(t, &k);
+    kernel_test_close(&k);
+    open_norm(&k, nn_shape_of(1, 70, 61, 136), NN_LINEAR, 12345.7f, 12345.7f);
+    k.bound = 1; /* the mean's rounding, 1e-3, times rstd, 316: what counts is that no variance is below 0 */
+    kernel_test_run(t, &k);
+    kernel_test_close(&k);
+}
+
+/* From dark to bright and a large mean: the variance is that between the chunks' means. */
+static void normalises_ramp(test *t)
+{
+    nn_shape s = nn_shape_of(2, 70, 61, 40);
+    kernel_test k;
+    open_norm(&k, s, NN_LINEAR, -0.01f, 0.01f);
+    size_t image = nn_count(s) / s.dim[NN_N];
+    for (size_t i = 0; i < nn_count(s); i++) k.input[0][i] += 20 + 10 * (float)(i % image) / (float)image;
+    expect_norm(&k, s, NN_LINEAR);
     kernel_test_run(t, &k);
     kernel_test_close(&k);
 }
@@ -501,7 +524,8 @@ static void slices(test *t)
 }
 
 TEST_MAIN(TEST(adds_bias), TEST(sums_bias_gradient), TEST(normalises), TEST(normalises_far_from_zero),
-          TEST(normalises_constant), TEST(differentiates_norm), TEST(norm_gradient_is_the_derivative),
+          TEST(normalises_constant), TEST(normalises_ramp), TEST(differentiates_norm),
+          TEST(norm_gradient_is_the_derivative),
           TEST(fused_norm_equals_two_kernels), TEST(activates), TEST(differentiates_activations),
           TEST(combines_elements), TEST(combines_elements_of_other_layouts), TEST(pads_all_modes),
           TEST(pad_gradient_is_the_adjoint), TEST(reflects_as_documented), TEST(concatenates), TEST(slices))
