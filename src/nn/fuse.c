@@ -4,7 +4,8 @@
 
 #include "nn/plan.h"
 
-/* How many node inputs read each value; outputs and stored values count as one more reader. */
+/* How many node inputs read each value; outputs and stored values count as one more reader. Fusions leave the counts as
+ * they were: none makes a value that another asks about read once that was read more often. */
 static size_t *count_uses(const nn_draft *d)
 {
     size_t *uses = calloc(d->value_count + 1, sizeof *uses);

@@ -2,15 +2,15 @@
  * (kernels/conv_direct.h) or to oneDNN, by its shape and precision alone.
  *
  * Winograd takes 3x3 and 4x4 kernels of stride 1 whose padding is less than they are, from 16 channels on both sides and
- * 24 tiles of 4x4 or 3x3 in the result (in dy, for a weight gradient), at least half of whose pixels exist. Measured against oneDNN's direct
- * convolution of NHWC on AVX2, it wins above these bounds: 1.2 to 2 times as fast at 16 channels, 1.7 to 5 times from
- * 64 on, weight gradients more. Below 24 tiles, transforming the weights, which costs as much as some 16 tiles, eats
- * what the products save.
+ * 24 tiles of 4x4 or 3x3 in the result (in dy, for a weight gradient), at least half of whose pixels exist. Measured
+ * against oneDNN's direct convolution of NHWC on AVX2, it wins above these bounds: 1.2 to 2 times as fast at 16 channels,
+ * 1.7 to 5 times from 64 on, weight gradients more. Below 24 tiles, transforming the weights, which costs as much as some
+ * 16 tiles, eats what the products save.
  *
- * The direct kernels take strides of 2 in fp32 from 16 channels on both sides, where there are pixels enough to be worth
- * packing the weights. Against oneDNN with the reorders that its blocked layouts need (AVX-512): 1.05 to 1.5 times as
- * fast forward and for data gradients, 1.1 to 1.3 times for weight gradients, and no copies of the activations; on AVX2
- * as fast as it, weight gradients 1.2 to 1.4 times.
+ * The direct kernels take strides of 2 in fp32 from 16 channels on both sides and 1024 pixels of y (weight gradients:
+ * 256), enough to be worth packing the weights. Against oneDNN with the reorders that its blocked layouts need (AVX-512):
+ * 1.05 to 1.5 times as fast forward and for data gradients, 1.1 to 1.3 times for weight gradients, and no copies of the
+ * activations; on AVX2 as fast as it, weight gradients 1.2 to 1.4 times.
  */
 #ifndef NN_CPU_CONV2D_H
 #define NN_CPU_CONV2D_H

@@ -6,6 +6,7 @@
 
 #include "nn/cpu/kernels/kernels.h"
 #include "nn/cpu/kernels/product.h"
+#include "nn/cpu/kernels/sizes.h"
 
 enum {
     WIDTH = PRODUCT_WIDTH,

@@ -11,11 +11,7 @@
 
 #include "nn/cpu/cpu.h"
 
-/* The greatest stride that conv_direct.c takes. */
+/* What conv2d.c sends here; conv_direct.c takes smaller ones too, and conv_direct_weight.c any. */
 enum { CPU_DIRECT_STRIDE = 2 };
-
-static inline size_t cpu_least(size_t a, size_t b) { return a < b ? a : b; }
-static inline size_t cpu_divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
-static inline size_t cpu_round_up(size_t a, size_t b) { return cpu_divide_up(a, b) * b; }
 
 #endif

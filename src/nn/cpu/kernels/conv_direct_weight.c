@@ -10,6 +10,7 @@
 #include "nn/cpu/kernels/conv_direct.h"
 #include "nn/cpu/kernels/kernels.h"
 #include "nn/cpu/kernels/product.h"
+#include "nn/cpu/kernels/sizes.h"
 
 enum {
     WIDTH = PRODUCT_WIDTH,

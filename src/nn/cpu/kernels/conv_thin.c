@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "nn/cpu/kernels/kernels.h"
+#include "nn/cpu/kernels/sizes.h"
 
 /* Sums are as many as registers hold beside their factors: in pixels for 1 to 4 channels, and at most. */
 enum { FEW = CPU_THIN_CHANNELS, MOST_PIXELS = 8, MOST_BLOCKS = 4, MOST_TAPS = 8, MOST_PARTS = 32 };
@@ -33,7 +34,6 @@ typedef float vector_in_memory __attribute__((vector_size(LANES * sizeof(float))
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t most(size_t a, size_t b) { return a > b ? a : b; }
 
 /* `half`: as many lanes as that, where channels end so. It is a constant where these are inlined. */
@@ -78,7 +78,7 @@ static size_t weight_count(const thin *t) { return t->kh * t->kw * t->few * t->m
 static void columns_of_tap(const thin *t, size_t v, size_t *begin, size_t *end)
 {
     *begin = v < t->left ? (t->left - v + t->stride - 1) / t->stride : 0;
-    *end = t->width + t->left > v ? least((t->width + t->left - v - 1) / t->stride + 1, t->columns) : 0;
+    *end = t->width + t->left > v ? cpu_least((t->width + t->left - v - 1) / t->stride + 1, t->columns) : 0;
     if (*begin > *end) *begin = *end;
 }
 
@@ -156,12 +156,12 @@ static void few_blocks(const thin *t, tap_sums *add, size_t pixels, size_t begin
     for (size_t u = in.top; u < in.bottom; u++, x += t->width * t->many)
         for (size_t from = 0; from < numbers; from += RUN)
             for (size_t k = 0; k < count; k++) {
-                const size_t j = least(begin + k * pixels, end - pixels);
+                const size_t j = cpu_least(begin + k * pixels, end - pixels);
                 add(t, x + (j * t->stride + in.left - t->left) * t->many + from,
-                    t->w + (u * t->few * t->kw + in.left) * t->many + from, least(numbers - from, RUN), all[k]);
+                    t->w + (u * t->few * t->kw + in.left) * t->many + from, cpu_least(numbers - from, RUN), all[k]);
             }
     for (size_t k = 0; k < count; k++) {
-        float *to = y + least(begin + k * pixels, end - pixels) * t->few;
+        float *to = y + cpu_least(begin + k * pixels, end - pixels) * t->few;
         for (size_t i = 0; i < pixels * t->few; i++) to[i] = (t->bias ? t->bias[i % t->few] : 0) + total(&all[k][i]);
     }
 }
@@ -176,15 +176,15 @@ static void one_row(const thin *t, const float *x, window in, float *y)
     const bool blocks = begin + pixels <= end;
     for (size_t j = 0; j < t->columns;) {
         if (blocks && j >= begin && j < end) {
-            const size_t to = least(j + MOST_BLOCKS * pixels, end);
+            const size_t to = cpu_least(j + MOST_BLOCKS * pixels, end);
             in.left = 0;
             in.right = t->kw;
             few_blocks(t, block_sums[t->few - 1], pixels, j, to, x, in, y);
             j = to;
         } else {
             const size_t origin = j * t->stride; /* of the window, left columns too far to the right */
-            in.left = least(origin < t->left ? t->left - origin : 0, t->kw);
-            in.right = t->width + t->left > origin ? least(t->width + t->left - origin, t->kw) : 0;
+            in.left = cpu_least(origin < t->left ? t->left - origin : 0, t->kw);
+            in.right = t->width + t->left > origin ? cpu_least(t->width + t->left - origin, t->kw) : 0;
             in.right = most(in.left, in.right);
             few_blocks(t, pixel_sums[t->few - 1], 1, j, j + 1, x, in, y);
             j++;
@@ -198,7 +198,7 @@ static void correlate(const thin *t, int threads)
     for (size_t row = 0; row < t->n * t->rows; row++) {
         const size_t origin = row % t->rows * t->stride; /* of the window, top rows too far down */
         window in = {.top = origin < t->top ? t->top - origin : 0,
-                   .bottom = t->h + t->top > origin ? least(t->h + t->top - origin, t->kh) : 0};
+                   .bottom = t->h + t->top > origin ? cpu_least(t->h + t->top - origin, t->kh) : 0};
         const float *x = t->x + row / t->rows * t->h * t->width * t->many;
         if (in.top < in.bottom) x += (origin + in.top - t->top) * t->width * t->many;
         one_row(t, x, in, t->y + row * t->columns * t->few);
@@ -257,7 +257,7 @@ enum { TILE_BYTES = 24576, LEAST_TILE = 32 }; /* of x, for all taps: half of a f
 
 static size_t parts_of(const nn_call *call)
 {
-    return least(call->input_shape[0].dim[NN_N] * call->input_shape[0].dim[NN_H], MOST_PARTS);
+    return cpu_least(call->input_shape[0].dim[NN_N] * call->input_shape[0].dim[NN_H], MOST_PARTS);
 }
 
 /* w (count, few, many) += y (columns, few) x (columns, count, many), for LANES channels or half of them. `few`, `count`
@@ -332,21 +332,21 @@ static void add_columns(const thin *t, size_t v, size_t count, size_t begin, siz
 /* Columns [from, to) of a row of y: some lack some taps, and these go one by one. */
 static void add_tile(const thin *t, size_t from, size_t to, const float *x, const float *y, float *w)
 {
-    const size_t most_taps = least(MOST_TAPS, MOST_SUMS / t->few);
+    const size_t most_taps = cpu_least(MOST_TAPS, MOST_SUMS / t->few);
     const size_t groups = (t->kw + most_taps - 1) / most_taps;
     for (size_t g = 0; g < groups; g++) {
         const size_t first = t->kw * g / groups, last = t->kw * (g + 1) / groups;
         size_t begin, end, none;
         columns_of_tap(t, first, &begin, &none);
         columns_of_tap(t, last - 1, &none, &end);
-        begin = least(most(begin, from), to);
-        end = most(least(end, to), begin);
+        begin = cpu_least(most(begin, from), to);
+        end = most(cpu_least(end, to), begin);
         add_columns(t, first, last - first, begin, end, x, y, w);
         for (size_t v = first; v < last; v++) {
             size_t left, right;
             columns_of_tap(t, v, &left, &right);
-            add_columns(t, v, 1, most(left, from), least(right, begin), x, y, w);
-            add_columns(t, v, 1, most(left, end), least(right, to), x, y, w);
+            add_columns(t, v, 1, most(left, from), cpu_least(right, begin), x, y, w);
+            add_columns(t, v, 1, most(left, end), cpu_least(right, to), x, y, w);
         }
     }
 }

@@ -7,6 +7,7 @@
 
 #include "nn/cpu/cpu.h"
 #include "nn/cpu/kernels/kernels.h"
+#include "nn/cpu/kernels/sizes.h"
 
 #if defined(__AVX512F__)
 enum { LANES = 16 };
@@ -28,9 +29,6 @@ enum {
     MAX_PARTS = 64 /* unless the image would have more tasks than this for each tile */
 };
 
-static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
-static inline size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
-
 typedef struct gram_plan {
     size_t images, pixels, channels;
     size_t tiles, pairs, parts, part; /* pairs of tiles on and above the diagonal; part: pixels of each part */
@@ -39,10 +37,10 @@ typedef struct gram_plan {
 static gram_plan plan_of(nn_shape x)
 {
     gram_plan plan = {.images = x.dim[NN_N], .pixels = x.dim[NN_H] * x.dim[NN_W], .channels = x.dim[NN_C]};
-    plan.tiles = divide_up(plan.channels, TILE);
+    plan.tiles = cpu_divide_up(plan.channels, TILE);
     plan.pairs = plan.tiles * (plan.tiles + 1) / 2;
-    plan.part = divide_up(plan.pixels, least(divide_up(plan.pixels, PART), MAX_PARTS));
-    plan.parts = divide_up(plan.pixels, plan.part);
+    plan.part = cpu_divide_up(plan.pixels, cpu_least(cpu_divide_up(plan.pixels, PART), MAX_PARTS));
+    plan.parts = cpu_divide_up(plan.pixels, plan.part);
     return plan;
 }
 
@@ -109,10 +107,10 @@ static void gram_tile(const gram_plan *plan, const float *x, size_t row_tile, si
 {
     float packed_rows[TILE * PIXELS], packed_columns[TILE * PIXELS];
     size_t c = plan->channels, row = row_tile * TILE, column = column_tile * TILE;
-    size_t rows = least(c - row, TILE), columns = least(c - column, TILE);
+    size_t rows = cpu_least(c - row, TILE), columns = cpu_least(c - column, TILE);
     memset(tile, 0, TILE * TILE * sizeof *tile);
     for (size_t p = begin; p < end; p += PIXELS) {
-        size_t pixels = least(end - p, PIXELS);
+        size_t pixels = cpu_least(end - p, PIXELS);
         const float *b = packed_rows;
         pack(x + p * c + row, c, rows, pixels, packed_rows);
         if (row != column) {
@@ -157,7 +155,7 @@ static void run_gram(const nn_call *call)
         size_t row, column, begin = task % plan.parts * plan.part;
         tiles_of_pair(task / plan.parts % plan.pairs, plan.tiles, &row, &column);
         gram_tile(&plan, call->input[0] + task / plan.parts / plan.pairs * plan.pixels * c, row, column, begin,
-                  least(begin + plan.part, plan.pixels), tiles + task * TILE * TILE);
+                  cpu_least(begin + plan.part, plan.pixels), tiles + task * TILE * TILE);
     }
 #pragma omp parallel for num_threads(call->threads)
     for (size_t task = 0; task < tasks; task++) {
@@ -172,7 +170,7 @@ static void run_gram(const nn_call *call)
 static size_t gram_grad_workspace(const nn_call *call)
 {
     nn_shape x = call->input_shape[0];
-    return x.dim[NN_N] * divide_up(x.dim[NN_C], COLUMNS) * COLUMNS * x.dim[NN_C] * sizeof(float);
+    return x.dim[NN_N] * cpu_divide_up(x.dim[NN_C], COLUMNS) * COLUMNS * x.dim[NN_C] * sizeof(float);
 }
 
 static void pack_symmetric(const float *dg, size_t c, size_t column, float scale, float *strip)
@@ -188,10 +186,10 @@ static void pack_symmetric(const float *dg, size_t c, size_t column, float scale
 static void gradient_strip(const float *x, const float *strip, size_t c, size_t column, size_t count, float *dx)
 {
     float sums[ROWS][COLUMNS];
-    size_t width = least(c - column, COLUMNS);
+    size_t width = cpu_least(c - column, COLUMNS);
     for (size_t p = 0; p < count; p += ROWS) {
         const float *rows[ROWS]; /* past the end: the last one again, its sums are dropped */
-        for (size_t r = 0; r < ROWS; r++) rows[r] = x + least(p + r, count - 1) * c;
+        for (size_t r = 0; r < ROWS; r++) rows[r] = x + cpu_least(p + r, count - 1) * c;
         multiply_block(rows, 1, strip, c, sums);
         for (size_t r = 0; r < ROWS && p + r < count; r++)
             memcpy(dx + (p + r) * c + column, sums[r], width * sizeof *dx);
@@ -202,7 +200,7 @@ static void run_gram_grad(const nn_call *call)
 {
     nn_shape s = call->input_shape[0];
     size_t c = s.dim[NN_C], images = s.dim[NN_N], pixels = s.dim[NN_H] * s.dim[NN_W];
-    size_t strips = divide_up(c, COLUMNS), blocks = divide_up(pixels, PIXELS);
+    size_t strips = cpu_divide_up(c, COLUMNS), blocks = cpu_divide_up(pixels, PIXELS);
     float *packed = call->workspace;
 #pragma omp parallel for num_threads(call->threads)
     for (size_t i = 0; i < images * strips; i++)
@@ -213,7 +211,7 @@ static void run_gram_grad(const nn_call *call)
         size_t n = i / blocks, first = i % blocks * PIXELS, at = (n * pixels + first) * c;
         for (size_t strip = 0; strip < strips; strip++)
             gradient_strip(call->input[0] + at, packed + (n * strips + strip) * c * COLUMNS, c, strip * COLUMNS,
-                           least(PIXELS, pixels - first), call->output[0] + at);
+                           cpu_least(PIXELS, pixels - first), call->output[0] + at);
     }
 }
 

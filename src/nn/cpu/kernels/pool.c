@@ -3,6 +3,7 @@
 
 #include "nn/cpu/cpu.h"
 #include "nn/cpu/kernels/kernels.h"
+#include "nn/cpu/kernels/sizes.h"
 
 /* Channels that a window is searched for at a time. */
 enum { BATCH = 64 };
@@ -21,12 +22,10 @@ static pool pool_of(const nn_attributes *attr, nn_shape in, nn_shape out)
                   .c = in.dim[NN_C], .out_h = out.dim[NN_H], .out_w = out.dim[NN_W], .images = in.dim[NN_N]};
 }
 
-static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
 static inline window window_at(const pool *p, size_t oy, size_t ox)
 {
     size_t top = oy * p->stride, left = ox * p->stride;
-    return (window){top, least(top + p->kernel, p->h), left, least(left + p->kernel, p->w)};
+    return (window){top, cpu_least(top + p->kernel, p->h), left, cpu_least(left + p->kernel, p->w)};
 }
 
 static inline size_t window_count(window at) { return (at.bottom - at.top) * (at.right - at.left); }
@@ -94,10 +93,10 @@ static void spread(const nn_call *call, const pool *p, const float *x, const flo
 #pragma omp parallel for num_threads(call->threads)
     for (size_t i = 0; i < p->images * groups; i++) {
         size_t n = i / groups, group = i % groups;
-        size_t first = group * p->stride, end = least(first + p->stride, p->h);
+        size_t first = group * p->stride, end = cpu_least(first + p->stride, p->h);
         float *dx = call->output[0] + n * image;
         memset(dx + first * line, 0, (end - first) * line * sizeof *dx);
-        for (size_t oy = group > reach ? group - reach : 0; oy < least(group + 1, p->out_h); oy++)
+        for (size_t oy = group > reach ? group - reach : 0; oy < cpu_least(group + 1, p->out_h); oy++)
             for (size_t ox = 0; ox < p->out_w; ox++)
                 grad(p, window_at(p, oy, ox), first, end, x ? x + n * image : NULL,
                      dy + ((n * p->out_h + oy) * p->out_w + ox) * p->c, dx);
@@ -128,7 +127,7 @@ static void max_window_grad(const pool *p, window at, size_t first, size_t end, 
 {
     int place[BATCH];
     for (size_t begin = 0; begin < p->c; begin += BATCH) {
-        size_t count = least(p->c - begin, BATCH);
+        size_t count = cpu_least(p->c - begin, BATCH);
         int number = 0;
         find_place(x + begin, p, at, count, place);
         for (size_t iy = at.top; iy < at.bottom; iy++)
@@ -147,7 +146,7 @@ static void average_window_grad(const pool *p, window at, size_t first, size_t e
 {
     (void)x;
     float share = 1 / (float)window_count(at);
-    for (size_t iy = at.top < first ? first : at.top; iy < least(at.bottom, end); iy++)
+    for (size_t iy = at.top < first ? first : at.top; iy < cpu_least(at.bottom, end); iy++)
         for (size_t ix = at.left; ix < at.right; ix++) {
             float *to = dx + (iy * p->w + ix) * p->c;
 #pragma omp simd

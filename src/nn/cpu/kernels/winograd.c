@@ -2,6 +2,7 @@
 #include <omp.h>
 
 #include "nn/cpu/kernels/kernels.h"
+#include "nn/cpu/kernels/sizes.h"
 #include "nn/cpu/kernels/winograd.h"
 
 enum {
@@ -9,27 +10,23 @@ enum {
     WIDTH = PRODUCT_WIDTH,
     POINTS = WINOGRAD_POINTS,
     SHIFT = WINOGRAD_SHIFT,
-    TAPS = 9, /* of a kernel with a ring */
-    BLOCK = 64,          /* tiles that a thread takes at once, at most */
-    INPUTS = 32,         /* channels in of a task on weights */
-    TASK_TILES = 8,      /* tiles that a task transforms, where it does nothing else */
-    TASK_PANELS = 4,     /* panels of channels in of a weight gradient's task */
+    TAPS = 9,             /* of a kernel with a ring */
+    BLOCK = 64,           /* tiles that a thread takes at once, at most */
+    INPUTS = 32,          /* channels in of a task on weights */
+    TASK_TILES = 8,       /* tiles that a task transforms, where it does nothing else */
+    TASK_PANELS = 4,      /* panels of channels in of a weight gradient's task */
     PAIR = PRODUCT_PAIR,
     NEAR_BYTES = 5 << 18, /* of transformed x and dy: 1.25 MB, what the caches next to two cores hold */
-    MOST_BYTES = 5 << 21 /* the most that a weight gradient keeps of them: 10 MB */
+    MOST_BYTES = 5 << 21  /* the most that a weight gradient keeps of them: 10 MB */
 };
-
-static inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
-static inline size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
-static inline size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 
 static winograd_shape shape_of(nn_shape x, nn_shape y, size_t kernel, size_t padding)
 {
     size_t tile = WINOGRAD_PATCH + 1 - kernel;
     winograd_shape s = {.images = x.dim[NN_N], .h = x.dim[NN_H], .w = x.dim[NN_W], .ic = x.dim[NN_C],
                         .oh = y.dim[NN_H], .ow = y.dim[NN_W], .oc = y.dim[NN_C], .padding = padding,
-                        .tile = tile, .tile_rows = divide_up(y.dim[NN_H], tile),
-                        .tile_columns = divide_up(y.dim[NN_W], tile)};
+                        .tile = tile, .tile_rows = cpu_divide_up(y.dim[NN_H], tile),
+                        .tile_columns = cpu_divide_up(y.dim[NN_W], tile)};
     s.tiles = s.images * s.tile_rows * s.tile_columns;
     return s;
 }
@@ -67,21 +64,21 @@ static bool has_ring(const nn_call *call)
 
 static plan plan_of(const winograd_shape *s, int threads, bool ring)
 {
-    plan p = {.panels = divide_up(s->oc, WIDTH), .v_row = round_up(s->ic, LANES), .threads = (size_t)threads};
+    plan p = {.panels = cpu_divide_up(s->oc, WIDTH), .v_row = cpu_round_up(s->ic, LANES), .threads = (size_t)threads};
     p.m_row = p.panels * WIDTH;
     /* As many blocks as keep all threads busy to the end, of one size. */
-    p.blocks = round_up(divide_up(s->tiles, BLOCK), p.threads);
-    p.block = divide_up(s->tiles, p.blocks);
-    p.blocks = divide_up(s->tiles, p.block);
+    p.blocks = cpu_round_up(cpu_divide_up(s->tiles, BLOCK), p.threads);
+    p.block = cpu_divide_up(s->tiles, p.blocks);
+    p.blocks = cpu_divide_up(s->tiles, p.block);
     p.together = p.blocks <= p.threads;
-    size_t rows = round_up(p.together ? s->tiles : p.block, PRODUCT_UNIT);
-    p.u_step = p.panels * round_up(s->ic, PAIR) * WIDTH + SHIFT;
+    size_t rows = cpu_round_up(p.together ? s->tiles : p.block, PRODUCT_UNIT);
+    p.u_step = p.panels * cpu_round_up(s->ic, PAIR) * WIDTH + SHIFT;
     p.v_step = rows * p.v_row + SHIFT;
     p.m_step = rows * p.m_row + SHIFT;
     if (ring) {
         size_t row = CPU_NAME(cpu_winograd_ring_row)(s), line = CPU_NAME(cpu_winograd_ring_line)(s);
         p.ring_w = TAPS * p.panels * row * WIDTH;
-        p.ring_dy = round_up(s->images * WINOGRAD_SIDES * line * row, SHIFT);
+        p.ring_dy = cpu_round_up(s->images * WINOGRAD_SIDES * line * row, SHIFT);
         p.ring_sums = line * WIDTH;
     }
     return p;
@@ -110,7 +107,7 @@ static void convolve_block(const winograd_shape *s, const plan *p, const nn_call
 {
     product_number *v = scratch;
     float *m = (float *)(void *)(v + POINTS * p->v_step);
-    size_t first = block * p->block, count = least(p->block, s->tiles - first);
+    size_t first = block * p->block, count = cpu_least(p->block, s->tiles - first);
     winograd_place to = {.data = v, .point_step = p->v_step, .panel = p->v_row};
     CPU_NAME(cpu_winograd_from_x)(s, call->input[0], first, count, to, p->v_row);
     for (size_t point = 0; point < POINTS; point++)
@@ -129,7 +126,7 @@ static void convolve_together(const winograd_shape *s, const plan *p, const nn_c
 #pragma omp for schedule(dynamic)
     for (size_t i = 0; i < s->tiles; i += TASK_TILES) {
         winograd_place to = {.data = v + i * p->v_row, .point_step = p->v_step, .panel = p->v_row};
-        CPU_NAME(cpu_winograd_from_x)(s, call->input[0], i, least(TASK_TILES, s->tiles - i), to, p->v_row);
+        CPU_NAME(cpu_winograd_from_x)(s, call->input[0], i, cpu_least(TASK_TILES, s->tiles - i), to, p->v_row);
     }
 #pragma omp for schedule(dynamic)
     for (size_t point = 0; point < POINTS; point++)
@@ -137,7 +134,7 @@ static void convolve_together(const winograd_shape *s, const plan *p, const nn_c
                                         p->panels, m + point * p->m_step);
 #pragma omp for schedule(dynamic)
     for (size_t i = 0; i < s->tiles; i += TASK_TILES)
-        CPU_NAME(cpu_winograd_to_y)(s, m + i * p->m_row, p->m_step, p->m_row, i, least(TASK_TILES, s->tiles - i),
+        CPU_NAME(cpu_winograd_to_y)(s, m + i * p->m_row, p->m_step, p->m_row, i, cpu_least(TASK_TILES, s->tiles - i),
                                     call->input_count > 2 ? call->input[2] : NULL, call->output[0]);
 }
 
@@ -145,11 +142,11 @@ static void convolve_together(const winograd_shape *s, const plan *p, const nn_c
 static void transform_weights(const winograd_shape *s, const plan *p, const winograd_weight *w, product_number *u,
                               product_number *ring)
 {
-    size_t chunks = divide_up(s->ic, INPUTS);
+    size_t chunks = cpu_divide_up(s->ic, INPUTS);
 #pragma omp for schedule(dynamic) nowait
     for (size_t task = 0; task < p->panels * chunks; task++) {
         size_t begin = task % chunks * INPUTS;
-        CPU_NAME(cpu_winograd_from_weight)(w, task / chunks, begin, least(begin + INPUTS, s->ic), u, p->u_step, ring);
+        CPU_NAME(cpu_winograd_from_weight)(w, task / chunks, begin, cpu_least(begin + INPUTS, s->ic), u, p->u_step, ring);
     }
 }
 
@@ -209,8 +206,8 @@ static void run_conv2d_data_grad(const nn_call *call)
 }
 
 /* Scratch of a weight gradient: the sums du (points, x_panels, dy_panels, WIDTH, WIDTH) in floats, and of `block`
- * tiles x and dy transformed (points, panels, block / PAIR, WIDTH, PAIR) in numbers. Blocks follow each other, so that the order of every
- * sum depends on the shape alone. */
+ * tiles x and dy transformed (points, panels, block / PAIR, WIDTH, PAIR) in numbers. Blocks follow each other, so that
+ * the order of every sum depends on the shape alone. */
 typedef struct gradient_plan {
     size_t x_panels, dy_panels;
     size_t block;
@@ -224,17 +221,17 @@ static size_t gradient_block(const winograd_shape *s, size_t panels)
     size_t tile = POINTS * WIDTH * panels * sizeof(product_number), block = s->ic * s->oc / (s->ic + s->oc);
     if (block * tile < NEAR_BYTES) block = NEAR_BYTES / tile;
     if (block * tile > MOST_BYTES) block = MOST_BYTES / tile;
-    return round_up(divide_up(s->tiles, divide_up(s->tiles, block > 0 ? block : 1)), PAIR);
+    return cpu_round_up(cpu_divide_up(s->tiles, cpu_divide_up(s->tiles, block > 0 ? block : 1)), PAIR);
 }
 
 static gradient_plan gradient_plan_of(const winograd_shape *s)
 {
-    gradient_plan p = {.x_panels = divide_up(s->ic, WIDTH), .dy_panels = divide_up(s->oc, WIDTH)};
+    gradient_plan p = {.x_panels = cpu_divide_up(s->ic, WIDTH), .dy_panels = cpu_divide_up(s->oc, WIDTH)};
     p.block = gradient_block(s, p.x_panels + p.dy_panels);
     p.du_step = p.x_panels * p.dy_panels * WIDTH * WIDTH + SHIFT;
     p.x_step = p.x_panels * p.block * WIDTH + SHIFT;
     p.dy_step = p.dy_panels * p.block * WIDTH + SHIFT;
-    p.groups = divide_up(p.x_panels, TASK_PANELS);
+    p.groups = cpu_divide_up(p.x_panels, TASK_PANELS);
     return p;
 }
 
@@ -259,7 +256,7 @@ static size_t weight_grad_workspace(const nn_call *call)
 static void add_products(const gradient_plan *p, size_t group, const product_number *x, const product_number *dy,
                          size_t count, bool add, float *du)
 {
-    size_t begin = group * TASK_PANELS, end = least(begin + TASK_PANELS, p->x_panels);
+    size_t begin = group * TASK_PANELS, end = cpu_least(begin + TASK_PANELS, p->x_panels);
     for (size_t j = 0; j < p->dy_panels; j++)
         for (size_t i = begin; i < end; i++)
             CPU_NAME(cpu_winograd_accumulate)(x + i * p->block * WIDTH, dy + j * p->block * WIDTH, count, add,
@@ -278,15 +275,15 @@ static void run_conv2d_weight_grad(const nn_call *call)
     winograd_place dy_place = x_place;
     dy_place.data = dy;
     dy_place.point_step = p.dy_step;
-    size_t chunks = divide_up(s.ic, INPUTS);
+    size_t chunks = cpu_divide_up(s.ic, INPUTS);
 #pragma omp parallel num_threads(call->threads)
     {
         for (size_t first = 0; first < s.tiles; first += p.block) {
-            size_t count = least(p.block, s.tiles - first);
+            size_t count = cpu_least(p.block, s.tiles - first);
 #pragma omp for
             for (size_t i = 0; i < count; i += TASK_TILES) {
                 winograd_place x_to = x_place, dy_to = dy_place;
-                size_t tiles = least(TASK_TILES, count - i);
+                size_t tiles = cpu_least(TASK_TILES, count - i);
                 x_to.data += i * WIDTH;
                 dy_to.data += i * WIDTH;
                 CPU_NAME(cpu_winograd_from_x)(&s, call->input[0], first + i, tiles, x_to, WIDTH);
@@ -302,7 +299,7 @@ static void run_conv2d_weight_grad(const nn_call *call)
 #pragma omp for
         for (size_t task = 0; task < p.dy_panels * chunks; task++) {
             size_t begin = task % chunks * INPUTS;
-            CPU_NAME(cpu_winograd_to_weight)(&s, du, p.du_step, task / chunks, begin, least(begin + INPUTS, s.ic),
+            CPU_NAME(cpu_winograd_to_weight)(&s, du, p.du_step, task / chunks, begin, cpu_least(begin + INPUTS, s.ic),
                                              call->output[0]);
         }
     }

@@ -71,8 +71,8 @@ void CPU_NAME(cpu_winograd_to_y)(const winograd_shape *s, const float *m, size_t
  * up, WIDTH, PAIR). `ring`, unless NULL, gets w itself: (tap, panel, in / PAIR rounded up, WIDTH, PAIR). */
 void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end,
                                         product_number *u, size_t point_step, product_number *ring);
-/* dw (oc, ic, kernel, kernel) = G^T du G for outputs of a panel and inputs [begin, end); du is (point, in / WIDTH, out / WIDTH,
- * WIDTH in, WIDTH out), rounded up. */
+/* dw (oc, ic, kernel, kernel) = G^T du G for outputs of a panel and inputs [begin, end); du is (point, in / WIDTH,
+ * out / WIDTH, WIDTH in, WIDTH out), rounded up. */
 void CPU_NAME(cpu_winograd_to_weight)(const winograd_shape *s, const float *du, size_t point_step, size_t panel,
                                       size_t begin, size_t end, float *dw);
 
