@@ -4,8 +4,9 @@
 
 #include "nn/plan.h"
 
-/* How many node inputs read each value; outputs and stored values count as one more reader. Fusions leave the counts as
- * they were: none makes a value that another asks about read once that was read more often. */
+/* How many node inputs read each value; outputs and stored values count as one more reader. The counts stay as
+ * they were before any fusion: fuse_reflection gives a value more readers, but they are convolutions, whose inputs no
+ * pattern asks about. */
 static size_t *count_uses(const nn_draft *d)
 {
     size_t *uses = calloc(d->value_count + 1, sizeof *uses);

@@ -14,8 +14,9 @@
  * above the error would be 2.5e-2; at 0, 2/3, -2/3, 3/2, -3/2 and infinity, whose powers are closer together, it is
  * 1.1e-2 and below 2e-2 (direct sums of bf16 products: 1.7e-3), in all three directions.
  *
- * winograd_transform.c has the small matrices A, B, G; winograd_product.c the sums over channels or tiles, one matrix
- * product for each of the 36 points; winograd.c splits the work over blocks of tiles and threads.
+ * winograd_lines.h has the small matrices A, B, G, which winograd_transform.c and winograd_weights.c apply;
+ * winograd_product.c has the sums over channels or tiles, one matrix product for each of the 36 points; winograd_ring.c
+ * what a mirrored picture's data gradient has beside the picture; winograd.c splits the work over tiles and threads.
  */
 #ifndef NN_CPU_KERNELS_WINOGRAD_H
 #define NN_CPU_KERNELS_WINOGRAD_H
