@@ -68,6 +68,21 @@ static void many_rows(test *t)
     CHECK_ALL(t, cases);
 }
 
+/* Threads that get no unit of a weight gradient need no scratch. */
+static void scratch_is_bounded(test *t)
+{
+    const nn_kernel *kernel = cpu_kernels_supported(0)->direct[NN_CONV2D_WEIGHT_GRAD];
+    convolution c = {1, 64, 64, 16, 16, 1, 2, 0, false};
+    nn_call call = {.op = NN_CONV2D_WEIGHT_GRAD, .attr = {.stride = 2}, .input_count = 2, .output_count = 1};
+    call.input_shape[0] = x_shape(&c);
+    call.input_shape[1] = y_shape(&c);
+    call.output_shape[0] = w_shape(&c);
+    call.threads = 64; /* of which 4 get one, with 4 lanes */
+    size_t many = kernel->workspace(&call);
+    call.threads = 4;
+    CHECK(t, many == kernel->workspace(&call));
+}
+
 static void dispatch(test *t)
 {
     static const convolution direct[] = {{1, 256, 256, 64, 128, 3, 2, 1, false}, {1, 64, 64, 32, 64, 4, 2, 1, false}};
@@ -83,4 +98,4 @@ static void dispatch(test *t)
 }
 
 TEST_MAIN(TEST(network_layers), TEST(odd_sides), TEST(small_kernels), TEST(stride_1), TEST(channel_tails),
-          TEST(many_rows), TEST(dispatch))
+          TEST(many_rows), TEST(scratch_is_bounded), TEST(dispatch))

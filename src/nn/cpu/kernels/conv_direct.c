@@ -11,11 +11,11 @@
 enum {
     WIDTH = PRODUCT_WIDTH,
     ROWS = PRODUCT_ROWS,
-    LINE = 16,           /* floats of a cache line */
+    LINE = 16, /* floats of a cache line */
     MOST_PHASES = CPU_DIRECT_STRIDE * CPU_DIRECT_STRIDE,
-    GROUP = 8,           /* channels in, and ... */
-    GROUP_TAPS = 16,     /* ... taps of weights that are packed together */
-    PACKED_INPUTS = 32   /* channels in of a task on weights */
+    GROUP = 8,         /* channels in, and ... */
+    GROUP_TAPS = 16,   /* ... taps of weights that are packed together */
+    PACKED_INPUTS = 32 /* channels in of a task on weights */
 };
 
 /* out[i, j, o] = bias[o] + the sum over a, b, c of in[i stride + top + a, j stride + left + b, c] w[a, b, c, o], for
@@ -233,34 +233,22 @@ static void correlate(const direct *d, int threads)
     }
 }
 
-static size_t workspace_of(const direct *d, int threads)
+static direct direct_of(const nn_call *call)
 {
-    return (d->packed_floats + (size_t)threads * d->window_floats) * sizeof(float);
+    return call->op == NN_CONV2D ? direct_of_conv2d(call) : direct_of_data_grad(call);
 }
 
-static void run_conv2d(const nn_call *call)
+static size_t workspace(const nn_call *call)
 {
-    direct d = direct_of_conv2d(call);
+    direct d = direct_of(call);
+    return (d.packed_floats + (size_t)call->threads * d.window_floats) * sizeof(float);
+}
+
+static void run(const nn_call *call)
+{
+    direct d = direct_of(call);
     correlate(&d, call->threads);
 }
 
-static size_t conv2d_workspace(const nn_call *call)
-{
-    direct d = direct_of_conv2d(call);
-    return workspace_of(&d, call->threads);
-}
-
-static void run_data_grad(const nn_call *call)
-{
-    direct d = direct_of_data_grad(call);
-    correlate(&d, call->threads);
-}
-
-static size_t data_grad_workspace(const nn_call *call)
-{
-    direct d = direct_of_data_grad(call);
-    return workspace_of(&d, call->threads);
-}
-
-const nn_kernel CPU_NAME(cpu_conv2d_direct) = {.run = run_conv2d, .workspace = conv2d_workspace};
-const nn_kernel CPU_NAME(cpu_conv2d_data_grad_direct) = {.run = run_data_grad, .workspace = data_grad_workspace};
+const nn_kernel CPU_NAME(cpu_conv2d_direct) = {.run = run, .workspace = workspace};
+const nn_kernel CPU_NAME(cpu_conv2d_data_grad_direct) = {.run = run, .workspace = workspace};

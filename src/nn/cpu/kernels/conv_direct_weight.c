@@ -48,10 +48,13 @@ static gradient gradient_of(const nn_call *call)
 static size_t packed_dy(const gradient *g) { return g->panels * g->rows * g->ow * WIDTH; }
 static size_t packed_x(const gradient *g) { return g->x_panels * g->x_rows * g->stride * g->x_phase * WIDTH; }
 
+/* Threads that have units of their own. */
+static size_t workers(const gradient *g, const nn_call *call) { return cpu_least((size_t)call->threads, g->units); }
+
 static size_t workspace(const nn_call *call)
 {
     gradient g = gradient_of(call);
-    return (g.units * UNIT_STEP + (size_t)call->threads * (packed_dy(&g) + packed_x(&g))) * sizeof(float);
+    return (g.units * UNIT_STEP + workers(&g, call) * (packed_dy(&g) + packed_x(&g))) * sizeof(float);
 }
 
 /* Panel `panel` of a row of pixels: (column % stride, column / stride, WIDTH), zeros for channels that do not exist. */
@@ -164,12 +167,11 @@ static void unpack(const gradient *g, size_t panel, size_t x_panel)
 static void run(const nn_call *call)
 {
     gradient g = gradient_of(call);
-#pragma omp parallel num_threads(call->threads)
+#pragma omp parallel num_threads((int)workers(&g, call))
     {
         size_t thread = (size_t)omp_get_thread_num(), threads = (size_t)omp_get_num_threads();
-        size_t begin = g.units * thread / threads, end = g.units * (thread + 1) / threads;
-        if (begin < end)
-            add_units(&g, begin, end, g.sums + g.units * UNIT_STEP + thread * (packed_dy(&g) + packed_x(&g)));
+        add_units(&g, g.units * thread / threads, g.units * (thread + 1) / threads,
+                  g.sums + g.units * UNIT_STEP + thread * (packed_dy(&g) + packed_x(&g)));
 #pragma omp barrier
 #pragma omp for
         for (size_t task = 0; task < g.panels * g.x_panels; task++)
