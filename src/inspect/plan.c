@@ -7,7 +7,6 @@
 
 #include "base/log.h"
 #include "nn/program.h"
-#include "translate/translator.h"
 
 struct inspect_planner {
     nn_backend *backend;
@@ -110,25 +109,6 @@ status inspect_plan_translation(inspect_planner *p, const model_generator_option
         result = plan_graph(p, graph, set, bytes, err);
         *bytes += pictures;
     }
-    nn_graph_destroy(graph);
-    nn_parameters_destroy(set);
-    return result;
-}
-
-status inspect_plan_large(inspect_planner *p, const model_generator_options *generator, size_t width, size_t height,
-                          double *bytes, error *err)
-{
-    size_t side = 2 * model_generator_stride(generator);
-    nn_graph *graph = nn_graph_create();
-    nn_parameters *set = nn_parameters_create();
-    status result = graph && set ? STATUS_OK : error_no_memory(err, "a generator", 4096);
-    if (result == STATUS_OK) {
-        nn_value x = nn_input(graph, "picture", nn_shape_of(1, side, side, generator->in_channels));
-        model_generator_build(graph, set, "", generator, x, NULL);
-        result = nn_graph_status(graph, err);
-    }
-    if (result == STATUS_OK) result = nn_parameters_allocate(set, p->backend, 0, err);
-    if (result == STATUS_OK) result = translator_least_memory(p->backend, generator, set, width, height, bytes, err);
     nn_graph_destroy(graph);
     nn_parameters_destroy(set);
     return result;

@@ -24,9 +24,6 @@ nn_backend *inspect_planner_backend(inspect_planner *planner);
 /* Bytes to translate a picture of side x side as a whole: program, weights, pictures. */
 status inspect_plan_translation(inspect_planner *planner, const model_generator_options *generator, size_t side,
                                 double *bytes, error *err);
-/* The --max-memory that a large picture needs at least (translator_least_memory). */
-status inspect_plan_large(inspect_planner *planner, const model_generator_options *generator, size_t width,
-                          size_t height, double *bytes, error *err);
 /* What training by this config takes; the VGG of a style network is opened, pictures are not. */
 status inspect_plan_training(inspect_planner *planner, const training_settings *settings, training_footprint *out,
                              error *err);

@@ -6,6 +6,7 @@
 #include "models/infer.h"
 #include "style/feedforward_options.h"
 #include "training/checkpoint.h"
+#include "translate/translator.h"
 
 static bool has_tensors(const safetensors_file *file, const char *prefix)
 {
@@ -32,7 +33,8 @@ static void add_large(inspect_planner *planner, const inspect_network *n, inspec
     char least[32], limit[32];
     double bytes;
     error problem = {0};
-    if (inspect_plan_large(planner, &n->generator, WIDTH, HEIGHT, &bytes, &problem) != STATUS_OK) {
+    nn_backend *backend = inspect_planner_backend(planner);
+    if (translator_least_memory(backend, &n->generator, WIDTH, HEIGHT, &bytes, &problem) != STATUS_OK) {
         inspect_value(facts, "memory_large", json_null(), "not known: %s", problem.message);
         return;
     }

@@ -409,24 +409,34 @@ error:
     return result;
 }
 
-status translator_least_memory(nn_backend *backend, const model_generator_options *generator, nn_parameters *weights,
-                               size_t width, size_t height, double *bytes, error *err)
+static status least_memory(translator *t, size_t width, size_t height, double *bytes, error *err)
 {
-    translator t = {.backend = backend, .generator = *generator, .weights = weights};
-    padded_size(generator, &width, &height);
+    TRY(declare_weights(t, err));
+    TRY(nn_parameters_allocate(t->weights, t->backend, 0, err));
+    padded_size(&t->generator, &width, &height);
     size_t pixels = width * height;
-    if (model_generator_is_unet(generator)) {
+    if (model_generator_is_unet(&t->generator)) {
         double need;
-        TRY(measure_whole(&t, width, height, &need, err));
-        *bytes = least_limit(&t, pixels, whole_bytes, need);
+        TRY(measure_whole(t, width, height, &need, err));
+        *bytes = least_limit(t, pixels, whole_bytes, need);
         return STATUS_OK;
     }
-    large_network network = strips_of(&t, width, height);
+    large_network network = strips_of(t, width, height);
     large_plan plan;
     status planned = large_plan_create(&network, 0, &plan, err); /* too little for any: it tells the least */
     if (planned == STATUS_OK || plan.bytes <= 0) return planned;
-    *bytes = least_limit(&t, pixels, picture_bytes, plan.bytes);
+    *bytes = least_limit(t, pixels, picture_bytes, plan.bytes);
     return STATUS_OK;
+}
+
+status translator_least_memory(nn_backend *backend, const model_generator_options *generator, size_t width,
+                               size_t height, double *bytes, error *err)
+{
+    translator t = {.backend = backend, .generator = *generator, .weights = nn_parameters_create()};
+    if (!t.weights) return error_no_memory(err, "a generator", 0);
+    status result = least_memory(&t, width, height, bytes, err);
+    nn_parameters_destroy(t.weights);
+    return result;
 }
 
 status translate_image(translator *t, const image *in, image *out, error *err)

@@ -47,10 +47,10 @@ void translator_limit(translator *t, const translator_limits *limits);
  * limits allow or than there is. */
 status translator_check_writing(const translator *t, const image *in, double bytes, error *err);
 
-/* The max_memory that a picture of this size, without alpha, needs at least: in strips, but for a U-Net. weights: the
- * generator's tensors, declared and allocated. Nothing is run. */
-status translator_least_memory(nn_backend *backend, const model_generator_options *generator, nn_parameters *weights,
-                               size_t width, size_t height, double *bytes, error *err);
+/* The max_memory that a picture of this size, without alpha, needs at least: in strips, but for a U-Net. Memory for the
+ * generator's weights is asked from the backend; nothing is run. */
+status translator_least_memory(nn_backend *backend, const model_generator_options *generator, size_t width,
+                               size_t height, double *bytes, error *err);
 
 /* out: as large as in, for any size from 1x1; the caller frees it with image_free. Where the sides do not divide by
  * the network's stride, the picture is continued to the right and below by reflection (again and again if need be)
