@@ -17,6 +17,8 @@
 #include "base/status.h"
 
 typedef enum image_format { IMAGE_UNKNOWN, IMAGE_PNG, IMAGE_JPEG, IMAGE_WEBP } image_format;
+/* "unknown", "PNG", "JPEG", "WebP": for messages. */
+extern const char *const image_format_names[];
 
 /* pixels: (height, width, 3) bytes, rows without padding. {0} is empty. What a file has beside its colours is carried
  * along by image_copy_extras: alpha, and the ICC profile, which is not applied. */

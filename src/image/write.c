@@ -7,6 +7,9 @@
 
 enum { DEFAULT_QUALITY = 95 };
 
+const char *const image_format_names[] = {[IMAGE_UNKNOWN] = "unknown", [IMAGE_PNG] = "PNG", [IMAGE_JPEG] = "JPEG",
+                                          [IMAGE_WEBP] = "WebP"};
+
 image_format image_format_of(const char *path)
 {
     if (text_ends_with_ignoring_case(path, ".png")) return IMAGE_PNG;

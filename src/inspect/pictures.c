@@ -4,9 +4,6 @@
 #include "image/survey.h"
 #include "inspect/internal.h"
 
-static const char *const format_names[] = {[IMAGE_UNKNOWN] = "unknown", [IMAGE_PNG] = "PNG", [IMAGE_JPEG] = "JPEG",
-                                           [IMAGE_WEBP] = "WebP"};
-
 /* Bits a channel, of a palette's colours for a PNG that has one. */
 static int depth_of(const char *path, image_format format)
 {
@@ -35,7 +32,7 @@ status inspect_picture(const char *path, const inspect_options *options, inspect
     TRY(image_read(path, &limits, &picture, err));
     int depth = depth_of(path, picture.format);
     inspect_begin(facts, path, "picture");
-    inspect_string(facts, "format", format_names[picture.format]);
+    inspect_string(facts, "format", image_format_names[picture.format]);
     add_size(facts, "size", picture.width, picture.height);
     inspect_value(facts, "depth", json_integer(depth), "%d bits a channel%s", depth, depth > 8 ? ", read as 8" : "");
     inspect_value(facts, "alpha", json_boolean(picture.alpha != NULL), "%s", picture.alpha ? "yes" : "no");
@@ -55,8 +52,8 @@ static void add_formats(const image_survey *s, inspect_facts *facts)
     text shown = {0};
     for (int format = IMAGE_PNG; format <= IMAGE_WEBP; format++) {
         if (s->formats[format] == 0) continue;
-        text_format(&shown, "%s%zu %s", shown.length ? ", " : "", s->formats[format], format_names[format]);
-        if (json_object_set_new(object, format_names[format], json_integer((json_int_t)s->formats[format])) != 0)
+        text_format(&shown, "%s%zu %s", shown.length ? ", " : "", s->formats[format], image_format_names[format]);
+        if (json_object_set_new(object, image_format_names[format], json_integer((json_int_t)s->formats[format])) != 0)
             facts->failed = true;
     }
     inspect_value(facts, "formats", object, "%s", text_get(&shown));

@@ -182,15 +182,13 @@ static status finish_writing(folder_run *r, error *err)
     return result;
 }
 
-static const char *const format_names[] = {[IMAGE_PNG] = "PNG", [IMAGE_JPEG] = "JPEG", [IMAGE_WEBP] = "WebP"};
-
 /* A picture whose result there is no memory to write is refused before it is computed. */
 static status compute(folder_run *r, const translate_output *o, const image *picture, bool big, image *result,
                       error *err)
 {
     double bytes = image_write_bytes(o->format, r->request->quality, picture->width * picture->height);
     if (big && translator_check_writing(r->t, picture, bytes, err) != STATUS_OK)
-        return error_prefix(err, "to be written as %s", format_names[o->format]);
+        return error_prefix(err, "to be written as %s", image_format_names[o->format]);
     r->computed = o;
     return translate_image(r->t, picture, result, err);
 }
@@ -455,38 +453,6 @@ static void clean(folder_run *r)
     image_list_free(&r->inputs);
 }
 
-static void log_summary(const folder_run *r, double seconds)
-{
-    const translate_summary *s = &r->summary;
-    text line = {0};
-    if (s->flattened)
-        log_warn(r->log, "%zu picture%s lost transparency, which JPEG does not have, and stand%s on white",
-                 s->flattened, s->flattened == 1 ? "" : "s", s->flattened == 1 ? "s" : "");
-    text_format(&line, "%zu picture%s in %.1f s", s->made, s->made == 1 ? "" : "s", seconds);
-    if (s->present) text_format(&line, ", %zu there already", s->present);
-    if (s->left) text_format(&line, ", %zu left alone", s->left);
-    if (s->failed) text_format(&line, ", %zu failed", s->failed);
-    log_info(r->log, "%s", text_get(&line));
-    text_free(&line);
-}
-
-static status conclude(const folder_run *r, size_t count, error *err)
-{
-    const translate_summary *s = &r->summary;
-    text line = {0};
-    if (stopped(r))
-        return error_set(err, STATUS_INTERRUPTED, "interrupted; %zu of %zu pictures are written", s->made + s->present,
-                         count);
-    if (!s->failed && !s->unread) return STATUS_OK;
-    if (s->failed) text_format(&line, "%zu of %zu pictures failed", s->failed, count);
-    if (s->unread)
-        text_format(&line, "%s%zu input%s or folder%s could not be read", s->failed ? "; " : "", s->unread,
-                    s->unread == 1 ? "" : "s", s->unread == 1 ? "" : "s");
-    status result = error_set(err, STATUS_FAILED, "%s", text_get(&line));
-    text_free(&line);
-    return result;
-}
-
 status translate_folder(translator *t, const translate_request *request, log_sink *log, translate_summary *summary,
                         error *err)
 {
@@ -506,6 +472,6 @@ status translate_folder(translator *t, const translate_request *request, log_sin
     translator_limit(t, &(translator_limits){0}); /* this run's are gone */
     if (summary) *summary = r.summary;
     if (result != STATUS_OK) return result;
-    log_summary(&r, log_clock() - begin);
-    return conclude(&r, count, err);
+    translate_summary_log(&r.summary, log_clock() - begin, log);
+    return translate_summary_result(&r.summary, count, stopped(&r), err);
 }

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "translate/outputs.h"
+#include "translate/summary.h"
 #include "translate/translator.h"
 
 typedef struct translate_request {
@@ -30,22 +31,13 @@ typedef struct translate_request {
     const volatile sig_atomic_t *stop; /* becomes non-zero when it should end; may be NULL */
 } translate_request;
 
-typedef struct translate_summary {
-    size_t made;    /* written */
-    size_t present; /* there already, made by the same model and options from the same input */
-    size_t left;    /* there already, made otherwise, and left alone with a warning */
-    size_t failed;  /* unreadable, or could not be written; each is reported */
-    size_t unread;  /* inputs, folders and links that could not be listed; each is reported */
-    size_t flattened; /* of those made: JPEGs that lost their transparency */
-} translate_summary;
-
 /* Writes one picture for each input, under the names of translate/outputs.h, while the next is decoded and the one
  * before is encoded; at most four pictures are in memory. On a device with memory of its own pictures that follow on each
  * other and are of one size after padding are translated together, and more threads decode and encode; big pictures are
- * taken one by one there too. What fails is reported and the rest is done. Pictures in
- * the output folder are no inputs when it lies in a folder that was named. What killed runs left half-written in the
- * folders that are written to is removed. STATUS_FAILED when something failed or nothing could be begun,
- * STATUS_INTERRUPTED after *stop (what is written is whole). `summary` may be NULL. */
+ * taken one by one there too. What fails is reported and the rest is done. Pictures in the output folder are no inputs
+ * when it lies in a folder that was named. What killed runs left half-written in the folders that are written to is
+ * removed. STATUS_FAILED when something failed or nothing could be begun, STATUS_INTERRUPTED after *stop (what is written
+ * is whole). `summary` may be NULL. */
 status translate_folder(translator *t, const translate_request *request, log_sink *log, translate_summary *summary,
                         error *err);
 
