@@ -150,6 +150,8 @@ static nn_value conv_valid(nn_graph *g, const nn_value *x) { return nn_conv2d(g,
 static nn_value conv_full(nn_graph *g, const nn_value *x) { return nn_bias(g, nn_conv2d(g, x[0], x[1], 1, 2), x[2]); }
 static nn_value transposed3(nn_graph *g, const nn_value *x) { return nn_conv2d_transpose(g, x[0], x[1], 1, 1, 0); }
 
+static nn_value conv_plain(nn_graph *g, const nn_value *x) { return nn_conv2d(g, x[0], x[1], 1, 1); }
+
 static nn_value conv_reflected(nn_graph *g, const nn_value *x)
 {
     return nn_bias(g, nn_conv2d(g, nn_pad(g, x[0], NN_PAD_REFLECT, 1), x[1], 1, 0), x[2]);
@@ -174,6 +176,11 @@ static const gradient_case wide_cases[] = {
     {"conv2d 7x7, reflected, to few", 3, {S(2, 4, 13, 20), S(3, 20, 7, 7), S(1, 1, 1, 3)}, conv_reflected3, 0, 0},
     {"conv2d 7x7, reflected, from few", 3, {S(2, 8, 5, 3), S(16, 3, 7, 7), S(1, 1, 1, 16)}, conv_reflected3, 0, 0},
     {"conv2d 7x7, reflected twice", 3, {S(1, 3, 9, 4), S(4, 4, 7, 7), S(1, 1, 1, 4)}, conv_reflected3, 0, 0},
+    {"conv2d on tensor cores", 3, {S(2, 9, 19, 40), S(72, 40, 3, 3), S(1, 1, 1, 72)}, conv_bias, 0, 0},
+    {"conv2d on tensor cores, reflected", 3, {S(1, 7, 17, 136), S(33, 136, 3, 3), S(1, 1, 1, 33)}, conv_reflected, 0, 0},
+    {"conv2d on tensor cores, 4x4", 2, {S(1, 10, 5, 33), S(35, 33, 4, 4)}, conv_plain, 0, 0},
+    {"conv2d on tensor cores, valid", 2, {S(1, 11, 18, 64), S(64, 64, 3, 3)}, conv_valid, 0, 0},
+    {"conv2d on tensor cores, many pixels", 2, {S(1, 90, 170, 32), S(100, 32, 2, 2)}, conv_valid, 0, 0},
     {"transposed wide", 2, {S(1, 12, 9, 24), S(24, 20, 3, 3)}, transposed3, 0, 0},
     {"conv2d of many tiles", 2, {S(1, 291, 289, 16), S(16, 16, 3, 3)}, conv, 0, 0},
 };

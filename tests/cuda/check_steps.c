@@ -25,11 +25,14 @@ typedef struct history {
     double *losses;                         /* (steps, NUMBERS) */
     float *weights[SETS], *gradients[SETS]; /* generators, discriminators */
     size_t count[SETS];
+    void *choices; /* of algorithms */
+    size_t choice_bytes;
 } history;
 
 static void free_history(history *h)
 {
     free(h->losses);
+    free(h->choices);
     for (int i = 0; i < SETS; i++) {
         free(h->weights[i]);
         free(h->gradients[i]);
@@ -81,8 +84,10 @@ static status train(gan *model, const training *what, history *out, error *err)
     return result;
 }
 
-/* precision: NULL for the CPU. What failed is told; then out->weights are NULL. */
-static void train_on(test *t, const check_precision *precision, bool recorded, const training *what, history *out)
+/* precision: NULL for the CPU. choices: of products' algorithms, by an earlier history on the device, or NULL. What failed
+ * is told; then out->weights are NULL. */
+static void train_on(test *t, const check_precision *precision, bool recorded, const history *choices,
+                     const training *what, history *out)
 {
     error err = {0};
     nn_backend *backend = NULL;
@@ -98,9 +103,14 @@ static void train_on(test *t, const check_precision *precision, bool recorded, c
     launching.record = NULL;
     if (!recorded) backend->interface = &launching;
     const nn_program_options planning = {.precision = precision ? precision->precision : NN_FP32};
-    result = gan_create(what->options, (gan_size){BATCH, what->side, 0}, backend, 1, &planning, &model, &err);
+    if (choices && choices->choices)
+        result = launching.take_choices(backend, choices->choices, choices->choice_bytes, &err);
+    if (result == STATUS_OK)
+        result = gan_create(what->options, (gan_size){BATCH, what->side, 0}, backend, 1, &planning, &model, &err);
     if (result == STATUS_OK) result = train(model, what, out, &err);
     if (result == STATUS_OK) result = nn_backend_check(backend, &err);
+    if (result == STATUS_OK && launching.give_choices)
+        result = launching.give_choices(backend, &out->choices, &out->choice_bytes, &err);
     if (result != STATUS_OK) test_failed(t, __FILE__, __LINE__, "%s", err.message);
     gan_destroy(model);
     nn_backend_destroy(backend);
@@ -127,10 +137,10 @@ static void one_step(test *t)
 {
     const training what = {&small, SIDE, 1, false};
     history cpu, device;
-    train_on(t, NULL, true, &what, &cpu);
+    train_on(t, NULL, true, NULL, &what, &cpu);
     for (int i = 0; i < CHECK_PRECISIONS; i++) {
         const check_precision *p = &check_precisions[i];
-        train_on(t, p, true, &what, &device);
+        train_on(t, p, true, NULL, &what, &device);
         REQUIRE(t, cpu.gradients[1] && device.gradients[1]);
         compare_losses(t, &device, &cpu, 1, 2 * p->bound);
         double generators = test_relative(device.gradients[0], cpu.gradients[0], cpu.count[0]);
@@ -147,8 +157,8 @@ static void free_steps(test *t)
 {
     const training what = {&small, SIDE, check_setting("CHECK_FREE", 2), false};
     history cpu, device;
-    train_on(t, NULL, true, &what, &cpu);
-    train_on(t, &check_precisions[0], true, &what, &device);
+    train_on(t, NULL, true, NULL, &what, &cpu);
+    train_on(t, &check_precisions[0], true, NULL, &what, &device);
     REQUIRE(t, cpu.weights[1] && device.weights[1]);
     compare_losses(t, &device, &cpu, what.steps, 1e-2);
     static const char *const names[SETS] = {"the generators' weights", "the discriminators' weights"};
@@ -160,14 +170,15 @@ static void free_steps(test *t)
     free_history(&device);
 }
 
-/* Programs are recorded on their second run and replayed from then on. */
+/* Programs are recorded on their second run and replayed from then on. Measuring may choose other algorithms the second
+ * time, so those of the first are taken. */
 static void recorded_steps_have_the_same_bits(test *t)
 {
     const training what = {&small, SIDE, check_setting("CHECK_FREE", 2) + 1, false};
     for (int i = 0; i < CHECK_PRECISIONS; i += 2) {
         history launched, recorded;
-        train_on(t, &check_precisions[i], false, &what, &launched);
-        train_on(t, &check_precisions[i], true, &what, &recorded);
+        train_on(t, &check_precisions[i], false, NULL, &what, &launched);
+        train_on(t, &check_precisions[i], true, &launched, &what, &recorded);
         REQUIRE(t, launched.weights[0] && recorded.weights[0]);
         CHECK(t, memcmp(launched.losses, recorded.losses, what.steps * NUMBERS * sizeof(double)) == 0);
         for (int set = 0; set < SETS; set++)
@@ -212,8 +223,8 @@ static void the_curve_is_the_cpus(test *t)
     const training what = {&usual, check_setting("CHECK_SIDE", SIDE), check_setting("CHECK_STEPS", 3), true};
     size_t window = what.steps / 10 > 0 ? what.steps / 10 : 1;
     history cpu, device;
-    train_on(t, NULL, true, &what, &cpu);
-    train_on(t, &check_precisions[0], true, &what, &device);
+    train_on(t, NULL, true, NULL, &what, &cpu);
+    train_on(t, &check_precisions[0], true, NULL, &what, &device);
     REQUIRE(t, cpu.weights[0] && device.weights[0]);
     write_curves(&cpu, &device, what.steps);
     for (size_t first = 0; first + window <= what.steps; first += window) {

@@ -15,6 +15,7 @@
  *
  * Gathered rows are made and used in chunks that stay in the second-level cache.
  */
+#include "nn/cuda/conv_bf16.h"
 #include "nn/cuda/gather.h"
 #include "nn/cuda/launch.h"
 #include "nn/cuda/product.h"
@@ -111,7 +112,7 @@ static status prepare(nn_backend *backend, nn_call *call, error *err)
 {
     (void)backend;
     (void)err;
-    if (cuda_winograd_prepare(call)) return STATUS_OK;
+    if (cuda_winograd_prepare(call) || cuda_conv_bf16_prepare(call)) return STATUS_OK;
     call->run = run;
     plan p = plan_of(call);
     bool out_rows = (call->op == NN_CONV2D) != p.fold;
@@ -181,7 +182,7 @@ static status prepare_weight_grad(nn_backend *backend, nn_call *call, error *err
     (void)backend;
     (void)err;
     bool from_x;
-    if (cuda_winograd_prepare(call)) return STATUS_OK;
+    if (cuda_winograd_prepare(call) || cuda_conv_bf16_prepare(call)) return STATUS_OK;
     call->run = run_weight_grad;
     plan p = plan_of_weight_grad(call, &from_x);
     call->output_layout[0] = from_x ? CUDA_OUT_ROWS : CUDA_IN_ROWS;

@@ -72,13 +72,18 @@ bool cuda_note_blas(cuda_backend *cuda, const char *what, const char *function, 
 /* The same for an operation's call. */
 bool cuda_note_call(const nn_call *call, const char *function, cudaError_t code);
 
-/* Layouts of a convolution's weight, besides NN_LAYOUT_PLAIN (out, in, kh, kw): rows of kh x kw x the other channels,
- * padded with zeros to a multiple of CUDA_ROW_PAD, so that rows begin where tensor cores can load them. */
+/* Layouts of a convolution's weight, besides NN_LAYOUT_PLAIN (out, in, kh, kw): rows of kh x kw x the other channels.
+ * Rows, or in the layouts of taps the channels of each tap, are padded with zeros to a multiple of CUDA_ROW_PAD, so that
+ * they begin where tensor cores can load them. Those of pictures follow in picture.h. */
 enum {
     CUDA_OUT_ROWS = 1, /* (out, kh, kw, in), float */
     CUDA_IN_ROWS,      /* (in, kh, kw, out), float */
     CUDA_OUT_ROWS_BF16,
     CUDA_IN_ROWS_BF16,
+    CUDA_OUT_TAPS, /* (out, kh, kw, padded(in)), float */
+    CUDA_IN_TAPS,
+    CUDA_OUT_TAPS_BF16,
+    CUDA_IN_TAPS_BF16,
     CUDA_WINOGRAD_OUT, /* (16, out, in) and (16, in, out), transformed: winograd.h */
     CUDA_WINOGRAD_IN,
     CUDA_LAYOUT_END

@@ -25,7 +25,30 @@ static void cuda_launch(const nn_call *call, cuda_threads threads, void (*kernel
     (void)threads;
     kernel<<<grid, block, 0, cuda_of(call)->stream>>>(arguments);
 #else
-    emulated_launch(threads == CUDA_TOGETHER, kernel, arguments, grid, block, cuda_of(call)->stream);
+    emulated_launch(threads == CUDA_TOGETHER, kernel, arguments, grid, block, 0, cuda_of(call)->stream);
+#endif
+    cuda_note_call(call, "kernel launch", cudaGetLastError());
+}
+
+/* A kernel that finds `shared` bytes of shared memory, more than a static array could have, at CUDA_SHARED(). */
+#ifdef __CUDACC__
+extern __shared__ __align__(128) unsigned char cuda_dynamic_shared[];
+#define CUDA_SHARED() cuda_dynamic_shared
+#else
+#define CUDA_SHARED() emulated_shared()
+#endif
+
+template <typename A>
+static void cuda_launch_shared(const nn_call *call, void (*kernel)(A), const A &arguments, dim3 grid, dim3 block,
+                               size_t shared)
+{
+#ifdef __CUDACC__
+    if (!cuda_note_call(call, "cudaFuncSetAttribute",
+                        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared)))
+        return;
+    kernel<<<grid, block, shared, cuda_of(call)->stream>>>(arguments);
+#else
+    emulated_launch(true, kernel, arguments, grid, block, shared, cuda_of(call)->stream);
 #endif
     cuda_note_call(call, "kernel launch", cudaGetLastError());
 }

@@ -1,36 +1,64 @@
-/* A convolution's weight between PyTorch's order (out, in, kh, kw) and the rows of cuda.h's layouts. */
+/* A convolution's weight between PyTorch's order (out, in, kh, kw) and the rows of cuda.h's layouts; and pictures. */
 #include "nn/cuda/launch.h"
+#include "nn/cuda/picture.h"
 #include "nn/cuda/winograd.h"
 
 struct reordering {
     const float *from;
     void *to;
-    unsigned rows, other, taps, row; /* row: elements with the padding; rows: out, or in */
+    unsigned rows, other, taps, step, row; /* rows: out, or in; step: elements of a tap; row: with the padding */
     bool out_rows;
 };
 
-static bool is_out_rows(nn_layout layout) { return layout == CUDA_OUT_ROWS || layout == CUDA_OUT_ROWS_BF16; }
-static bool is_bf16(nn_layout layout) { return layout == CUDA_OUT_ROWS_BF16 || layout == CUDA_IN_ROWS_BF16; }
+static bool is_of_taps(nn_layout layout) { return layout >= CUDA_OUT_TAPS && layout <= CUDA_IN_TAPS_BF16; }
+
+static bool is_out_rows(nn_layout layout)
+{
+    return layout == CUDA_OUT_ROWS || layout == CUDA_OUT_ROWS_BF16 || layout == CUDA_OUT_TAPS ||
+           layout == CUDA_OUT_TAPS_BF16;
+}
+
+static bool is_bf16(nn_layout layout)
+{
+    return layout == CUDA_OUT_ROWS_BF16 || layout == CUDA_IN_ROWS_BF16 || layout == CUDA_OUT_TAPS_BF16 ||
+           layout == CUDA_IN_TAPS_BF16;
+}
+
+static reordering reordering_of(nn_layout layout, nn_shape w)
+{
+    reordering r = {};
+    r.out_rows = is_out_rows(layout);
+    r.rows = (unsigned)w.dim[r.out_rows ? NN_OUT : NN_IN];
+    r.other = (unsigned)w.dim[r.out_rows ? NN_IN : NN_OUT];
+    r.taps = (unsigned)(w.dim[NN_KH] * w.dim[NN_KW]);
+    r.step = is_of_taps(layout) ? (unsigned)cuda_padded(r.other) : r.other;
+    r.row = (unsigned)cuda_padded((size_t)r.taps * r.step);
+    return r;
+}
 
 size_t cuda_layout_bytes(const nn_backend *backend, nn_layout layout, nn_shape w)
 {
     (void)backend;
     if (layout == NN_LAYOUT_PLAIN) return nn_count(w) * sizeof(float);
     if (cuda_is_winograd(layout)) return CUDA_WINOGRAD_PRODUCTS * w.dim[NN_OUT] * w.dim[NN_IN] * sizeof(float);
-    size_t rows = w.dim[is_out_rows(layout) ? NN_OUT : NN_IN], row = cuda_padded(nn_count(w) / rows);
-    return rows * row * (is_bf16(layout) ? sizeof(__nv_bfloat16) : sizeof(float));
+    if (is_picture_layout(layout)) return picture_bytes(layout, w);
+    reordering r = reordering_of(layout, w);
+    return (size_t)r.rows * r.row * (is_bf16(layout) ? sizeof(__nv_bfloat16) : sizeof(float));
 }
 
-/* Where element k of a row of the layout lies in PyTorch's order. */
-__device__ static inline size_t plain_place(const reordering &r, unsigned row, unsigned k)
+/* Where element k of a row of the layout lies in PyTorch's order; -1: it is padding. */
+__device__ static inline ptrdiff_t plain_place(const reordering &r, unsigned row, unsigned k)
 {
-    unsigned tap = k / r.other, other = k % r.other;
-    return r.out_rows ? ((size_t)row * r.other + other) * r.taps + tap : ((size_t)other * r.rows + row) * r.taps + tap;
+    unsigned tap = k / r.step, other = k % r.step;
+    if (tap >= r.taps || other >= r.other) return -1;
+    size_t pair = r.out_rows ? (size_t)row * r.other + other : (size_t)other * r.rows + row;
+    return (ptrdiff_t)(pair * r.taps + tap);
 }
 
 __device__ static inline float element(const reordering &r, unsigned k)
 {
-    return k < r.taps * r.other ? r.from[plain_place(r, blockIdx.x, k)] : 0;
+    ptrdiff_t place = plain_place(r, blockIdx.x, k);
+    return place < 0 ? 0 : r.from[place];
 }
 
 static __global__ void to_float_rows(reordering r)
@@ -49,8 +77,10 @@ static __global__ void to_bf16_rows(reordering r)
 static __global__ void to_plain(reordering r)
 {
     const float *from = r.from + blockIdx.x * (size_t)r.row;
-    for (unsigned k = cuda_row_first(), end = cuda_row_end(r.taps * r.other); k < end; k += CUDA_BLOCK)
-        ((float *)r.to)[plain_place(r, blockIdx.x, k)] = from[k];
+    for (unsigned k = cuda_row_first(), end = cuda_row_end(r.row); k < end; k += CUDA_BLOCK) {
+        ptrdiff_t place = plain_place(r, blockIdx.x, k);
+        if (place >= 0) ((float *)r.to)[place] = from[k];
+    }
 }
 
 static void run_reorder(const nn_call *call)
@@ -60,15 +90,13 @@ static void run_reorder(const nn_call *call)
         cuda_winograd_weight(call);
         return;
     }
-    nn_shape w = call->input_shape[0];
-    reordering r = {};
+    if (is_picture_layout(to)) {
+        picture_reorder(call);
+        return;
+    }
+    reordering r = reordering_of(rows, call->input_shape[0]);
     r.from = call->input[0];
     r.to = call->output[0];
-    r.out_rows = is_out_rows(rows);
-    r.rows = (unsigned)w.dim[r.out_rows ? NN_OUT : NN_IN];
-    r.other = (unsigned)w.dim[r.out_rows ? NN_IN : NN_OUT];
-    r.taps = (unsigned)(w.dim[NN_KH] * w.dim[NN_KW]);
-    r.row = (unsigned)cuda_padded(r.taps * r.other);
     cuda_launch_rows(call, from ? to_plain : is_bf16(to) ? to_bf16_rows : to_float_rows, r, r.rows, r.row);
 }
 
@@ -77,7 +105,8 @@ static status prepare_reorder(nn_backend *backend, nn_call *call, error *err)
 {
     (void)backend;
     nn_layout from = call->input_layout[0], to = call->output_layout[0];
-    if ((from == NN_LAYOUT_PLAIN) != (to == NN_LAYOUT_PLAIN) && from < CUDA_OUT_ROWS_BF16 && to < CUDA_LAYOUT_END)
+    bool known = to < CUDA_LAYOUT_END || is_picture_layout(to);
+    if ((from == NN_LAYOUT_PLAIN) != (to == NN_LAYOUT_PLAIN) && from < CUDA_LAYOUT_END && !is_bf16(from) && known)
         return STATUS_OK;
     return error_set(err, STATUS_FAILED, "no reorder from layout %u to %u", from, to);
 }

@@ -20,6 +20,7 @@ using std::isfinite;
 #define __device__
 #define __host__
 #define __shared__ static
+#define __launch_bounds__(threads)
 
 struct uint3 {
     unsigned x, y, z;
@@ -27,6 +28,15 @@ struct uint3 {
 struct dim3 {
     unsigned x, y, z;
     dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c) {}
+};
+struct alignas(8) float2 {
+    float x, y;
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
 };
 extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
@@ -78,13 +88,15 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t begin, cudaEve
 void emulated_enqueue(cudaStream_t stream, const std::function<void()> &work);
 /* Every thread of every block calls `thread`: as fibers when they are together, else one after the other, and then a
  * barrier ends the program. */
-void emulated_run_grid(bool together, const std::function<void()> &thread, dim3 grid, dim3 block);
+void emulated_run_grid(bool together, const std::function<void()> &thread, dim3 grid, dim3 block, size_t shared);
+/* The block's memory that was asked for at the launch: `shared` bytes. */
+unsigned char *emulated_shared();
 
 template <typename A>
-static void emulated_launch(bool together, void (*kernel)(A), const A &arguments, dim3 grid, dim3 block,
+static void emulated_launch(bool together, void (*kernel)(A), const A &arguments, dim3 grid, dim3 block, size_t shared,
                             cudaStream_t stream)
 {
-    emulated_enqueue(stream, [=] { emulated_run_grid(together, [=] { kernel(arguments); }, grid, block); });
+    emulated_enqueue(stream, [=] { emulated_run_grid(together, [=] { kernel(arguments); }, grid, block, shared); });
 }
 
 #endif

@@ -1,5 +1,6 @@
-/* The emulated device. See cuda_runtime.h. */
+/* The emulated device. See cuda_runtime.h and emulated_tensor.h. */
 #include "cuda_runtime.h"
+#include "nn/cuda/tensor.h"
 
 #include <ucontext.h>
 
@@ -20,12 +21,32 @@ namespace {
 constexpr size_t STACK = 64 * 1024;
 constexpr size_t DEVICE_MEMORY = (size_t)1 << 37; /* what no test asks for in earnest */
 
+/* Where a thread stopped: all of a block must stop at the same. */
+enum stop { AT_END, AT_BARRIER, AT_LOAD, AT_MULTIPLY };
+
+struct copy {
+    char *to;
+    const char *from; /* NULL: zeros */
+    unsigned group;
+};
+
+/* What a thread shows the others of its warp, twice: those who are slower still look at the one before. */
+struct shown {
+    tensor_address granule;
+    tensor_fragment a, b;
+};
+
 struct fiber {
     ucontext_t context;
     std::vector<char> stack;
     uint3 index;
     bool done;
+    stop at;
     void *fake_stack; /* AddressSanitizer's, while another fiber runs */
+    std::vector<copy> copies; /* that have not arrived */
+    unsigned groups;          /* of copies that are closed */
+    shown show[2];
+    unsigned turn;
 };
 
 /* One block's threads. */
@@ -37,9 +58,13 @@ struct block_run {
     size_t size;
     fiber *current;
     const std::function<void()> *thread;
+    std::vector<char> shared; /* asked for at the launch */
     unsigned seed;
 };
 block_run machine;
+
+/* Numerical Recipes' linear congruential generator. */
+unsigned dice() { return (machine.seed = machine.seed * 1664525u + 1013904223u) >> 8; }
 
 void enter(fiber *to)
 {
@@ -54,10 +79,12 @@ void enter(fiber *to)
 #endif
 }
 
-void leave(bool for_good)
+void leave(stop at)
 {
     fiber *from = machine.current;
+    const bool for_good = at == AT_END;
     from->done = for_good;
+    from->at = at;
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_start_switch_fiber(for_good ? nullptr : &from->fake_stack, machine.bottom, machine.size);
 #endif
@@ -73,7 +100,7 @@ void fiber_main()
     __sanitizer_finish_switch_fiber(nullptr, &machine.bottom, &machine.size);
 #endif
     (*machine.thread)();
-    leave(true);
+    leave(AT_END);
 }
 
 void prepare(fiber &f, uint3 index)
@@ -82,11 +109,22 @@ void prepare(fiber &f, uint3 index)
     f.index = index;
     f.done = false;
     f.fake_stack = nullptr;
+    f.copies.clear();
+    f.groups = f.turn = 0;
     getcontext(&f.context);
     f.context.uc_stack.ss_sp = f.stack.data();
     f.context.uc_stack.ss_size = STACK;
     f.context.uc_link = nullptr;
     makecontext(&f.context, fiber_main, 0);
+}
+
+void check_together(unsigned count)
+{
+    for (unsigned i = 1; i < count; i++) {
+        if (machine.fibers[i].at == machine.fibers[0].at) continue;
+        fprintf(stderr, "emulated CUDA: threads of a block have gone different ways to a barrier\n");
+        abort();
+    }
 }
 
 /* A round takes every thread to its next barrier or its end. A barrier that only some threads reach is an error of the
@@ -95,19 +133,11 @@ void run_block(unsigned count)
 {
     std::vector<unsigned> order(count);
     std::iota(order.begin(), order.end(), 0u);
-    for (unsigned alive = count; alive > 0;) {
-        for (unsigned i = count - 1; i > 0; i--) { /* Fisher and Yates, by a linear congruential generator */
-            machine.seed = machine.seed * 1664525u + 1013904223u;
-            std::swap(order[i], order[(machine.seed >> 8) % (i + 1)]);
-        }
-        unsigned ended = 0;
-        for (unsigned i : order) {
-            fiber &f = machine.fibers[i];
-            if (f.done) continue;
-            enter(&f);
-            ended += f.done;
-        }
-        alive -= ended;
+    for (bool alive = true; alive;) {
+        for (unsigned i = count - 1; i > 0; i--) std::swap(order[i], order[dice() % (i + 1)]); /* Fisher and Yates */
+        for (unsigned i : order) enter(&machine.fibers[i]);
+        check_together(count);
+        alive = !machine.fibers[0].done;
     }
 }
 
@@ -119,7 +149,125 @@ void __syncthreads()
         fprintf(stderr, "emulated CUDA: a barrier in a kernel whose threads were launched apart\n");
         abort();
     }
-    leave(false);
+    leave(AT_BARRIER);
+}
+
+unsigned char *emulated_shared() { return (unsigned char *)machine.shared.data(); }
+
+namespace {
+
+void arrive(const copy &c)
+{
+    if (c.from)
+        memcpy(c.to, c.from, TENSOR_GRANULE_BYTES);
+    else
+        memset(c.to, 0, TENSOR_GRANULE_BYTES);
+}
+
+/* Shows what this lane has, and waits for the others. */
+const shown *show(const shown &mine, stop at)
+{
+    fiber *f = machine.current;
+    const unsigned turn = f->turn++ % 2;
+    f->show[turn] = mine;
+    leave(at);
+    return &machine.current->show[turn];
+}
+
+/* What another lane of the current thread's warp showed in the same turn. */
+const shown &of_lane(const shown *mine, unsigned lane)
+{
+    const fiber *first = machine.fibers.data(), *current = machine.current;
+    const unsigned turn = (unsigned)(mine - current->show), warp = (unsigned)(current - first) / 32 * 32;
+    return first[warp + lane].show[turn];
+}
+
+unsigned lane() { return (unsigned)(machine.current - machine.fibers.data()) % 32; }
+
+float number_of(uint32_t pair, unsigned upper)
+{
+    uint32_t bits = upper ? pair & 0xFFFF0000u : pair << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* Element (row, k) of a fragment of a; element (k, column) of eight columns of b: PTX ISA, m16n8k16. */
+float a_at(const shown *mine, unsigned row, unsigned k)
+{
+    return number_of(of_lane(mine, row % 8 * 4 + k % 8 / 2).a.part[row / 8 + k / 8 * 2], k % 2);
+}
+
+float b_at(const shown *mine, unsigned k, unsigned column, int second)
+{
+    return number_of(of_lane(mine, column * 4 + k % 8 / 2).b.part[2 * (unsigned)second + k / 8], k % 2);
+}
+
+uint32_t pair_of(uint16_t lower, uint16_t upper) { return (uint32_t)upper << 16 | lower; }
+
+uint16_t element(const shown *mine, unsigned matrix, unsigned row, unsigned column)
+{
+    uint16_t value;
+    memcpy(&value, of_lane(mine, matrix * 8 + row).granule + column * sizeof value, sizeof value);
+    return value;
+}
+
+} // namespace
+
+/* On a device a copy may arrive at once, or as late as it is waited for. */
+void tensor_copy(tensor_address to, const void *from, bool zero)
+{
+    fiber *f = machine.current;
+    const copy c = {const_cast<char *>(to), zero ? nullptr : (const char *)from, f->groups};
+    if (((uintptr_t)from | (uintptr_t)to) % TENSOR_GRANULE_BYTES != 0) {
+        fprintf(stderr, "emulated CUDA: a copy that is not aligned to 16 bytes\n");
+        abort();
+    }
+    if (dice() % 2)
+        arrive(c);
+    else
+        f->copies.push_back(c);
+}
+
+void tensor_commit() { machine.current->groups++; }
+
+void emulated_wait(int pending)
+{
+    fiber *f = machine.current;
+    auto late = std::partition(f->copies.begin(), f->copies.end(),
+                               [=](const copy &c) { return c.group + (unsigned)pending >= f->groups; });
+    std::for_each(late, f->copies.end(), arrive);
+    f->copies.erase(late, f->copies.end());
+}
+
+tensor_fragment tensor_load(tensor_address granule)
+{
+    tensor_fragment f;
+    const shown *mine = show({granule, {}, {}}, AT_LOAD);
+    for (unsigned i = 0; i < 4; i++) {
+        const unsigned row = lane() / 4, column = lane() % 4 * 2;
+        f.part[i] = pair_of(element(mine, i, row, column), element(mine, i, row, column + 1));
+    }
+    return f;
+}
+
+tensor_fragment tensor_load_transposed(tensor_address granule)
+{
+    tensor_fragment f;
+    const shown *mine = show({granule, {}, {}}, AT_LOAD);
+    for (unsigned i = 0; i < 4; i++) {
+        const unsigned row = lane() % 4 * 2, column = lane() / 4;
+        f.part[i] = pair_of(element(mine, i, row, column), element(mine, i, row + 1, column));
+    }
+    return f;
+}
+
+void tensor_multiply(tensor_sums &sums, const tensor_fragment &a, const tensor_fragment &b, int second)
+{
+    const shown *mine = show({nullptr, a, b}, AT_MULTIPLY);
+    for (unsigned i = 0; i < 4; i++)
+        for (unsigned k = 0; k < TENSOR_K; k++)
+            sums.part[i] += a_at(mine, lane() / 4 + i / 2 * 8, k) * b_at(mine, k, lane() % 4 * 2 + i % 2, second);
 }
 
 namespace {
@@ -140,11 +288,12 @@ void run_apart(const std::function<void()> &thread, dim3 block)
             for (threadIdx.x = 0; threadIdx.x < block.x; threadIdx.x++) thread();
 }
 
-void run_together(const std::function<void()> &thread, dim3 block)
+void run_together(const std::function<void()> &thread, dim3 block, size_t shared)
 {
     unsigned count = block.x * block.y * block.z;
     if (machine.fibers.size() < count) machine.fibers.resize(count);
     machine.thread = &thread;
+    std::vector<char>(shared, (char)0xFF).swap(machine.shared);
     for (unsigned i = 0; i < count; i++)
         prepare(machine.fibers[i], {i % block.x, i / block.x % block.y, i / block.x / block.y});
     run_block(count);
@@ -152,7 +301,7 @@ void run_together(const std::function<void()> &thread, dim3 block)
 
 } // namespace
 
-void emulated_run_grid(bool together, const std::function<void()> &thread, dim3 grid, dim3 block)
+void emulated_run_grid(bool together, const std::function<void()> &thread, dim3 grid, dim3 block, size_t shared)
 {
     check_launch(grid, block.x * block.y * block.z);
     blockDim = block;
@@ -160,7 +309,7 @@ void emulated_run_grid(bool together, const std::function<void()> &thread, dim3 
     for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
         for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
             for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++)
-                together ? run_together(thread, block) : run_apart(thread, block);
+                together ? run_together(thread, block, shared) : run_apart(thread, block);
 }
 
 struct emulated_graph {

@@ -1,0 +1,11 @@
+/* Convolutions of bf16 operands that read pictures (picture.h). */
+#ifndef NN_CUDA_CONV_BF16_H
+#define NN_CUDA_CONV_BF16_H
+
+#include "nn/cuda/cuda.h"
+
+/* Sets call->run, layouts and workspace of a convolution, data gradient or weight gradient and returns true; or false
+ * where conv2d.cu's way is the better or the only one: products that are folded, and what has no picture. */
+bool cuda_conv_bf16_prepare(nn_call *call);
+
+#endif

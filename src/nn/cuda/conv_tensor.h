@@ -1,0 +1,34 @@
+/* Convolutions of stride 1 on tensor cores without a matrix between picture and product: bf16 operands, sums in float. */
+#ifndef NN_CUDA_CONV_TENSOR_H
+#define NN_CUDA_CONV_TENSOR_H
+
+#include "nn/cuda/picture.h"
+
+/* y (images, h, w, c) = sum over taps of the picture's pixel (i + a, j + b) times weight row n at tap (a, b), or at the
+ * opposite one, + bias (c), which may be NULL. weight: (c, kh, kw, p.c) of bf16. */
+typedef struct tensor_conv {
+    picture p;
+    const void *weight;
+    const float *bias;
+    float *y;
+    unsigned h, w, c, kh, kw;
+    bool backwards;
+} tensor_conv;
+
+/* Whether pictures of so many channels (to so many) by so large a kernel are what this is good for. */
+bool tensor_conv_suits(size_t from, size_t to, size_t kh, size_t kw);
+void tensor_conv_run(const nn_call *call, const tensor_conv *conv);
+
+/* dw (dy's channels, 3, 3, x.c) of float = sum over the h x w pixels (i, j) of every image of
+ * dy (i + top, j + left) times x (i + a, j + b). x.c: padded; dy_c: dy's channels without padding. */
+typedef struct tensor_weight_grad {
+    picture x, dy;
+    float *dw;
+    unsigned h, w, dy_c, top, left;
+} tensor_weight_grad;
+
+bool tensor_weight_grad_suits(size_t x_channels, size_t dy_channels, size_t kh, size_t kw);
+size_t tensor_weight_grad_workspace(const tensor_weight_grad *grad);
+void tensor_weight_grad_run(const nn_call *call, const tensor_weight_grad *grad);
+
+#endif

@@ -1,0 +1,201 @@
+/* Weight gradient of a 3x3 convolution of stride 1, by blocks of 64 channels of dy times 32 of x at all nine taps.
+ *
+ * The sum runs over pixels: tiles of 8x16 of them, with the border of x that the taps meet, are read into shared memory once
+ * and multiplied nine times, x moved by a tap each. A block sums up its share of the tiles (`splits` shares fill the device);
+ * the shares' sums are added in order by a second kernel, so that the bits are the same each time.
+ *
+ * Bytes from the second-level cache: for each of (dy_c / 64) (x.c / 32) blocks 64 channels of dy and 1.4 times 32 of x; of
+ * the shares' sums (splits + 1) 4 dy_c 9 x.c written and read.
+ */
+#include "nn/cuda/conv_tensor.h"
+
+#include "nn/cuda/launch.h"
+#include "nn/cuda/tensor.h"
+
+enum {
+    TILE_H = 8,
+    TILE_W = 16,
+    KERNEL = 3,
+    TAPS = 9,
+    HALO_W = TILE_W + KERNEL - 1,
+    HALO_PIXELS = (TILE_H + KERNEL - 1) * HALO_W,
+    DY_GRANULES = 8, /* of a block: 64 channels */
+    X_GRANULES = 4,
+    DY_BYTES = TILE_H * TILE_W * DY_GRANULES * TENSOR_GRANULE_BYTES,
+    X_BYTES = HALO_PIXELS * X_GRANULES * TENSOR_GRANULE_BYTES,
+    STAGES = 3,
+    THREADS = 128, /* warps: 2 of 32 channels of dy, 2 of 16 of x */
+    LEAST_CHANNELS = 32,
+    MULTIPROCESSORS = 132
+};
+
+struct weighing {
+    tensor_weight_grad v;
+    float *sums;            /* (splits, dy_c, 9, x.c) */
+    unsigned rows, columns; /* tiles of an image */
+    unsigned tiles, share;  /* of all images; of a block */
+    unsigned splits;
+    size_t count; /* of dw */
+};
+
+/* Where a granule lies: 8 neighbouring pixels' in different banks. */
+__device__ static inline unsigned dy_place(unsigned pixel, unsigned granule)
+{
+    return (pixel * DY_GRANULES + (granule ^ (pixel % DY_GRANULES))) * TENSOR_GRANULE_BYTES;
+}
+
+__device__ static inline unsigned x_place(unsigned pixel, unsigned granule)
+{
+    return (pixel * X_GRANULES + (granule ^ (pixel / 2 % X_GRANULES))) * TENSOR_GRANULE_BYTES;
+}
+
+__device__ static inline tensor_address stage(unsigned number)
+{
+    return tensor_shared(CUDA_SHARED()) + number % STAGES * (DY_BYTES + X_BYTES);
+}
+
+__device__ static inline void copy_granule(tensor_address to, const picture &p, size_t image, unsigned row, unsigned column,
+                                           unsigned number, bool inside)
+{
+    const uint4 *from = (const uint4 *)(const void *)p.data;
+    unsigned granules = p.c / TENSOR_GRANULE;
+    bool there = inside && row < p.h && column < p.w && number < granules;
+    tensor_copy(to, there ? from + ((image * p.h + row) * p.w + column) * granules + number : from, !there);
+}
+
+/* Pixels beside the picture are zeros, in dy and in x: what is there may not be a number. */
+__device__ static inline void copy_tile(const weighing &g, unsigned number)
+{
+    unsigned per_image = g.rows * g.columns, image = number / per_image, at = number - image * per_image;
+    unsigned top = at / g.columns * TILE_H, left = at % g.columns * TILE_W;
+    tensor_address to = stage(number);
+    unsigned part = threadIdx.x % DY_GRANULES;
+#pragma unroll
+    for (unsigned i = 0; i < TILE_H; i++) {
+        unsigned j = threadIdx.x / DY_GRANULES, row = top + i, column = left + j;
+        copy_granule(to + dy_place(i * TILE_W + j, part), g.v.dy, image, row + g.v.top, column + g.v.left,
+                     blockIdx.x * DY_GRANULES + part, row < g.v.h && column < g.v.w);
+    }
+    to += DY_BYTES;
+    part = threadIdx.x % X_GRANULES;
+    for (unsigned pixel = threadIdx.x / X_GRANULES; pixel < HALO_PIXELS; pixel += THREADS / X_GRANULES) {
+        unsigned i = pixel / HALO_W, j = pixel % HALO_W;
+        copy_granule(to + x_place(pixel, part), g.v.x, image, top + i, left + j, blockIdx.y * X_GRANULES + part, true);
+    }
+}
+
+__device__ static inline void multiply_tile(tensor_sums (*sums)[2][2], unsigned number)
+{
+    unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    tensor_address dy = stage(number), x = dy + DY_BYTES;
+#pragma unroll 1
+    for (unsigned i = 0; i < TILE_H; i++) {
+        tensor_fragment of_dy[2];
+#pragma unroll
+        for (unsigned m = 0; m < 2; m++)
+            of_dy[m] = tensor_load_transposed(dy + dy_place(i * TILE_W + lane / 16 * 8 + lane % 8,
+                                                            warp % 2 * 4 + m * 2 + lane / 8 % 2));
+#pragma unroll
+        for (unsigned tap = 0; tap < TAPS; tap++) {
+            unsigned pixel = (i + tap / KERNEL) * HALO_W + tap % KERNEL + lane % 16;
+            tensor_fragment of_x = tensor_load_transposed(x + x_place(pixel, warp / 2 * 2 + lane / 16));
+#pragma unroll
+            for (unsigned m = 0; m < 2; m++)
+#pragma unroll
+                for (unsigned n = 0; n < 2; n++) tensor_multiply(sums[tap][m][n], of_dy[m], of_x, (int)n);
+        }
+    }
+}
+
+__device__ static inline void store_sums(const weighing &g, const tensor_sums (*sums)[2][2])
+{
+    unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, c = g.v.x.c;
+    float *to = g.sums + blockIdx.z * g.count;
+    unsigned row = blockIdx.x * DY_GRANULES * TENSOR_GRANULE + warp % 2 * 32 + lane / 4;
+    unsigned column = blockIdx.y * X_GRANULES * TENSOR_GRANULE + warp / 2 * 16 + lane % 4 * 2;
+#pragma unroll
+    for (unsigned m = 0; m < 4; m++) { /* of 8 rows */
+        unsigned at = row + m * 8;
+        if (at >= g.v.dy_c) continue;
+#pragma unroll
+        for (unsigned tap = 0; tap < TAPS; tap++)
+#pragma unroll
+            for (unsigned n = 0; n < 2; n++) {
+                const float *part = sums[tap][m / 2][n].part + m % 2 * 2;
+                float2 both = {part[0], part[1]};
+                if (column + n * 8 < c) *(float2 *)(void *)(to + ((size_t)at * TAPS + tap) * c + column + n * 8) = both;
+            }
+    }
+}
+
+/* blockIdx: channels of dy, channels of x, share of the tiles. */
+static __global__ void __launch_bounds__(THREADS) weigh(weighing g)
+{
+    tensor_sums sums[TAPS][2][2] = {};
+    unsigned begin = blockIdx.z * g.share, end = begin + g.share < g.tiles ? begin + g.share : g.tiles;
+    for (unsigned i = begin; i < begin + STAGES - 1; i++) {
+        if (i < end) copy_tile(g, i);
+        tensor_commit();
+    }
+    for (unsigned i = begin; i < end; i++) {
+        tensor_wait<STAGES - 2>();
+        __syncthreads();
+        if (i + STAGES - 1 < end) copy_tile(g, i + STAGES - 1);
+        tensor_commit();
+        multiply_tile(sums, i);
+    }
+    store_sums(g, sums);
+}
+
+static __global__ void add_shares(weighing g)
+{
+    for (size_t i = cuda_first(); i < g.count / 4; i += cuda_step()) {
+        float4 sum = ((const float4 *)(const void *)g.sums)[i];
+        for (unsigned s = 1; s < g.splits; s++) {
+            float4 more = ((const float4 *)(const void *)(g.sums + s * g.count))[i];
+            sum.x += more.x, sum.y += more.y, sum.z += more.z, sum.w += more.w;
+        }
+        ((float4 *)(void *)g.v.dw)[i] = sum;
+    }
+}
+
+bool tensor_weight_grad_suits(size_t x_channels, size_t dy_channels, size_t kh, size_t kw)
+{
+    return kh == KERNEL && kw == KERNEL && x_channels >= LEAST_CHANNELS && dy_channels >= LEAST_CHANNELS;
+}
+
+static size_t blocks_of(size_t channels, size_t granules)
+{
+    return cuda_divide_up(channels, granules * TENSOR_GRANULE);
+}
+
+static weighing weighing_of(const tensor_weight_grad *grad)
+{
+    weighing g = {};
+    g.v = *grad;
+    g.rows = (unsigned)cuda_divide_up(grad->h, TILE_H), g.columns = (unsigned)cuda_divide_up(grad->w, TILE_W);
+    g.tiles = grad->x.images * g.rows * g.columns;
+    g.count = (size_t)grad->dy_c * TAPS * grad->x.c;
+    size_t blocks = blocks_of(grad->dy_c, DY_GRANULES) * blocks_of(grad->x.c, X_GRANULES);
+    size_t splits = blocks < MULTIPROCESSORS ? MULTIPROCESSORS / blocks : 1;
+    g.share = (unsigned)cuda_divide_up(g.tiles, splits < g.tiles ? splits : g.tiles);
+    g.splits = (unsigned)cuda_divide_up(g.tiles, g.share);
+    return g;
+}
+
+size_t tensor_weight_grad_workspace(const tensor_weight_grad *grad)
+{
+    weighing g = weighing_of(grad);
+    return g.splits > 1 ? g.splits * g.count * sizeof(float) : 0;
+}
+
+void tensor_weight_grad_run(const nn_call *call, const tensor_weight_grad *grad)
+{
+    weighing g = weighing_of(grad);
+    g.sums = g.splits > 1 ? (float *)call->workspace : grad->dw;
+    cuda_launch_shared(call, weigh, g,
+                       dim3((unsigned)blocks_of(grad->dy_c, DY_GRANULES), (unsigned)blocks_of(grad->x.c, X_GRANULES),
+                            g.splits),
+                       dim3(THREADS), STAGES * (DY_BYTES + X_BYTES));
+    if (g.splits > 1) cuda_launch_flat(call, add_shares, g, g.count / 4);
+}
