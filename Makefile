@@ -50,7 +50,8 @@ MODULE := $(if $(filter 1,$(CUDA)),$(BUILD)/cyclegan-cuda.so)
 CUDA_WARNINGS := -Wall,-Wextra,-Wno-missing-field-initializers
 NVCC_FLAGS = -std=c++17 -O3 -g -lineinfo -fmad=true $(if $(WERROR),-Werror all-warnings) \
     -Xcompiler -fPIC,-fvisibility=hidden,$(CUDA_WARNINGS) -Isrc \
-    $(foreach arch,$(CUDA_ARCH),-gencode arch=compute_$(arch),code=sm_$(arch)) \
+    $(if $(filter 90,$(CUDA_ARCH)),-DCUDA_GROUPS) \
+    $(foreach arch,$(CUDA_ARCH:90=90a),-gencode arch=compute_$(arch),code=sm_$(arch)) \
     -gencode arch=compute_$(lastword $(CUDA_ARCH)),code=compute_$(lastword $(CUDA_ARCH))
 
 all: $(BUILD)/cyclegan $(MODULE)
@@ -87,7 +88,7 @@ $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 
 # The CUDA backend without a GPU: its sources, compiled for the host against an emulated device, under tests of the
 # engine and of training that were written for the CPU's.
-EMULATED_CFLAGS = -std=c++17 $(CFLAGS) -Wall -Wextra -Wno-missing-field-initializers -Wno-unknown-pragmas \
+EMULATED_CFLAGS = -std=c++17 -DCUDA_GROUPS $(CFLAGS) -Wall -Wextra -Wno-missing-field-initializers -Wno-unknown-pragmas \
     $(if $(WERROR),-Werror) $(SANITIZER) -Itests/cuda/emulated -Isrc -MMD -MP
 EMULATED := $(CUDA_SOURCES:%.cu=$(BUILD)/emulated/%.o) $(BUILD)/tests/cuda/emulated/runtime.o \
     $(BUILD)/tests/cuda/emulated/blas.o $(BUILD)/tests/cuda/create.o

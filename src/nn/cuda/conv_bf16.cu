@@ -204,7 +204,7 @@ static bool prepare_weight_gradient(nn_call *call)
     call->run = v.direct ? run_direct_weight : run_gather_weight;
     if (v.direct) {
         tensor_weight_grad grad = direct_of(call);
-        call->workspace_bytes = tensor_weight_grad_workspace(&grad);
+        call->workspace_bytes = tensor_weight_grad_workspace(call, &grad);
     } else {
         call->workspace_bytes = chunk_of(v.row, v.rows) * v.row * sizeof(__nv_bfloat16);
     }

@@ -185,6 +185,10 @@ bool tensor_conv_suits(size_t from, size_t to, size_t kh, size_t kw)
 
 void tensor_conv_run(const nn_call *call, const tensor_conv *conv)
 {
+    if (cuda_has_groups(cuda_of(call))) {
+        tensor_conv_run_grouped(call, conv);
+        return;
+    }
     direct d = {};
     d.v = *conv;
     d.rows = (unsigned)cuda_divide_up(conv->h, TILE_H), d.columns = (unsigned)cuda_divide_up(conv->w, TILE_W);

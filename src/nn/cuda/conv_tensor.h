@@ -18,6 +18,8 @@ typedef struct tensor_conv {
 /* Whether pictures of so many channels (to so many) by so large a kernel are what this is good for. */
 bool tensor_conv_suits(size_t from, size_t to, size_t kh, size_t kw);
 void tensor_conv_run(const nn_call *call, const tensor_conv *conv);
+/* The same for devices that have groups: conv_group.cu. */
+void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv);
 
 /* dw (dy's channels, 3, 3, x.c) of float = sum over the h x w pixels (i, j) of every image of
  * dy (i + top, j + left) times x (i + a, j + b). x.c: padded; dy_c: dy's channels without padding. */
@@ -28,7 +30,7 @@ typedef struct tensor_weight_grad {
 } tensor_weight_grad;
 
 bool tensor_weight_grad_suits(size_t x_channels, size_t dy_channels, size_t kh, size_t kw);
-size_t tensor_weight_grad_workspace(const tensor_weight_grad *grad);
+size_t tensor_weight_grad_workspace(const nn_call *call, const tensor_weight_grad *grad);
 void tensor_weight_grad_run(const nn_call *call, const tensor_weight_grad *grad);
 
 #endif

@@ -7,18 +7,13 @@
  * Bytes from the second-level cache: for each of (dy_c / 64) (x.c / 32) blocks 64 channels of dy and 1.4 times 32 of x; of
  * the shares' sums (splits + 1) 4 dy_c 9 x.c written and read.
  */
-#include "nn/cuda/conv_tensor.h"
-
-#include "nn/cuda/launch.h"
-#include "nn/cuda/tensor.h"
+#include "nn/cuda/conv_weight.h"
 
 enum {
     TILE_H = 8,
     TILE_W = 16,
-    KERNEL = 3,
-    TAPS = 9,
-    HALO_W = TILE_W + KERNEL - 1,
-    HALO_PIXELS = (TILE_H + KERNEL - 1) * HALO_W,
+    HALO_W = TILE_W + WEIGHT_KERNEL - 1,
+    HALO_PIXELS = (TILE_H + WEIGHT_KERNEL - 1) * HALO_W,
     DY_GRANULES = 8, /* of a block: 64 channels */
     X_GRANULES = 4,
     DY_BYTES = TILE_H * TILE_W * DY_GRANULES * TENSOR_GRANULE_BYTES,
@@ -27,15 +22,6 @@ enum {
     THREADS = 128, /* warps: 2 of 32 channels of dy, 2 of 16 of x */
     LEAST_CHANNELS = 32,
     MULTIPROCESSORS = 132
-};
-
-struct weighing {
-    tensor_weight_grad v;
-    float *sums;            /* (splits, dy_c, 9, x.c) */
-    unsigned rows, columns; /* tiles of an image */
-    unsigned tiles, share;  /* of all images; of a block */
-    unsigned splits;
-    size_t count; /* of dw */
 };
 
 /* Where a granule lies: 8 neighbouring pixels' in different banks. */
@@ -54,34 +40,20 @@ __device__ static inline tensor_address stage(unsigned number)
     return tensor_shared(CUDA_SHARED()) + number % STAGES * (DY_BYTES + X_BYTES);
 }
 
-__device__ static inline void copy_granule(tensor_address to, const picture &p, size_t image, unsigned row, unsigned column,
-                                           unsigned number, bool inside)
-{
-    const uint4 *from = (const uint4 *)(const void *)p.data;
-    unsigned granules = p.c / TENSOR_GRANULE;
-    bool there = inside && row < p.h && column < p.w && number < granules;
-    tensor_copy(to, there ? from + ((image * p.h + row) * p.w + column) * granules + number : from, !there);
-}
-
-/* Pixels beside the picture are zeros, in dy and in x: what is there may not be a number. */
 __device__ static inline void copy_tile(const weighing &g, unsigned number)
 {
-    unsigned per_image = g.rows * g.columns, image = number / per_image, at = number - image * per_image;
-    unsigned top = at / g.columns * TILE_H, left = at % g.columns * TILE_W;
+    weight_tile t = weight_tile_of(g, number, TILE_H, TILE_W);
     tensor_address to = stage(number);
     unsigned part = threadIdx.x % DY_GRANULES;
 #pragma unroll
     for (unsigned i = 0; i < TILE_H; i++) {
-        unsigned j = threadIdx.x / DY_GRANULES, row = top + i, column = left + j;
-        copy_granule(to + dy_place(i * TILE_W + j, part), g.v.dy, image, row + g.v.top, column + g.v.left,
-                     blockIdx.x * DY_GRANULES + part, row < g.v.h && column < g.v.w);
+        unsigned j = threadIdx.x / DY_GRANULES;
+        weight_copy_dy(g, t, to + dy_place(i * TILE_W + j, part), i, j, blockIdx.x * DY_GRANULES + part);
     }
     to += DY_BYTES;
     part = threadIdx.x % X_GRANULES;
-    for (unsigned pixel = threadIdx.x / X_GRANULES; pixel < HALO_PIXELS; pixel += THREADS / X_GRANULES) {
-        unsigned i = pixel / HALO_W, j = pixel % HALO_W;
-        copy_granule(to + x_place(pixel, part), g.v.x, image, top + i, left + j, blockIdx.y * X_GRANULES + part, true);
-    }
+    for (unsigned pixel = threadIdx.x / X_GRANULES; pixel < HALO_PIXELS; pixel += THREADS / X_GRANULES)
+        weight_copy_x(g, t, to + x_place(pixel, part), pixel / HALO_W, pixel % HALO_W, blockIdx.y * X_GRANULES + part);
 }
 
 __device__ static inline void multiply_tile(tensor_sums (*sums)[2][2], unsigned number)
@@ -96,8 +68,8 @@ __device__ static inline void multiply_tile(tensor_sums (*sums)[2][2], unsigned 
             of_dy[m] = tensor_load_transposed(dy + dy_place(i * TILE_W + lane / 16 * 8 + lane % 8,
                                                             warp % 2 * 4 + m * 2 + lane / 8 % 2));
 #pragma unroll
-        for (unsigned tap = 0; tap < TAPS; tap++) {
-            unsigned pixel = (i + tap / KERNEL) * HALO_W + tap % KERNEL + lane % 16;
+        for (unsigned tap = 0; tap < WEIGHT_TAPS; tap++) {
+            unsigned pixel = (i + tap / WEIGHT_KERNEL) * HALO_W + tap % WEIGHT_KERNEL + lane % 16;
             tensor_fragment of_x = tensor_load_transposed(x + x_place(pixel, warp / 2 * 2 + lane / 16));
 #pragma unroll
             for (unsigned m = 0; m < 2; m++)
@@ -109,29 +81,24 @@ __device__ static inline void multiply_tile(tensor_sums (*sums)[2][2], unsigned 
 
 __device__ static inline void store_sums(const weighing &g, const tensor_sums (*sums)[2][2])
 {
-    unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, c = g.v.x.c;
-    float *to = g.sums + blockIdx.z * g.count;
+    unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     unsigned row = blockIdx.x * DY_GRANULES * TENSOR_GRANULE + warp % 2 * 32 + lane / 4;
     unsigned column = blockIdx.y * X_GRANULES * TENSOR_GRANULE + warp / 2 * 16 + lane % 4 * 2;
 #pragma unroll
-    for (unsigned m = 0; m < 4; m++) { /* of 8 rows */
-        unsigned at = row + m * 8;
-        if (at >= g.v.dy_c) continue;
+    for (unsigned m = 0; m < 4; m++) /* of 8 rows */
 #pragma unroll
-        for (unsigned tap = 0; tap < TAPS; tap++)
+        for (unsigned tap = 0; tap < WEIGHT_TAPS; tap++)
 #pragma unroll
             for (unsigned n = 0; n < 2; n++) {
                 const float *part = sums[tap][m / 2][n].part + m % 2 * 2;
-                float2 both = {part[0], part[1]};
-                if (column + n * 8 < c) *(float2 *)(void *)(to + ((size_t)at * TAPS + tap) * c + column + n * 8) = both;
+                weight_store_pair(g, row + m * 8, tap, column + n * 8, part[0], part[1]);
             }
-    }
 }
 
 /* blockIdx: channels of dy, channels of x, share of the tiles. */
 static __global__ void __launch_bounds__(THREADS) weigh(weighing g)
 {
-    tensor_sums sums[TAPS][2][2] = {};
+    tensor_sums sums[WEIGHT_TAPS][2][2] = {};
     unsigned begin = blockIdx.z * g.share, end = begin + g.share < g.tiles ? begin + g.share : g.tiles;
     for (unsigned i = begin; i < begin + STAGES - 1; i++) {
         if (i < end) copy_tile(g, i);
@@ -159,9 +126,17 @@ static __global__ void add_shares(weighing g)
     }
 }
 
+const weight_blocks weight_blocks_warps = {TILE_H,  TILE_W,  DY_GRANULES,           X_GRANULES,
+                                           THREADS, STAGES *(DY_BYTES + X_BYTES), weigh};
+
 bool tensor_weight_grad_suits(size_t x_channels, size_t dy_channels, size_t kh, size_t kw)
 {
-    return kh == KERNEL && kw == KERNEL && x_channels >= LEAST_CHANNELS && dy_channels >= LEAST_CHANNELS;
+    return kh == WEIGHT_KERNEL && kw == WEIGHT_KERNEL && x_channels >= LEAST_CHANNELS && dy_channels >= LEAST_CHANNELS;
+}
+
+static const weight_blocks *blocks_for(const nn_call *call)
+{
+    return cuda_has_groups(cuda_of(call)) ? &weight_blocks_grouped : &weight_blocks_warps;
 }
 
 static size_t blocks_of(size_t channels, size_t granules)
@@ -169,33 +144,34 @@ static size_t blocks_of(size_t channels, size_t granules)
     return cuda_divide_up(channels, granules * TENSOR_GRANULE);
 }
 
-static weighing weighing_of(const tensor_weight_grad *grad)
+static weighing weighing_of(const weight_blocks *cut, const tensor_weight_grad *grad)
 {
     weighing g = {};
     g.v = *grad;
-    g.rows = (unsigned)cuda_divide_up(grad->h, TILE_H), g.columns = (unsigned)cuda_divide_up(grad->w, TILE_W);
+    g.rows = (unsigned)cuda_divide_up(grad->h, cut->tile_h), g.columns = (unsigned)cuda_divide_up(grad->w, cut->tile_w);
     g.tiles = grad->x.images * g.rows * g.columns;
-    g.count = (size_t)grad->dy_c * TAPS * grad->x.c;
-    size_t blocks = blocks_of(grad->dy_c, DY_GRANULES) * blocks_of(grad->x.c, X_GRANULES);
+    g.count = (size_t)grad->dy_c * WEIGHT_TAPS * grad->x.c;
+    size_t blocks = blocks_of(grad->dy_c, cut->dy_granules) * blocks_of(grad->x.c, cut->x_granules);
     size_t splits = blocks < MULTIPROCESSORS ? MULTIPROCESSORS / blocks : 1;
     g.share = (unsigned)cuda_divide_up(g.tiles, splits < g.tiles ? splits : g.tiles);
     g.splits = (unsigned)cuda_divide_up(g.tiles, g.share);
     return g;
 }
 
-size_t tensor_weight_grad_workspace(const tensor_weight_grad *grad)
+size_t tensor_weight_grad_workspace(const nn_call *call, const tensor_weight_grad *grad)
 {
-    weighing g = weighing_of(grad);
+    weighing g = weighing_of(blocks_for(call), grad);
     return g.splits > 1 ? g.splits * g.count * sizeof(float) : 0;
 }
 
 void tensor_weight_grad_run(const nn_call *call, const tensor_weight_grad *grad)
 {
-    weighing g = weighing_of(grad);
+    const weight_blocks *cut = blocks_for(call);
+    weighing g = weighing_of(cut, grad);
     g.sums = g.splits > 1 ? (float *)call->workspace : grad->dw;
-    cuda_launch_shared(call, weigh, g,
-                       dim3((unsigned)blocks_of(grad->dy_c, DY_GRANULES), (unsigned)blocks_of(grad->x.c, X_GRANULES),
-                            g.splits),
-                       dim3(THREADS), STAGES * (DY_BYTES + X_BYTES));
+    cuda_launch_shared(call, cut->kernel, g,
+                       dim3((unsigned)blocks_of(grad->dy_c, cut->dy_granules),
+                            (unsigned)blocks_of(grad->x.c, cut->x_granules), g.splits),
+                       dim3(cut->threads), cut->shared);
     if (g.splits > 1) cuda_launch_flat(call, add_shares, g, g.count / 4);
 }

@@ -58,6 +58,17 @@ typedef struct cuda_backend {
 
 enum { CUDA_LT_WORKSPACE = 32 << 20 };
 
+/* Whether kernels of tensor_group.h run here: the device is Hopper, and the module holds code for it. */
+static inline bool cuda_has_groups(const cuda_backend *cuda)
+{
+#ifdef CUDA_GROUPS
+    return cuda->major == 9;
+#else
+    (void)cuda;
+    return false;
+#endif
+}
+
 static inline cuda_backend *cuda_of(const nn_call *call) { return (cuda_backend *)(void *)call->backend; }
 
 /* What the products of a call multiply. */

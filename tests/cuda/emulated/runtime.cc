@@ -1,6 +1,6 @@
 /* The emulated device. See cuda_runtime.h and emulated_tensor.h. */
 #include "cuda_runtime.h"
-#include "nn/cuda/tensor.h"
+#include "nn/cuda/tensor_group.h"
 
 #include <ucontext.h>
 
@@ -24,6 +24,11 @@ constexpr size_t DEVICE_MEMORY = (size_t)1 << 37; /* what no test asks for in ea
 /* Where a thread stopped: all of a block must stop at the same. */
 enum stop { AT_END, AT_BARRIER, AT_LOAD, AT_MULTIPLY };
 
+struct product {
+    std::function<void()> compute;
+    unsigned group;
+};
+
 struct copy {
     char *to;
     const char *from; /* NULL: zeros */
@@ -45,6 +50,8 @@ struct fiber {
     void *fake_stack; /* AddressSanitizer's, while another fiber runs */
     std::vector<copy> copies; /* that have not arrived */
     unsigned groups;          /* of copies that are closed */
+    std::vector<product> products; /* that are not done, in order */
+    unsigned commits;
     shown show[2];
     unsigned turn;
 };
@@ -110,7 +117,8 @@ void prepare(fiber &f, uint3 index)
     f.done = false;
     f.fake_stack = nullptr;
     f.copies.clear();
-    f.groups = f.turn = 0;
+    f.products.clear();
+    f.groups = f.commits = f.turn = 0;
     getcontext(&f.context);
     f.context.uc_stack.ss_sp = f.stack.data();
     f.context.uc_stack.ss_size = STACK;
@@ -240,6 +248,28 @@ void emulated_wait(int pending)
     f->copies.erase(late, f->copies.end());
 }
 
+unsigned emulated_thread() { return (unsigned)(machine.current - machine.fibers.data()) % TENSOR_GROUP; }
+
+void emulated_group_multiply(const std::function<void()> &compute)
+{
+    fiber *f = machine.current;
+    f->products.push_back({compute, f->commits});
+    if (dice() % 2) return;
+    for (const product &p : f->products) p.compute();
+    f->products.clear();
+}
+
+void tensor_group_commit() { machine.current->commits++; }
+
+void emulated_group_wait(int pending)
+{
+    fiber *f = machine.current;
+    size_t done = 0;
+    while (done < f->products.size() && f->products[done].group + (unsigned)pending < f->commits)
+        f->products[done++].compute();
+    f->products.erase(f->products.begin(), f->products.begin() + (ptrdiff_t)done);
+}
+
 tensor_fragment tensor_load(tensor_address granule)
 {
     tensor_fragment f;
@@ -344,7 +374,8 @@ cudaError_t cudaGetDeviceCount(int *count)
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int)
 {
     strcpy(properties->name, "emulated device");
-    properties->major = 9;
+    const char *major = getenv("EMULATED_MAJOR"); /* 8: Ampere's kernels */
+    properties->major = major ? atoi(major) : 9;
     properties->minor = 0;
     return cudaSuccess;
 }

@@ -1,0 +1,105 @@
+/* Hopper's tensor cores: products that four warps start together and that then run beside them (wgmma; PTX ISA,
+ * "Asynchronous warpgroup level matrix instructions"). Operands lie in shared memory, bf16, in granules of 16 bytes:
+ *
+ *   a granule holds 8 numbers along k, or, `across`, along the rows of a (the columns of b)
+ *   8 granules that follow on one another in the other direction are neighbours in memory
+ *   tensor_matrix says how far apart such groups of eight are, along k and along rows or columns
+ *
+ * which is the layout without swizzle: any granule can be a matrix's first, so a picture's window moves by a pixel.
+ * All 128 threads of a group call each of these together.
+ */
+#ifndef NN_CUDA_TENSOR_GROUP_H
+#define NN_CUDA_TENSOR_GROUP_H
+
+#include "nn/cuda/tensor.h"
+
+enum { TENSOR_GROUP = 128, TENSOR_GROUP_ROWS = 64 };
+
+/* Sums of 64 rows by `columns`. Number i of a thread: row thread / 32 * 16 + lane / 4 + i / 2 % 2 * 8, column
+ * i / 4 * 8 + lane % 4 * 2 + i % 2. */
+template <int columns> struct tensor_group_sums {
+    float part[columns / 2];
+};
+
+#ifdef __CUDACC__
+
+typedef uint64_t tensor_matrix;
+
+/* Bytes. */
+__device__ static inline tensor_matrix tensor_matrix_at(tensor_address first, unsigned along_k, unsigned along_rows)
+{
+    return (uint64_t)(first >> 4 & 0x3FFF) | (uint64_t)(along_k >> 4) << 16 | (uint64_t)(along_rows >> 4) << 32;
+}
+
+__device__ static inline tensor_matrix tensor_matrix_moved(tensor_matrix m, unsigned bytes) { return m + (bytes >> 4); }
+
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+
+/* What this thread has written to shared memory is there for the products. Before the barrier that they begin after. */
+__device__ static inline void tensor_publish() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+__device__ static inline void tensor_group_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+__device__ static inline void tensor_group_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+
+/* Waits until all committed products but the latest `pending` commits' are done. */
+template <int pending> __device__ static inline void tensor_group_wait()
+{
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(pending) : "memory");
+}
+
+#define SUMS8(s, i)                                                                                                   \
+    "+f"(s.part[i]), "+f"(s.part[i + 1]), "+f"(s.part[i + 2]), "+f"(s.part[i + 3]), "+f"(s.part[i + 4]),              \
+        "+f"(s.part[i + 5]), "+f"(s.part[i + 6]), "+f"(s.part[i + 7])
+
+/* sums += a b, 16 numbers along k. */
+template <bool across>
+__device__ static inline void tensor_group_multiply(tensor_group_sums<32> &s, tensor_matrix a, tensor_matrix b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 "
+                 "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15}, %16, %17, 1, 1, 1, %18, %18;"
+                 : SUMS8(s, 0), SUMS8(s, 8)
+                 : "l"(a), "l"(b), "n"(across ? 1 : 0));
+}
+
+template <bool across>
+__device__ static inline void tensor_group_multiply(tensor_group_sums<64> &s, tensor_matrix a, tensor_matrix b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
+                 "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
+                 "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31}, %32, %33, 1, 1, 1, %34, %34;"
+                 : SUMS8(s, 0), SUMS8(s, 8), SUMS8(s, 16), SUMS8(s, 24)
+                 : "l"(a), "l"(b), "n"(across ? 1 : 0));
+}
+
+template <bool across>
+__device__ static inline void tensor_group_multiply(tensor_group_sums<128> &s, tensor_matrix a, tensor_matrix b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
+                 "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
+                 "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
+                 "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"
+                 "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63}, %64, %65, 1, 1, 1, %66, %66;"
+                 : SUMS8(s, 0), SUMS8(s, 8), SUMS8(s, 16), SUMS8(s, 24), SUMS8(s, 32), SUMS8(s, 40), SUMS8(s, 48),
+                   SUMS8(s, 56)
+                 : "l"(a), "l"(b), "n"(across ? 1 : 0));
+}
+
+#undef SUMS8
+
+#else /* code for other devices: the host never launches a kernel of groups there (cuda_has_groups) */
+
+__device__ static inline void tensor_publish() {}
+__device__ static inline void tensor_group_begin() {}
+__device__ static inline void tensor_group_commit() {}
+template <int pending> __device__ static inline void tensor_group_wait() {}
+template <bool across, int columns>
+__device__ static inline void tensor_group_multiply(tensor_group_sums<columns> &, tensor_matrix, tensor_matrix)
+{
+}
+
+#endif
+#else
+#include "emulated_tensor_group.h"
+#endif
+
+#endif

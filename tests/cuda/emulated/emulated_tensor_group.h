@@ -1,0 +1,54 @@
+/* src/nn/cuda/tensor_group.h on the host. A product is computed when it is started or when it is waited for, by the dice. */
+#ifndef EMULATED_TENSOR_GROUP_H
+#define EMULATED_TENSOR_GROUP_H
+
+#include "cuda_bf16.h"
+
+struct tensor_matrix {
+    tensor_address first;
+    unsigned along_k, along_rows;
+};
+
+static inline tensor_matrix tensor_matrix_at(tensor_address first, unsigned along_k, unsigned along_rows)
+{
+    return {first, along_k, along_rows};
+}
+
+static inline tensor_matrix tensor_matrix_moved(tensor_matrix m, unsigned bytes)
+{
+    return {m.first + bytes, m.along_k, m.along_rows};
+}
+
+static inline void tensor_publish() {}
+static inline void tensor_group_begin() {}
+void tensor_group_commit();
+void emulated_group_wait(int pending);
+template <int pending> static inline void tensor_group_wait() { emulated_group_wait(pending); }
+void emulated_group_multiply(const std::function<void()> &product);
+unsigned emulated_thread(); /* of the group */
+
+static inline float emulated_element(tensor_matrix m, bool across, unsigned row, unsigned k)
+{
+    const unsigned outer = row / 8 * m.along_rows + k / 8 * m.along_k;
+    const unsigned inner = across ? k % 8 * 16 + row % 8 * 2 : row % 8 * 16 + k % 8 * 2;
+    __nv_bfloat16 value;
+    memcpy(&value, m.first + outer + inner, sizeof value);
+    return __bfloat162float(value);
+}
+
+template <bool across, int columns>
+static inline void tensor_group_multiply(tensor_group_sums<columns> &s, tensor_matrix a, tensor_matrix b)
+{
+    const unsigned thread = emulated_thread();
+    tensor_group_sums<columns> *sums = &s;
+    emulated_group_multiply([=] {
+        for (unsigned i = 0; i < columns / 2; i++) {
+            const unsigned row = thread / 32 * 16 + thread % 32 / 4 + i / 2 % 2 * 8;
+            const unsigned column = i / 4 * 8 + thread % 4 * 2 + i % 2;
+            for (unsigned k = 0; k < TENSOR_K; k++)
+                sums->part[i] += emulated_element(a, across, row, k) * emulated_element(b, across, column, k);
+        }
+    });
+}
+
+#endif
