@@ -4,62 +4,83 @@
 struct bias {
     const float *x, *b;
     float *y, *partial; /* partial: (chunks, c) */
-    unsigned width;     /* of a row */
+    unsigned w, c;
     columns v;
 };
 
-static __global__ void add_bias(bias a)
+template <int N> static __global__ void add_bias(bias a)
 {
-    size_t row = blockIdx.x * (size_t)a.width;
-    for (unsigned i = cuda_row_first(), end = cuda_row_end(a.width); i < end; i += CUDA_BLOCK)
-        a.y[row + i] = a.x[row + i] + a.b[i % (unsigned)a.v.c];
+    cuda_pixel p = cuda_this_pixel<N>();
+    if (p.column >= a.w || p.channel >= a.c) return;
+    size_t at = (p.row * (size_t)a.w + p.column) * a.c + p.channel;
+    cuda_few<N> few = cuda_load<N>(a.x + at), b = cuda_load<N>(a.b + p.channel);
+    for (int k = 0; k < N; k++) few.v[k] += b.v[k];
+    cuda_store(a.y + at, few);
 }
 
-static __global__ void sum_columns(bias a)
+template <int N> static __global__ void sum_columns(bias a)
 {
-    __shared__ float shared[COLUMNS_DEEP][COLUMNS_WIDE];
-    size_t channel = columns_channel();
-    float sum = 0;
-    if (channel < a.v.c)
-        for (size_t p = columns_begin(a.v) + threadIdx.y; p < columns_end(a.v); p += COLUMNS_DEEP)
-            sum += a.x[p * a.v.c + channel];
-    sum = columns_fold(sum, shared);
-    if (threadIdx.y == 0 && channel < a.v.c) a.partial[blockIdx.y * a.v.c + channel] = sum;
+    __shared__ columns_shared<N> shared;
+    size_t channel = columns_channel<N>(), end = columns_end(a.v, channel);
+    cuda_few<N> sum = {};
+#pragma unroll 8
+    for (size_t p = columns_first(a.v); p < end; p += COLUMNS_DEEP) {
+        cuda_few<N> few = cuda_load<N>(a.x + p * a.v.c + channel);
+        for (int k = 0; k < N; k++) sum.v[k] += few.v[k];
+    }
+    sum = columns_sum(sum, shared);
+    if (threadIdx.y == 0 && channel < a.v.c) cuda_store(a.partial + blockIdx.y * a.v.c + channel, sum);
 }
 
 static __global__ void sum_chunks(bias a)
 {
-    for (size_t i = cuda_first(); i < a.v.c; i += cuda_step()) {
-        double sum = 0;
-        for (size_t chunk = 0; chunk < a.v.chunks; chunk++) sum += a.partial[chunk * a.v.c + i];
-        a.y[i] = (float)sum;
-    }
+    __shared__ columns_shared<1> shared;
+    size_t channel = columns_channel<1>();
+    cuda_few<1> sum = columns_total(a.v, a.partial, a.v.c, channel, shared);
+    if (threadIdx.y == 0 && channel < a.v.c) cuda_store(a.y + channel, sum);
 }
 
 static size_t pixels_of(nn_shape s) { return s.dim[NN_N] * s.dim[NN_H] * s.dim[NN_W]; }
 
-static void run_bias(const nn_call *call)
+static bias bias_of(const nn_call *call)
 {
     nn_shape s = call->input_shape[0];
-    bias a = {call->input[0], call->input[1], call->output[0], NULL, (unsigned)(s.dim[NN_W] * s.dim[NN_C]),
-              columns_of(1, pixels_of(s), s.dim[NN_C])};
-    cuda_launch_rows(call, add_bias, a, s.dim[NN_N] * s.dim[NN_H], a.width);
+    bias a = {};
+    a.x = call->input[0];
+    a.y = call->output[0];
+    a.w = (unsigned)s.dim[NN_W];
+    a.c = (unsigned)s.dim[NN_C];
+    a.v = columns_of(1, pixels_of(s), s.dim[NN_C]); /* images are one long column */
+    return a;
+}
+
+/* y may be x. */
+static void run_bias(const nn_call *call)
+{
+    bias a = bias_of(call);
+    a.b = call->input[1];
+    bool wide = a.c % CUDA_WIDE == 0 && cuda_aligned(a.x) && cuda_aligned(a.b) && cuda_aligned(a.y);
+    if (wide)
+        cuda_launch_pixels<CUDA_WIDE>(call, add_bias<CUDA_WIDE>, a, a.v.pixels / a.w, a.w, a.c);
+    else
+        cuda_launch_pixels<1>(call, add_bias<1>, a, a.v.pixels / a.w, a.w, a.c);
 }
 
 static size_t bias_grad_workspace(const nn_call *call)
 {
-    nn_shape s = call->input_shape[0];
-    return columns_of(1, pixels_of(s), s.dim[NN_C]).chunks * s.dim[NN_C] * sizeof(float);
+    bias a = bias_of(call);
+    return a.v.chunks * a.v.c * sizeof(float);
 }
 
-/* Images are one long column here. */
 static void run_bias_grad(const nn_call *call)
 {
-    nn_shape s = call->input_shape[0];
-    bias a = {call->input[0], NULL, call->output[0], (float *)call->workspace, 0,
-              columns_of(1, pixels_of(s), s.dim[NN_C])};
-    cuda_launch(call, CUDA_TOGETHER, sum_columns, a, columns_grid(&a.v), columns_block());
-    cuda_launch_flat(call, sum_chunks, a, a.v.c);
+    bias a = bias_of(call);
+    a.partial = (float *)call->workspace;
+    if (a.c % CUDA_WIDE == 0 && cuda_aligned(a.x) && cuda_aligned(a.partial))
+        columns_launch<CUDA_WIDE>(call, sum_columns<CUDA_WIDE>, a, a.v, a.v.chunks);
+    else
+        columns_launch<1>(call, sum_columns<1>, a, a.v, a.v.chunks);
+    columns_launch<1>(call, sum_chunks, a, a.v, 1);
 }
 
 const nn_kernel cuda_bias = {run_bias}, cuda_bias_grad = {run_bias_grad, bias_grad_workspace};

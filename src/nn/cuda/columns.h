@@ -1,15 +1,17 @@
 /* Sums over the pixels of each channel, of tensors (images, pixels, c).
  *
- * A block of 32 x 8 threads takes 32 channels of a chunk of pixels: neighbouring threads read neighbouring channels,
- * and rows of threads go through the pixels. Chunks follow from the shape alone, and their sums are added in order, in
- * double, by a second kernel: the same bits each time.
+ * A block takes a chunk of pixels of up to 16 N channels: sixteen threads across, N neighbouring channels each (wide.h),
+ * and sixteen rows of them, which go through the pixels. Chunks follow from the shape of one image alone, and sums are
+ * trees or in order: the same bits each time, and for an image in a batch those that it has alone. No sum is longer than
+ * a few dozen terms before it becomes a term itself, so that float is enough.
  */
 #ifndef NN_CUDA_COLUMNS_H
 #define NN_CUDA_COLUMNS_H
 
-#include "nn/cuda/launch.h"
+#include "nn/cuda/wide.h"
 
-enum { COLUMNS_WIDE = 32, COLUMNS_DEEP = 8, COLUMNS_CHUNKS = 64, COLUMNS_LEAST = 64 };
+/* COLUMNS_BLOCKS: two on each processor of the largest device; more chunks would only have to be added up. */
+enum { COLUMNS_LANES = 16, COLUMNS_DEEP = 16, COLUMNS_LEAST = 64, COLUMNS_BLOCKS = 256 };
 
 struct columns {
     size_t images, pixels, c;
@@ -19,38 +21,73 @@ struct columns {
 
 static inline columns columns_of(size_t images, size_t pixels, size_t c)
 {
-    size_t chunk = cuda_divide_up(pixels, COLUMNS_CHUNKS);
-    if (chunk < COLUMNS_LEAST) chunk = COLUMNS_LEAST;
+    size_t groups = cuda_divide_up(c, COLUMNS_LANES * CUDA_WIDE), chunk = COLUMNS_LEAST;
+    while (groups * cuda_divide_up(pixels, chunk) > COLUMNS_BLOCKS && chunk < pixels) chunk *= 2;
     columns v = {images, pixels, c, chunk, cuda_divide_up(pixels, chunk)};
     return v;
 }
 
-static inline dim3 columns_grid(const columns *v)
+template <int N, typename A>
+static void columns_launch(const nn_call *call, void (*kernel)(A), const A &arguments, const columns &v, size_t chunks)
 {
-    return dim3((unsigned)cuda_divide_up(v->c, COLUMNS_WIDE), (unsigned)v->chunks, (unsigned)v->images);
+    dim3 grid((unsigned)cuda_divide_up(v.c, COLUMNS_LANES * N), (unsigned)chunks, (unsigned)v.images);
+    cuda_launch(call, CUDA_TOGETHER, kernel, arguments, grid, dim3(COLUMNS_LANES, COLUMNS_DEEP));
 }
 
-static inline dim3 columns_block(void) { return dim3(COLUMNS_WIDE, COLUMNS_DEEP); }
+/* This thread's first channel, which may be past the last. */
+template <int N> __device__ static inline size_t columns_channel()
+{
+    return (blockIdx.x * COLUMNS_LANES + threadIdx.x) * (size_t)N;
+}
 
-/* This thread's channel, which may be past the last. */
-__device__ static inline size_t columns_channel() { return blockIdx.x * COLUMNS_WIDE + threadIdx.x; }
-__device__ static inline size_t columns_begin(const columns &v) { return blockIdx.y * v.chunk; }
-__device__ static inline size_t columns_end(const columns &v)
+/* This thread's pixels: from, in steps of COLUMNS_DEEP, to less than; none where there is no channel. */
+__device__ static inline size_t columns_first(const columns &v) { return blockIdx.y * v.chunk + threadIdx.y; }
+__device__ static inline size_t columns_end(const columns &v, size_t channel)
 {
     size_t end = (blockIdx.y + 1) * v.chunk;
-    return end < v.pixels ? end : v.pixels;
+    return channel >= v.c ? 0 : end < v.pixels ? end : v.pixels;
 }
 
-/* Adds up a column of a block's threads; the first row of threads gets the sum. */
-__device__ static inline float columns_fold(float value, float (*shared)[COLUMNS_WIDE])
+/* Pixels of a chunk. */
+__device__ static inline float columns_count(const columns &v, size_t chunk)
 {
-    shared[threadIdx.y][threadIdx.x] = value;
+    size_t rest = v.pixels - chunk * v.chunk;
+    return (float)(rest < v.chunk ? rest : v.chunk);
+}
+
+template <int N> struct columns_shared {
+    cuda_few<N> value[COLUMNS_DEEP][COLUMNS_LANES];
+};
+
+/* Adds up a column of a block's threads; all of them get the sum. */
+template <int N> __device__ static inline cuda_few<N> columns_sum(const cuda_few<N> &value, columns_shared<N> &shared)
+{
+    cuda_few<N> &mine = shared.value[threadIdx.y][threadIdx.x];
+    mine = value;
     __syncthreads();
-    float sum = 0;
-    if (threadIdx.y == 0)
-        for (int i = 0; i < COLUMNS_DEEP; i++) sum += shared[i][threadIdx.x];
+    for (unsigned half = COLUMNS_DEEP / 2; half > 0; half /= 2) {
+        if (threadIdx.y < half)
+            for (int k = 0; k < N; k++) mine.v[k] += shared.value[threadIdx.y + half][threadIdx.x].v[k];
+        __syncthreads();
+    }
+    cuda_few<N> sum = shared.value[0][threadIdx.x];
     __syncthreads();
     return sum;
+}
+
+/* Adds up the chunks of partial, stride floats apart. */
+template <int N>
+__device__ static inline cuda_few<N> columns_total(const columns &v, const float *partial, size_t stride, size_t channel,
+                                                   columns_shared<N> &shared)
+{
+    cuda_few<N> sum = {};
+    size_t chunks = channel < v.c ? v.chunks : 0;
+#pragma unroll 4
+    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += COLUMNS_DEEP) {
+        cuda_few<N> term = cuda_load<N>(partial + chunk * stride + channel);
+        for (int k = 0; k < N; k++) sum.v[k] += term.v[k];
+    }
+    return columns_sum(sum, shared);
 }
 
 #endif

@@ -1,29 +1,43 @@
 /* Concatenation and slices along images or channels: blocks of columns moved between two matrices. Along channels their
  * rows are pixels; along images all is one row. */
-#include "nn/cuda/launch.h"
+#include "nn/cuda/wide.h"
 
 struct block {
     const float *from; /* NULL: zeros */
     float *to;
-    size_t from_stride, to_stride, width, count; /* count: rows x width */
+    size_t from_stride, to_stride, rows, width;
 };
 
-static __global__ void move(block b)
+template <int N> static __global__ void move(block b)
 {
-    for (size_t i = cuda_first(); i < b.count; i += cuda_step()) {
-        size_t row = i / b.width, column = i % b.width;
-        b.to[row * b.to_stride + column] = b.from ? b.from[row * b.from_stride + column] : 0;
-    }
+    for (size_t row = blockIdx.x * (size_t)blockDim.y + threadIdx.y; row < b.rows; row += gridDim.x * (size_t)blockDim.y)
+        for (size_t at = (blockIdx.y * (size_t)blockDim.x + threadIdx.x) * N; at < b.width;
+             at += gridDim.y * (size_t)blockDim.x * N) {
+            cuda_few<N> few = {};
+            if (b.from) few = cuda_load<N>(b.from + row * b.from_stride + at);
+            cuda_store(b.to + row * b.to_stride + at, few);
+        }
 }
 
 static size_t rows_of(nn_shape s, size_t axis) { return axis == NN_C ? nn_count(s) / s.dim[NN_C] : 1; }
 static size_t width_of(nn_shape s, size_t axis) { return axis == NN_C ? s.dim[NN_C] : nn_count(s); }
 
+template <int N> static void launch(const nn_call *call, const block &b)
+{
+    size_t most = CUDA_BLOCK, across = cuda_divide_up(b.width, N), lanes = across < most ? across : most,
+           deep = most / lanes, columns = cuda_divide_up(across, lanes), limit = 1 << 14;
+    cuda_launch(call, CUDA_APART, move<N>, b,
+                dim3((unsigned)cuda_divide_up(b.rows, deep), (unsigned)(columns < limit ? columns : limit)),
+                dim3((unsigned)lanes, (unsigned)deep));
+}
+
 static void copy_block(const nn_call *call, const float *from, size_t from_stride, float *to, size_t to_stride,
                        size_t rows, size_t width)
 {
-    block b = {from, to, from_stride, to_stride, width, rows * width};
-    if (b.count > 0) cuda_launch_flat(call, move, b, b.count);
+    block b = {from, to, from_stride, to_stride, rows, width};
+    bool wide = (from_stride | to_stride | width) % CUDA_WIDE == 0 && cuda_aligned(from) && cuda_aligned(to);
+    if (rows == 0 || width == 0) return;
+    wide ? launch<CUDA_WIDE>(call, b) : launch<1>(call, b);
 }
 
 static void run_concat(const nn_call *call)

@@ -1,5 +1,5 @@
 /* Sums, products, multiples, copies and constants, element by element. Output 0 may be any of the inputs. */
-#include "nn/cuda/launch.h"
+#include "nn/cuda/wide.h"
 
 struct elementwise {
     const float *a, *b;
@@ -10,17 +10,18 @@ struct elementwise {
 
 static __global__ void add(elementwise e)
 {
-    for (size_t i = cuda_first(); i < e.count; i += cuda_step()) e.y[i] = e.a[i] + e.b[i];
+    cuda_map(e.count, e.a, e.b, e.y, [](float a, float b) { return a + b; });
 }
 
 static __global__ void multiply(elementwise e)
 {
-    for (size_t i = cuda_first(); i < e.count; i += cuda_step()) e.y[i] = e.a[i] * e.b[i];
+    cuda_map(e.count, e.a, e.b, e.y, [](float a, float b) { return a * b; });
 }
 
 static __global__ void scale(elementwise e)
 {
-    for (size_t i = cuda_first(); i < e.count; i += cuda_step()) e.y[i] = e.scale * e.a[i];
+    float factor = e.scale;
+    cuda_map(e.count, e.a, e.y, [=](float a) { return factor * a; });
 }
 
 static __global__ void fill(elementwise e)
@@ -34,9 +35,9 @@ static elementwise of(const nn_call *call)
     return e;
 }
 
-static void run_add(const nn_call *call) { cuda_launch_flat(call, add, of(call), cuda_floats(call)); }
-static void run_multiply(const nn_call *call) { cuda_launch_flat(call, multiply, of(call), cuda_floats(call)); }
-static void run_scale(const nn_call *call) { cuda_launch_flat(call, scale, of(call), cuda_floats(call)); }
+static void run_add(const nn_call *call) { cuda_launch_map(call, add, of(call), cuda_floats(call)); }
+static void run_multiply(const nn_call *call) { cuda_launch_map(call, multiply, of(call), cuda_floats(call)); }
+static void run_scale(const nn_call *call) { cuda_launch_map(call, scale, of(call), cuda_floats(call)); }
 static void run_constant(const nn_call *call) { cuda_launch_flat(call, fill, of(call), cuda_floats(call)); }
 
 static void run_copy(const nn_call *call)

@@ -109,39 +109,6 @@ void cuda_gather(const nn_call *call, const cuda_mapping *m, const float *source
     cuda_launch_rows(call, bf16 ? gather<__nv_bfloat16> : gather<float>, g, count, g.row);
 }
 
-struct folding {
-    cuda_mapping m;
-    const float *products, *bias;
-    float *y;
-    unsigned c, row;
-};
-
-static __global__ void fold(folding f)
-{
-    unsigned width = f.m.w * f.c, image = blockIdx.x / f.m.h, i = blockIdx.x % f.m.h;
-    const float *products = f.products + image * (size_t)f.m.source_h * f.m.source_w * f.row;
-    for (unsigned e = cuda_row_first(), end = cuda_row_end(width); e < end; e += CUDA_BLOCK) {
-        unsigned channel = e % f.c, j = e / f.c;
-        float sum = f.bias ? f.bias[channel] : 0;
-        for (unsigned a = 0; a < f.m.kh; a++) {
-            int y = met(f.m, i, a, f.m.source_h);
-            for (unsigned b = 0; y >= 0 && b < f.m.kw; b++) {
-                int x = met(f.m, j, b, f.m.source_w);
-                if (x >= 0)
-                    sum += products[((size_t)y * f.m.source_w + (unsigned)x) * f.row + (a * f.m.kw + b) * f.c + channel];
-            }
-        }
-        f.y[blockIdx.x * (size_t)width + e] = sum;
-    }
-}
-
-void cuda_fold(const nn_call *call, const cuda_mapping *m, const float *products, unsigned c, size_t images,
-               const float *bias, float *y)
-{
-    folding f = {*m, products, bias, y, c, (unsigned)cuda_padded(m->kh * m->kw * c)};
-    cuda_launch_rows(call, fold, f, images * m->h, (size_t)m->w * c);
-}
-
 struct conversion {
     const float *from;
     __nv_bfloat16 *to;

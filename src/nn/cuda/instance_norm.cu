@@ -5,6 +5,9 @@
  *
  * x is read twice: once for mean and variance together, once to normalise. E[x^2] - mean^2 would cancel; instead eight
  * values at a time get their own mean and squares about it, which are merged as Chan, Golub and LeVeque (1983) do.
+ *
+ * Between the two passes the chunks' partial results become those of the picture. Where they are few, every block of the
+ * second pass does that for itself, which is less than launching a kernel for it.
  */
 #include "nn/cuda/columns.h"
 
@@ -16,136 +19,259 @@ struct normalisation {
     float *means;      /* (images, 2, c), gradient: of g, of g * xhat */
     float *y;
     float epsilon, slope;
-    unsigned width, rows; /* of a row; rows of an image */
+    bool merged; /* statistics or means are there, none are left to the second pass */
 };
 
-/* Mean of `count` values, and the sum of squares about it. */
-struct moments {
-    float count, mean, squares;
+enum { BATCH = 8, /* pixels of a thread that are on their way at once */
+       FEW_CHUNKS = 64 };
+
+/* A picture's of an array of pairs (2, c) for each. */
+__device__ static inline size_t pair_of(const normalisation &n, size_t picture) { return picture * 2 * n.v.c; }
+
+/* Means of values at N channels, and sums of the squares about them. */
+template <int N> struct moments {
+    float count;
+    cuda_few<N> mean, squares;
 };
 
-__device__ static inline moments merge(moments a, moments b)
+template <int N> __device__ static inline moments<N> merge(const moments<N> &a, const moments<N> &b)
 {
-    if (b.count == 0) return a;
-    float count = a.count + b.count, difference = b.mean - a.mean, share = b.count / count;
-    moments m = {count, a.mean + difference * share, a.squares + b.squares + difference * difference * a.count * share};
+    if (a.count == 0) return b;
+    moments<N> m = {a.count + b.count, {}, {}};
+    float share = b.count / m.count;
+    for (int k = 0; k < N; k++) {
+        float difference = b.mean.v[k] - a.mean.v[k];
+        m.mean.v[k] = a.mean.v[k] + difference * share;
+        m.squares.v[k] = a.squares.v[k] + b.squares.v[k] + difference * difference * a.count * share;
+    }
     return m;
 }
 
-enum { BATCH = 8 };
-
-/* Moments of one thread's pixels of a chunk. */
-__device__ static inline moments moments_of(const normalisation &n, const float *x, size_t channel)
+/* Of BATCH pixels of this thread, from p; zeros past the end. x: at the channel. */
+template <int N>
+__device__ static inline void load_batch(const normalisation &n, const float *x, size_t p, size_t end,
+                                         cuda_few<N> (&value)[BATCH])
 {
-    moments all = {0, 0, 0};
-    size_t end = columns_end(n.v), step = COLUMNS_DEEP;
-    for (size_t p = columns_begin(n.v) + threadIdx.y; p < end; p += BATCH * step) {
-        float value[BATCH], sum = 0, squares = 0;
-        int count = 0;
 #pragma unroll
-        for (int i = 0; i < BATCH; i++) {
-            bool inside = p + i * step < end;
-            value[i] = inside ? x[(p + i * step) * n.v.c + channel] : 0;
-            sum += value[i];
-            count += inside;
-        }
-        float mean = sum / (float)count;
+    for (int i = 0; i < BATCH; i++) {
+        cuda_few<N> zeros = {};
+        value[i] = p + i * COLUMNS_DEEP < end ? cuda_load<N>(x + (p + i * COLUMNS_DEEP) * n.v.c) : zeros;
+    }
+}
+
+/* Of the first `count`, all if there are more. */
+template <int N> __device__ static inline moments<N> moments_of(const cuda_few<N> (&value)[BATCH], size_t count)
+{
+    moments<N> m = {count < BATCH ? (float)count : (float)BATCH, {}, {}};
+    float share = 1 / m.count;
 #pragma unroll
-        for (int i = 0; i < BATCH; i++)
-            if (i < count) squares += (value[i] - mean) * (value[i] - mean);
-        moments batch = {(float)count, mean, squares};
-        all = merge(all, batch);
+    for (int k = 0; k < N; k++) {
+        float sum = 0, squares = 0;
+#pragma unroll
+        for (int i = 0; i < BATCH; i++) sum += value[i].v[k];
+        float mean = sum * share;
+#pragma unroll
+        for (int i = 0; i < BATCH; i++) squares += (size_t)i < count ? (value[i].v[k] - mean) * (value[i].v[k] - mean) : 0;
+        m.mean.v[k] = mean;
+        m.squares.v[k] = squares;
+    }
+    return m;
+}
+
+/* Moments of this thread's pixels of a chunk. */
+template <int N> __device__ static inline moments<N> find_own(const normalisation &n, size_t channel)
+{
+    const float *x = n.x + blockIdx.z * n.v.pixels * n.v.c + channel;
+    size_t end = columns_end(n.v, channel);
+    moments<N> all = {};
+    for (size_t p = columns_first(n.v); p < end; p += BATCH * COLUMNS_DEEP) {
+        cuda_few<N> value[BATCH];
+        load_batch(n, x, p, end, value);
+        all = merge(all, moments_of(value, (end - p + COLUMNS_DEEP - 1) / COLUMNS_DEEP));
     }
     return all;
 }
 
-static __global__ void find_moments(normalisation n)
+template <int N> static __global__ void find_moments(normalisation n)
 {
-    __shared__ moments shared[COLUMNS_DEEP][COLUMNS_WIDE];
-    size_t channel = columns_channel();
-    moments m = {0, 0, 0};
-    if (channel < n.v.c) m = moments_of(n, n.x + blockIdx.z * n.v.pixels * n.v.c, channel);
-    shared[threadIdx.y][threadIdx.x] = m;
-    __syncthreads();
+    __shared__ columns_shared<N> shared;
+    size_t channel = columns_channel<N>();
+    moments<N> own = find_own<N>(n, channel);
+    float share = 1 / columns_count(n.v, blockIdx.y);
+    cuda_few<N> mean, squares;
+    for (int k = 0; k < N; k++) mean.v[k] = own.mean.v[k] * (own.count * share);
+    mean = columns_sum(mean, shared);
+    for (int k = 0; k < N; k++) {
+        float difference = own.mean.v[k] - mean.v[k];
+        squares.v[k] = own.squares.v[k] + own.count * (difference * difference);
+    }
+    squares = columns_sum(squares, shared);
     if (threadIdx.y > 0 || channel >= n.v.c) return;
-    for (int i = 1; i < COLUMNS_DEEP; i++) m = merge(m, shared[i][threadIdx.x]);
-    float *out = n.partial + (blockIdx.z * n.v.chunks + blockIdx.y) * 2 * n.v.c + channel;
-    out[0] = m.mean;
-    out[n.v.c] = m.squares;
+    float *out = n.partial + pair_of(n, blockIdx.z * n.v.chunks + blockIdx.y) + channel;
+    cuda_store(out, mean);
+    cuda_store(out + n.v.c, squares);
+}
+
+/* Two values for each of N channels: mean and rstd, or the means that the gradient needs. */
+template <int N> struct pair {
+    cuda_few<N> first, second;
+};
+
+template <int N> __device__ static inline pair<N> load_pair(const normalisation &n, const float *pairs, size_t channel)
+{
+    pair<N> p = {};
+    if (channel >= n.v.c) return p;
+    pairs += pair_of(n, blockIdx.z) + channel;
+    p.first = cuda_load<N>(pairs);
+    p.second = cuda_load<N>(pairs + n.v.c);
+    return p;
+}
+
+template <int N> __device__ static inline void store_pair(const normalisation &n, float *pairs, size_t channel, const pair<N> &p)
+{
+    if (threadIdx.y > 0 || blockIdx.y > 0 || channel >= n.v.c) return;
+    pairs += pair_of(n, blockIdx.z) + channel;
+    cuda_store(pairs, p.first);
+    cuda_store(pairs + n.v.c, p.second);
+}
+
+/* Mean and rstd of a block's channels, from all chunks. fmaf, so that no compiler's choice decides about bits: kernels
+ * of either kind call this. */
+template <int N>
+__device__ static inline pair<N> merge_chunks(const normalisation &n, size_t channel, columns_shared<N> &shared)
+{
+    const float *partial = n.partial + pair_of(n, blockIdx.z * n.v.chunks) + channel;
+    float share = 1 / (float)n.v.pixels;
+    size_t chunks = channel < n.v.c ? n.v.chunks : 0;
+    pair<N> p = {};
+#pragma unroll 4
+    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += COLUMNS_DEEP) {
+        cuda_few<N> mean = cuda_load<N>(partial + pair_of(n, chunk));
+        float count = columns_count(n.v, chunk);
+        for (int k = 0; k < N; k++) p.first.v[k] = fmaf(count, mean.v[k], p.first.v[k]);
+    }
+    p.first = columns_sum(p.first, shared);
+    for (int k = 0; k < N; k++) p.first.v[k] *= share;
+#pragma unroll 4
+    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += COLUMNS_DEEP) {
+        cuda_few<N> mean = cuda_load<N>(partial + pair_of(n, chunk)),
+                    squares = cuda_load<N>(partial + pair_of(n, chunk) + n.v.c);
+        float count = columns_count(n.v, chunk);
+        for (int k = 0; k < N; k++) {
+            float difference = mean.v[k] - p.first.v[k];
+            p.second.v[k] += fmaf(count * difference, difference, squares.v[k]);
+        }
+    }
+    p.second = columns_sum(p.second, shared);
+    for (int k = 0; k < N; k++) p.second.v[k] = 1 / sqrtf(fmaf(p.second.v[k], share, n.epsilon));
+    return p;
 }
 
 static __global__ void merge_moments(normalisation n)
 {
-    for (size_t i = cuda_first(); i < n.v.images * n.v.c; i += cuda_step()) {
-        size_t image = i / n.v.c, channel = i % n.v.c;
-        const float *partial = n.partial + image * n.v.chunks * 2 * n.v.c + channel;
-        double count = 0, mean = 0, squares = 0;
-        for (size_t chunk = 0; chunk < n.v.chunks; chunk++, partial += 2 * n.v.c) {
-            size_t rest = n.v.pixels - chunk * n.v.chunk;
-            double added = (double)(rest < n.v.chunk ? rest : n.v.chunk), difference = partial[0] - mean;
-            count += added;
-            mean += difference * added / count;
-            squares += partial[n.v.c] + difference * difference * added * (count - added) / count;
+    __shared__ columns_shared<1> shared;
+    size_t channel = columns_channel<1>();
+    store_pair(n, n.statistics, channel, merge_chunks(n, channel, shared));
+}
+
+template <int N> static __global__ void normalise(normalisation n)
+{
+    __shared__ columns_shared<N> shared;
+    size_t channel = columns_channel<N>(), image = blockIdx.z * n.v.pixels * n.v.c + channel,
+           first = columns_first(n.v), end = columns_end(n.v, channel);
+    cuda_few<N> value[BATCH]; /* on their way while statistics are found */
+    load_batch(n, n.x + image, first, end, value);
+    pair<N> s = n.merged ? load_pair<N>(n, n.statistics, channel) : merge_chunks(n, channel, shared);
+    if (!n.merged) store_pair(n, n.statistics, channel, s);
+    for (size_t p = first; p < end; p += BATCH * COLUMNS_DEEP) {
+        if (p > first) load_batch(n, n.x + image, p, end, value);
+#pragma unroll
+        for (int i = 0; i < BATCH; i++) {
+            for (int k = 0; k < N; k++) {
+                float xhat = (value[i].v[k] - s.first.v[k]) * s.second.v[k];
+                value[i].v[k] = cuda_rectify(xhat, xhat, n.slope);
+            }
+            if (p + i * COLUMNS_DEEP < end) cuda_store(n.y + image + (p + i * COLUMNS_DEEP) * n.v.c, value[i]);
         }
-        n.statistics[image * 2 * n.v.c + channel] = (float)mean;
-        n.statistics[(image * 2 + 1) * n.v.c + channel] = (float)(1 / sqrt(squares / count + (double)n.epsilon));
     }
 }
 
-static __global__ void normalise(normalisation n)
+/* xhat, and g in place of dy. */
+template <int N>
+__device__ static inline void differentiate(const normalisation &n, const pair<N> &s, cuda_few<N> &x, cuda_few<N> &dy)
 {
-    size_t row = blockIdx.x * (size_t)n.width;
-    const float *mean = n.statistics + blockIdx.x / n.rows * 2 * n.v.c, *rstd = mean + n.v.c;
-    for (unsigned i = cuda_row_first(), end = cuda_row_end(n.width); i < end; i += CUDA_BLOCK) {
-        unsigned channel = i % (unsigned)n.v.c;
-        float xhat = (n.x[row + i] - mean[channel]) * rstd[channel];
-        n.y[row + i] = cuda_rectify(xhat, xhat, n.slope);
+    for (int k = 0; k < N; k++) {
+        x.v[k] = (x.v[k] - s.first.v[k]) * s.second.v[k];
+        dy.v[k] = cuda_rectify(x.v[k], dy.v[k], n.slope);
     }
 }
 
-static __global__ void sum_gradients(normalisation n)
+template <int N> static __global__ void sum_gradients(normalisation n)
 {
-    __shared__ float shared[COLUMNS_DEEP][COLUMNS_WIDE];
-    size_t channel = columns_channel(), image = blockIdx.z * n.v.pixels * n.v.c;
-    float sum = 0, product = 0;
-    if (channel < n.v.c) {
-        const float *statistics = n.statistics + blockIdx.z * 2 * n.v.c + channel;
-        float mean = statistics[0], rstd = statistics[n.v.c];
-        for (size_t p = columns_begin(n.v) + threadIdx.y; p < columns_end(n.v); p += COLUMNS_DEEP) {
-            size_t at = image + p * n.v.c + channel;
-            float xhat = (n.x[at] - mean) * rstd, g = cuda_rectify(xhat, n.dy[at], n.slope);
-            sum += g;
-            product += g * xhat;
+    __shared__ columns_shared<N> shared;
+    size_t channel = columns_channel<N>(), image = blockIdx.z * n.v.pixels * n.v.c + channel,
+           end = columns_end(n.v, channel);
+    pair<N> s = load_pair<N>(n, n.statistics, channel), sum = {};
+#pragma unroll 4
+    for (size_t p = columns_first(n.v); p < end; p += COLUMNS_DEEP) {
+        cuda_few<N> xhat = cuda_load<N>(n.x + image + p * n.v.c), g = cuda_load<N>(n.dy + image + p * n.v.c);
+        differentiate(n, s, xhat, g);
+        for (int k = 0; k < N; k++) {
+            sum.first.v[k] += g.v[k];
+            sum.second.v[k] += g.v[k] * xhat.v[k];
         }
     }
-    sum = columns_fold(sum, shared);
-    product = columns_fold(product, shared);
+    sum.first = columns_sum(sum.first, shared);
+    sum.second = columns_sum(sum.second, shared);
     if (threadIdx.y > 0 || channel >= n.v.c) return;
-    float *out = n.partial + (blockIdx.z * n.v.chunks + blockIdx.y) * 2 * n.v.c + channel;
-    out[0] = sum;
-    out[n.v.c] = product;
+    float *out = n.partial + pair_of(n, blockIdx.z * n.v.chunks + blockIdx.y) + channel;
+    cuda_store(out, sum.first);
+    cuda_store(out + n.v.c, sum.second);
 }
 
-/* (image, which of the two, channel) */
+template <int N>
+__device__ static inline pair<N> add_chunks(const normalisation &n, size_t channel, columns_shared<N> &shared)
+{
+    const float *partial = n.partial + pair_of(n, blockIdx.z * n.v.chunks);
+    float share = 1 / (float)n.v.pixels;
+    pair<N> p;
+    p.first = columns_total(n.v, partial, 2 * n.v.c, channel, shared);
+    p.second = columns_total(n.v, partial + n.v.c, 2 * n.v.c, channel, shared);
+    for (int k = 0; k < N; k++) p.first.v[k] *= share, p.second.v[k] *= share;
+    return p;
+}
+
 static __global__ void mean_gradients(normalisation n)
 {
-    for (size_t i = cuda_first(); i < n.v.images * 2 * n.v.c; i += cuda_step()) {
-        const float *partial = n.partial + i / (2 * n.v.c) * n.v.chunks * 2 * n.v.c + i % (2 * n.v.c);
-        double sum = 0;
-        for (size_t chunk = 0; chunk < n.v.chunks; chunk++) sum += partial[chunk * 2 * n.v.c];
-        n.means[i] = (float)(sum / (double)n.v.pixels);
-    }
+    __shared__ columns_shared<1> shared;
+    size_t channel = columns_channel<1>();
+    store_pair(n, n.means, channel, add_chunks(n, channel, shared));
 }
 
-static __global__ void input_gradient(normalisation n)
+template <int N> static __global__ void input_gradient(normalisation n)
 {
-    size_t row = blockIdx.x * (size_t)n.width, image = blockIdx.x / n.rows * 2 * n.v.c;
-    const float *mean = n.statistics + image, *rstd = mean + n.v.c, *mean_g = n.means + image,
-                *mean_product = mean_g + n.v.c;
-    for (unsigned i = cuda_row_first(), end = cuda_row_end(n.width); i < end; i += CUDA_BLOCK) {
-        unsigned channel = i % (unsigned)n.v.c;
-        float xhat = (n.x[row + i] - mean[channel]) * rstd[channel], g = cuda_rectify(xhat, n.dy[row + i], n.slope);
-        n.y[row + i] = rstd[channel] * (g - mean_g[channel] - xhat * mean_product[channel]);
+    __shared__ columns_shared<N> shared;
+    size_t channel = columns_channel<N>(), image = blockIdx.z * n.v.pixels * n.v.c + channel,
+           end = columns_end(n.v, channel);
+    pair<N> s = load_pair<N>(n, n.statistics, channel),
+            mean = n.merged ? load_pair<N>(n, n.means, channel) : add_chunks(n, channel, shared);
+    for (size_t p = columns_first(n.v); p < end; p += BATCH / 2 * COLUMNS_DEEP) {
+        cuda_few<N> x[BATCH / 2], g[BATCH / 2];
+#pragma unroll
+        for (int i = 0; i < BATCH / 2; i++) {
+            size_t at = image + (p + i * COLUMNS_DEEP) * n.v.c;
+            if (p + i * COLUMNS_DEEP >= end) break;
+            x[i] = cuda_load<N>(n.x + at);
+            g[i] = cuda_load<N>(n.dy + at);
+        }
+#pragma unroll
+        for (int i = 0; i < BATCH / 2; i++) {
+            if (p + i * COLUMNS_DEEP >= end) break;
+            differentiate(n, s, x[i], g[i]);
+            for (int k = 0; k < N; k++)
+                g[i].v[k] = s.second.v[k] * (g[i].v[k] - mean.first.v[k] - x[i].v[k] * mean.second.v[k]);
+            cuda_store(n.y + image + (p + i * COLUMNS_DEEP) * n.v.c, g[i]);
+        }
     }
 }
 
@@ -159,9 +285,21 @@ static normalisation normalisation_of(const nn_call *call)
     n.partial = (float *)call->workspace;
     n.epsilon = call->attr.epsilon;
     n.slope = cuda_slope(&call->attr);
-    n.width = (unsigned)(s.dim[NN_W] * s.dim[NN_C]);
-    n.rows = (unsigned)s.dim[NN_H];
+    n.merged = n.v.images * n.v.chunks > FEW_CHUNKS; /* else by the second pass */
     return n;
+}
+
+static bool is_wide(const normalisation &n)
+{
+    return n.v.c % CUDA_WIDE == 0 && cuda_aligned(n.x) && cuda_aligned(n.y) && cuda_aligned(n.dy) &&
+           cuda_aligned(n.statistics) && cuda_aligned(n.partial);
+}
+
+template <int N> static void launch_forward(const nn_call *call, const normalisation &n)
+{
+    columns_launch<N>(call, find_moments<N>, n, n.v, n.v.chunks);
+    if (n.merged) columns_launch<1>(call, merge_moments, n, n.v, 1);
+    columns_launch<N>(call, normalise<N>, n, n.v, n.v.chunks);
 }
 
 /* Inputs x: (n, h, w, c). Outputs y: like x, and statistics. y may be x. */
@@ -169,9 +307,14 @@ static void run_instance_norm(const nn_call *call)
 {
     normalisation n = normalisation_of(call);
     n.statistics = call->output[1];
-    cuda_launch(call, CUDA_TOGETHER, find_moments, n, columns_grid(&n.v), columns_block());
-    cuda_launch_flat(call, merge_moments, n, n.v.images * n.v.c);
-    cuda_launch_rows(call, normalise, n, n.v.images * n.rows, n.width);
+    is_wide(n) ? launch_forward<CUDA_WIDE>(call, n) : launch_forward<1>(call, n);
+}
+
+template <int N> static void launch_gradient(const nn_call *call, const normalisation &n)
+{
+    columns_launch<N>(call, sum_gradients<N>, n, n.v, n.v.chunks);
+    if (n.merged) columns_launch<1>(call, mean_gradients, n, n.v, 1);
+    columns_launch<N>(call, input_gradient<N>, n, n.v, n.v.chunks);
 }
 
 /* Inputs x, statistics, dy: like x. Output dx: like x; it may be x or dy. */
@@ -181,9 +324,7 @@ static void run_instance_norm_grad(const nn_call *call)
     n.statistics = nn_call_mutable(call, 1); /* read only */
     n.dy = call->input[2];
     n.means = n.partial + n.v.images * n.v.chunks * 2 * n.v.c;
-    cuda_launch(call, CUDA_TOGETHER, sum_gradients, n, columns_grid(&n.v), columns_block());
-    cuda_launch_flat(call, mean_gradients, n, n.v.images * 2 * n.v.c);
-    cuda_launch_rows(call, input_gradient, n, n.v.images * n.rows, n.width);
+    is_wide(n) ? launch_gradient<CUDA_WIDE>(call, n) : launch_gradient<1>(call, n);
 }
 
 static size_t workspace(const nn_call *call)

@@ -66,13 +66,6 @@ static void cuda_launch_flat(const nn_call *call, void (*kernel)(A), const A &ar
     if (count > 0) cuda_launch(call, CUDA_APART, kernel, arguments, dim3(cuda_flat_blocks(count)), dim3(CUDA_BLOCK));
 }
 
-/* As cuda_launch_flat, with a sum over each block at its end. */
-template <typename A>
-static void cuda_launch_sum(const nn_call *call, void (*kernel)(A), const A &arguments, size_t count)
-{
-    cuda_launch(call, CUDA_TOGETHER, kernel, arguments, dim3(cuda_flat_blocks(count)), dim3(CUDA_BLOCK));
-}
-
 template <typename A>
 static void cuda_launch_rows(const nn_call *call, void (*kernel)(A), const A &arguments, size_t rows, size_t width)
 {

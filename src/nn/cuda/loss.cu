@@ -10,61 +10,71 @@ struct loss {
     reduction sum;
 };
 
-__device__ static inline float other(const loss &l, size_t i) { return l.b ? l.b[i] : l.target; }
+__device__ static inline double distance(float a, float b) { return (double)fabsf(a - b); }
+
+__device__ static inline double square(float a, float b)
+{
+    double difference = a - b;
+    return difference * difference;
+}
 
 static __global__ void mean_abs(loss l)
 {
-    double sum = 0;
-    for (size_t i = cuda_first(); i < l.count; i += cuda_step()) sum += (double)fabsf(l.a[i] - other(l, i));
-    reduction_store(l.sum, sum);
+    float target = l.target;
+    reduction_store(l.sum, l.b ? reduction_map(l.count, l.a, l.b, distance)
+                               : reduction_map(l.count, l.a, [=](float a) { return distance(a, target); }));
 }
 
 static __global__ void mean_square(loss l)
 {
-    double sum = 0;
-    for (size_t i = cuda_first(); i < l.count; i += cuda_step()) {
-        double difference = l.a[i] - other(l, i);
-        sum += difference * difference;
-    }
-    reduction_store(l.sum, sum);
+    float target = l.target;
+    reduction_store(l.sum, l.b ? reduction_map(l.count, l.a, l.b, square)
+                               : reduction_map(l.count, l.a, [=](float a) { return square(a, target); }));
 }
 
 /* In double throughout: scores are few, and sigmoid(x) - 1 keeps digits that float would cancel. */
 static __global__ void bce_logits(loss l)
 {
-    double sum = 0;
-    for (size_t i = cuda_first(); i < l.count; i += cuda_step()) {
-        double v = l.a[i];
-        sum += (v > 0 ? v : 0) - v * (double)l.target + log1p(exp(-fabs(v)));
-    }
-    reduction_store(l.sum, sum);
+    double target = (double)l.target;
+    reduction_store(l.sum, reduction_map(l.count, l.a, [=](float a) {
+                        double v = a;
+                        return (v > 0 ? v : 0) - v * target + log1p(exp(-fabs(v)));
+                    }));
 }
 
 __device__ static inline float factor_of(const loss &l) { return (float)(l.power * (double)*l.flow / (double)l.count); }
 
+__device__ static inline float sign_of(float difference)
+{
+    float sign = difference > 0 ? 1.0f : difference < 0 ? -1.0f : 0.0f;
+    return difference != difference ? difference : sign; /* NaN for NaN */
+}
+
 static __global__ void mean_abs_grad(loss l)
 {
-    float factor = factor_of(l);
-    for (size_t i = cuda_first(); i < l.count; i += cuda_step()) {
-        float difference = l.a[i] - other(l, i);
-        float sign = difference > 0 ? 1.0f : difference < 0 ? -1.0f : 0.0f;
-        l.da[i] = factor * (difference != difference ? difference : sign); /* NaN for NaN */
-    }
+    float factor = factor_of(l), target = l.target;
+    if (l.b)
+        cuda_map(l.count, l.a, l.b, l.da, [=](float a, float b) { return factor * sign_of(a - b); });
+    else
+        cuda_map(l.count, l.a, l.da, [=](float a) { return factor * sign_of(a - target); });
 }
 
 static __global__ void mean_square_grad(loss l)
 {
-    float factor = factor_of(l);
-    for (size_t i = cuda_first(); i < l.count; i += cuda_step()) l.da[i] = factor * (l.a[i] - other(l, i));
+    float factor = factor_of(l), target = l.target;
+    if (l.b)
+        cuda_map(l.count, l.a, l.b, l.da, [=](float a, float b) { return factor * (a - b); });
+    else
+        cuda_map(l.count, l.a, l.da, [=](float a) { return factor * (a - target); });
 }
 
 static __global__ void bce_logits_grad(loss l)
 {
-    float factor = factor_of(l);
-    for (size_t i = cuda_first(); i < l.count; i += cuda_step()) {
-        double v = l.a[i], e = exp(-fabs(v)), sigmoid = (v >= 0 ? 1 : e) / (1 + e);
-        l.da[i] = (float)((double)factor * (sigmoid - (double)l.target));
-    }
+    double factor = factor_of(l), target = (double)l.target;
+    cuda_map(l.count, l.a, l.da, [=](float a) {
+        double v = a, e = exp(-fabs(v)), sigmoid = (v >= 0 ? 1 : e) / (1 + e);
+        return (float)(factor * (sigmoid - target));
+    });
 }
 
 static size_t workspace(const nn_call *call) { return reduction_workspace(nn_count(call->input_shape[0])); }
@@ -77,8 +87,7 @@ static void run(const nn_call *call, void (*kernel)(loss))
     l.b = call->input_count > 1 ? call->input[1] : NULL;
     l.target = call->attr.target;
     l.sum = reduction_of(call, l.count, 1 / (double)l.count);
-    cuda_launch_sum(call, kernel, l, l.count);
-    reduction_launch_finish(call, l.sum);
+    reduction_launch(call, kernel, l, l.sum);
 }
 
 static void run_grad(const nn_call *call, void (*kernel)(loss), double power)
@@ -92,7 +101,7 @@ static void run_grad(const nn_call *call, void (*kernel)(loss), double power)
     l.da = call->output[0];
     l.target = call->attr.target;
     l.power = power;
-    cuda_launch_flat(call, kernel, l, l.count);
+    cuda_launch_map(call, kernel, l, l.count);
 }
 
 static void run_mean_abs(const nn_call *call) { run(call, mean_abs); }

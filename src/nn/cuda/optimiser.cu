@@ -10,9 +10,7 @@ struct squares {
 
 static __global__ void squared_norm(squares s)
 {
-    double sum = 0;
-    for (size_t i = cuda_first(); i < s.count; i += cuda_step()) sum += (double)s.g[i] * (double)s.g[i];
-    reduction_store(s.sum, sum);
+    reduction_store(s.sum, reduction_map(s.count, s.g, [](float g) { return (double)g * (double)g; }));
 }
 
 struct scalars {
@@ -35,6 +33,22 @@ struct adam {
     size_t count;
 };
 
+/* N elements from the i-th. */
+template <int N> __device__ static inline void update(const adam &a, size_t i, float scale, float rate, float root_rate)
+{
+    cuda_few<N> p = cuda_load<N>(a.p + i), m = cuda_load<N>(a.m + i), v = cuda_load<N>(a.v + i),
+                g = cuda_load<N>(a.g + i);
+    for (int k = 0; k < N; k++) {
+        float gradient = g.v[k] * scale;
+        m.v[k] = a.beta1 * m.v[k] + a.rest1 * gradient;
+        v.v[k] = a.beta2 * v.v[k] + a.rest2 * gradient * gradient;
+        p.v[k] -= rate * m.v[k] / (sqrtf(v.v[k]) * root_rate + a.epsilon);
+    }
+    cuda_store(a.m + i, m);
+    cuda_store(a.v + i, v);
+    cuda_store(a.p + i, p);
+}
+
 /* rates: lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t). Clipping as torch.nn.utils.clip_grad_norm_. */
 static __global__ void adam_step(adam a)
 {
@@ -42,14 +56,11 @@ static __global__ void adam_step(adam a)
     float rate = a.rates[0], root_rate = a.rates[1], scale = 1;
     double norm = sqrt((double)*a.squared_norm);
     if (a.clip > 0 && norm > (double)a.clip) scale = (float)((double)a.clip / (norm + 1e-6));
-    for (size_t i = cuda_first(); i < a.count; i += cuda_step()) {
-        float gradient = a.g[i] * scale;
-        float mean = a.beta1 * a.m[i] + a.rest1 * gradient;
-        float square = a.beta2 * a.v[i] + a.rest2 * gradient * gradient;
-        a.m[i] = mean;
-        a.v[i] = square;
-        a.p[i] -= rate * mean / (sqrtf(square) * root_rate + a.epsilon);
-    }
+    bool aligned = cuda_aligned(a.p) && cuda_aligned(a.m) && cuda_aligned(a.v) && cuda_aligned(a.g);
+    size_t wide = aligned ? a.count / CUDA_WIDE : 0;
+    for (size_t i = cuda_first(); i < wide; i += cuda_step()) update<CUDA_WIDE>(a, i * CUDA_WIDE, scale, rate, root_rate);
+    for (size_t i = wide * CUDA_WIDE + cuda_first(); i < a.count; i += cuda_step())
+        update<1>(a, i, scale, rate, root_rate);
 }
 
 struct average {
@@ -62,15 +73,14 @@ static __global__ void move_average(average a)
 {
     if (*a.flag == 0) return;
     float rate = *a.rate;
-    for (size_t i = cuda_first(); i < a.count; i += cuda_step()) a.average[i] += rate * (a.p[i] - a.average[i]);
+    cuda_map(a.count, a.average, a.p, a.average, [=](float average, float p) { return average + rate * (p - average); });
 }
 
 static void run_squared_norm(const nn_call *call)
 {
     size_t count = nn_count(call->input_shape[0]);
     squares s = {call->input[0], count, reduction_of(call, count, 1)};
-    cuda_launch_sum(call, squared_norm, s, count);
-    reduction_launch_finish(call, s.sum);
+    reduction_launch(call, squared_norm, s, s.sum);
 }
 
 static size_t squared_norm_workspace(const nn_call *call) { return reduction_workspace(nn_count(call->input_shape[0])); }
@@ -101,14 +111,14 @@ static void run_adam(const nn_call *call)
               attr->epsilon,
               attr->clip,
               nn_count(call->input_shape[0])};
-    cuda_launch_flat(call, adam_step, a, a.count);
+    cuda_launch_map(call, adam_step, a, a.count);
 }
 
 static void run_ema(const nn_call *call)
 {
     average a = {nn_call_mutable(call, 0), call->input[1], call->input[2], call->input[3],
                  nn_count(call->input_shape[0])};
-    cuda_launch_flat(call, move_average, a, a.count);
+    cuda_launch_map(call, move_average, a, a.count);
 }
 
 const nn_kernel cuda_squared_norm = {run_squared_norm, squared_norm_workspace}, cuda_all_finite = {run_all_finite},

@@ -1,5 +1,5 @@
 /* Padding of rows and columns with zeros, by reflection, or by the edge; its gradient is the exact adjoint. */
-#include "nn/cuda/launch.h"
+#include "nn/cuda/wide.h"
 
 struct padding {
     const float *x;
@@ -22,48 +22,75 @@ __device__ static inline int source_of(int i, int size, nn_pad_mode mode)
     return distance > last ? 2 * last - distance : distance;
 }
 
-static __global__ void pad(padding p)
+template <int N> static __global__ void pad(padding p)
 {
-    unsigned width = p.padded_w * p.c, image = blockIdx.x / p.padded_h, row = blockIdx.x % p.padded_h;
-    int from = source_of((int)row - (int)p.top, (int)p.h, p.mode);
-    const float *x = p.x + (image * (size_t)p.h + (from < 0 ? 0 : from)) * p.w * p.c;
-    float *y = p.y + blockIdx.x * (size_t)width;
-    for (unsigned i = cuda_row_first(), end = cuda_row_end(width); i < end; i += CUDA_BLOCK) {
-        int column = source_of((int)(i / p.c) - (int)p.left, (int)p.w, p.mode);
-        y[i] = from < 0 || column < 0 ? 0 : x[(unsigned)column * p.c + i % p.c];
-    }
+    cuda_pixel at = cuda_this_pixel<N>();
+    if (at.column >= p.padded_w || at.channel >= p.c) return;
+    unsigned image = at.row / p.padded_h;
+    int row = source_of((int)(at.row % p.padded_h) - (int)p.top, (int)p.h, p.mode),
+        column = source_of((int)at.column - (int)p.left, (int)p.w, p.mode);
+    cuda_few<N> few = {};
+    if (row >= 0 && column >= 0)
+        few = cuda_load<N>(p.x + ((image * (size_t)p.h + (unsigned)row) * p.w + (unsigned)column) * p.c + at.channel);
+    cuda_store(p.y + (at.row * (size_t)p.padded_w + at.column) * p.c + at.channel, few);
 }
 
-/* Sum of what a padded row owes to one element of the source's row. */
-__device__ static inline float gather(const padding &p, const float *row, unsigned column, unsigned channel)
+/* The places of a padded side that were copied from one element of the source: `at` and those that follow, less than
+ * `end`; steps between them are `step` and `other` in turn. */
+struct places {
+    int at, end, step, other;
+};
+
+__device__ static inline void advance(places &v)
 {
-    float sum = row[(p.left + column) * p.c + channel];
-    if (p.mode == NN_PAD_ZERO) return sum;
-    for (unsigned i = 0; i < p.padded_w; i++) {
-        if (i == p.left) i += p.w; /* over the middle */
-        if (i < p.padded_w && source_of((int)i - (int)p.left, (int)p.w, p.mode) == (int)column)
-            sum += row[i * p.c + channel];
+    int step = v.step;
+    v.at += step;
+    v.step = v.other;
+    v.other = step;
+}
+
+/* Mirrors lie 2 at and 2 (last - at) further in turn; where that is 0, the element is its own mirror. */
+__device__ static inline places reflected(int at, int last, int before, int padded)
+{
+    int period = 2 * last, left = 2 * at, right = period - left;
+    if (left == 0 || right == 0) left = right = period;
+    places v = {at + before, padded, right, left};
+    while (v.at >= v.other) { /* back to the first */
+        int step = v.other;
+        v.at -= step;
+        v.other = v.step;
+        v.step = step;
     }
-    return sum;
+    return v;
+}
+
+/* before: the padding in front of a side of `size`; padded: all of it. */
+__device__ static inline places places_of(unsigned at, unsigned size, unsigned before, unsigned padded, nn_pad_mode mode)
+{
+    int last = (int)size - 1, place = (int)(at + before);
+    if (mode == NN_PAD_REFLECT && last > 0) return reflected((int)at, last, (int)before, (int)padded);
+    places v = {place, place + 1, 1, 1};
+    if (mode == NN_PAD_ZERO) return v;
+    if (at == 0) v.at = 0;
+    if ((int)at == last) v.end = (int)padded;
+    return v;
 }
 
 /* x: dy, padded; y: dx. Each element of dx gathers what was copied from it. */
-static __global__ void pad_grad(padding p)
+template <int N> static __global__ void pad_grad(padding p)
 {
-    unsigned width = p.w * p.c, image = blockIdx.x / p.h, row = blockIdx.x % p.h;
-    size_t line = (size_t)p.padded_w * p.c;
-    const float *x = p.x + image * (size_t)p.padded_h * line;
-    float *y = p.y + blockIdx.x * (size_t)width;
-    for (unsigned i = cuda_row_first(), end = cuda_row_end(width); i < end; i += CUDA_BLOCK) {
-        unsigned column = i / p.c, channel = i % p.c;
-        float sum = gather(p, x + (p.top + row) * line, column, channel);
-        for (unsigned j = 0; p.mode != NN_PAD_ZERO && j < p.padded_h; j++) {
-            if (j == p.top) j += p.h;
-            if (j < p.padded_h && source_of((int)j - (int)p.top, (int)p.h, p.mode) == (int)row)
-                sum += gather(p, x + j * line, column, channel);
+    cuda_pixel at = cuda_this_pixel<N>();
+    if (at.column >= p.w || at.channel >= p.c) return;
+    unsigned image = at.row / p.h;
+    const float *x = p.x + image * (size_t)p.padded_h * p.padded_w * p.c + at.channel;
+    places across = places_of(at.column, p.w, p.left, p.padded_w, p.mode);
+    cuda_few<N> sum = {};
+    for (places i = places_of(at.row % p.h, p.h, p.top, p.padded_h, p.mode); i.at < i.end; advance(i))
+        for (places j = across; j.at < j.end; advance(j)) {
+            cuda_few<N> few = cuda_load<N>(x + ((unsigned)i.at * (size_t)p.padded_w + (unsigned)j.at) * p.c);
+            for (int k = 0; k < N; k++) sum.v[k] += few.v[k];
         }
-        y[i] = sum;
-    }
+    cuda_store(p.y + (at.row * (size_t)p.w + at.column) * p.c + at.channel, sum);
 }
 
 static padding padding_of(const nn_call *call, nn_shape in, nn_shape out)
@@ -81,18 +108,28 @@ static padding padding_of(const nn_call *call, nn_shape in, nn_shape out)
     return p;
 }
 
+static bool is_wide(const padding &p) { return p.c % CUDA_WIDE == 0 && cuda_aligned(p.x) && cuda_aligned(p.y); }
+
 static void run_pad(const nn_call *call)
 {
     nn_shape out = call->output_shape[0];
-    cuda_launch_rows(call, pad, padding_of(call, call->input_shape[0], out), out.dim[NN_N] * out.dim[NN_H],
-                     out.dim[NN_W] * out.dim[NN_C]);
+    padding p = padding_of(call, call->input_shape[0], out);
+    size_t rows = out.dim[NN_N] * out.dim[NN_H];
+    if (is_wide(p))
+        cuda_launch_pixels<CUDA_WIDE>(call, pad<CUDA_WIDE>, p, rows, p.padded_w, p.c);
+    else
+        cuda_launch_pixels<1>(call, pad<1>, p, rows, p.padded_w, p.c);
 }
 
 static void run_pad_grad(const nn_call *call)
 {
     nn_shape in = call->output_shape[0];
-    cuda_launch_rows(call, pad_grad, padding_of(call, in, call->input_shape[0]), in.dim[NN_N] * in.dim[NN_H],
-                     in.dim[NN_W] * in.dim[NN_C]);
+    padding p = padding_of(call, in, call->input_shape[0]);
+    size_t rows = in.dim[NN_N] * in.dim[NN_H];
+    if (is_wide(p))
+        cuda_launch_pixels<CUDA_WIDE>(call, pad_grad<CUDA_WIDE>, p, rows, p.w, p.c);
+    else
+        cuda_launch_pixels<1>(call, pad_grad<1>, p, rows, p.w, p.c);
 }
 
 const nn_kernel cuda_pad = {run_pad}, cuda_pad_grad = {run_pad_grad};

@@ -3,7 +3,7 @@
  * Bilinear is torch.nn.functional.interpolate(align_corners=False, antialias=False): output pixel o lies at
  * (o + 0.5) * in / out - 0.5 of the input, not below 0, between two pixels of which the second is clamped.
  */
-#include "nn/cuda/launch.h"
+#include "nn/cuda/wide.h"
 
 struct resizing {
     const float *x;
@@ -12,25 +12,28 @@ struct resizing {
     double ratio_y, ratio_x;                /* in / out */
 };
 
-static __global__ void nearest(resizing r)
+/* Rows of all images are in one count, so that a row of the larger side has its own in the smaller. */
+template <int N> static __global__ void nearest(resizing r)
 {
-    unsigned width = r.w * r.factor * r.c, from = blockIdx.x / r.factor; /* rows of all images in one count */
-    for (unsigned i = cuda_row_first(), end = cuda_row_end(width); i < end; i += CUDA_BLOCK)
-        r.y[blockIdx.x * (size_t)width + i] =
-            r.x[from * (size_t)r.w * r.c + i / r.c / r.factor * r.c + i % r.c];
+    cuda_pixel p = cuda_this_pixel<N>();
+    if (p.column >= r.out_w || p.channel >= r.c) return;
+    size_t from = p.row / r.factor * (size_t)r.w + p.column / r.factor, to = p.row * (size_t)r.out_w + p.column;
+    cuda_store(r.y + to * r.c + p.channel, cuda_load<N>(r.x + from * r.c + p.channel));
 }
 
-static __global__ void nearest_grad(resizing r)
+template <int N> static __global__ void nearest_grad(resizing r)
 {
-    unsigned width = r.w * r.c;
-    size_t line = (size_t)r.w * r.factor * r.c;
-    for (unsigned i = cuda_row_first(), end = cuda_row_end(width); i < end; i += CUDA_BLOCK) {
-        const float *dy = r.x + blockIdx.x * (size_t)r.factor * line + (size_t)(i / r.c) * r.factor * r.c + i % r.c;
-        float sum = 0;
-        for (unsigned ky = 0; ky < r.factor; ky++)
-            for (unsigned kx = 0; kx < r.factor; kx++) sum += dy[ky * line + kx * r.c];
-        r.y[blockIdx.x * (size_t)width + i] = sum;
-    }
+    cuda_pixel p = cuda_this_pixel<N>();
+    if (p.column >= r.w || p.channel >= r.c) return;
+    size_t line = (size_t)r.out_w * r.c;
+    const float *dy = r.x + p.row * (size_t)r.factor * line + (size_t)p.column * r.factor * r.c + p.channel;
+    cuda_few<N> sum = {};
+    for (unsigned ky = 0; ky < r.factor; ky++)
+        for (unsigned kx = 0; kx < r.factor; kx++) {
+            cuda_few<N> few = cuda_load<N>(dy + ky * line + (size_t)kx * r.c);
+            for (int k = 0; k < N; k++) sum.v[k] += few.v[k];
+        }
+    cuda_store(r.y + (p.row * (size_t)r.w + p.column) * r.c + p.channel, sum);
 }
 
 /* Where an output pixel lies: between `first` and `second`, with these weights. */
@@ -115,17 +118,36 @@ static resizing resizing_of(const nn_call *call, nn_shape in, nn_shape out)
     return r;
 }
 
+static bool is_wide(const resizing &r) { return r.c % CUDA_WIDE == 0 && cuda_aligned(r.x) && cuda_aligned(r.y); }
+
+static void run_nearest(const nn_call *call)
+{
+    nn_shape out = call->output_shape[0];
+    resizing r = resizing_of(call, call->input_shape[0], out);
+    size_t rows = out.dim[NN_N] * out.dim[NN_H];
+    if (is_wide(r))
+        cuda_launch_pixels<CUDA_WIDE>(call, nearest<CUDA_WIDE>, r, rows, r.out_w, r.c);
+    else
+        cuda_launch_pixels<1>(call, nearest<1>, r, rows, r.out_w, r.c);
+}
+
+static void run_nearest_grad(const nn_call *call)
+{
+    nn_shape in = call->output_shape[0];
+    resizing r = resizing_of(call, in, call->input_shape[0]);
+    size_t rows = in.dim[NN_N] * in.dim[NN_H];
+    if (is_wide(r))
+        cuda_launch_pixels<CUDA_WIDE>(call, nearest_grad<CUDA_WIDE>, r, rows, r.w, r.c);
+    else
+        cuda_launch_pixels<1>(call, nearest_grad<1>, r, rows, r.w, r.c);
+}
+
 static void launch(const nn_call *call, void (*kernel)(resizing), nn_shape in, nn_shape out)
 {
     nn_shape y = call->output_shape[0];
     cuda_launch_rows(call, kernel, resizing_of(call, in, out), y.dim[NN_N] * y.dim[NN_H], y.dim[NN_W] * y.dim[NN_C]);
 }
 
-static void run_nearest(const nn_call *call) { launch(call, nearest, call->input_shape[0], call->output_shape[0]); }
-static void run_nearest_grad(const nn_call *call)
-{
-    launch(call, nearest_grad, call->output_shape[0], call->input_shape[0]);
-}
 static void run_bilinear(const nn_call *call) { launch(call, bilinear, call->input_shape[0], call->output_shape[0]); }
 static void run_bilinear_grad(const nn_call *call)
 {

@@ -98,8 +98,7 @@ static void run_total_variation(const nn_call *call)
 {
     variation v = variation_of(call);
     v.sum = reduction_of(call, v.count, (double)v.scale);
-    cuda_launch_sum(call, total_variation, v, v.count);
-    reduction_launch_finish(call, v.sum);
+    reduction_launch(call, total_variation, v, v.sum);
 }
 
 static size_t workspace(const nn_call *call) { return reduction_workspace(nn_count(call->input_shape[0])); }
