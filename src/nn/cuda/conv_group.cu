@@ -31,6 +31,7 @@ struct grouped {
     unsigned rows, columns;    /* tiles of an image */
     unsigned granules, chunks; /* of a pixel of the picture */
     unsigned halo_w, halo_pixels;
+    unsigned slices_each; /* of COPIES pixels, that a tap's time has to copy */
 };
 
 __host__ __device__ static inline unsigned halo_plane(const grouped &d)
@@ -38,26 +39,33 @@ __host__ __device__ static inline unsigned halo_plane(const grouped &d)
     return (d.halo_pixels | 1) * TENSOR_GRANULE_BYTES;
 }
 
+__host__ __device__ static inline unsigned halo_buffers(const grouped &d) { return d.chunks > 1 ? 2 : 1; }
+
 __host__ __device__ static inline unsigned weight_plane(unsigned columns) { return (columns + 1) * TENSOR_GRANULE_BYTES; }
 
 /* A tap of a chunk, in the order in which they are multiplied. */
 struct step {
-    unsigned chunk, a, b;
+    unsigned chunk, tap, a, b;
     __device__ void advance(const grouped &d)
     {
+        tap++;
         if (++b < d.v.kw) return;
         b = 0;
         if (++a < d.v.kh) return;
-        a = 0;
+        a = tap = 0;
         chunk++;
     }
 };
 
-/* One block's place and memory. */
+/* One block's place and memory. A thread copies one granule of every COPIES-th pixel and channel. */
 template <int columns> struct tile {
     const grouped &d;
     unsigned image, top, left, first; /* first: channel of the result */
+    unsigned part;
     tensor_address halo, weights;
+    const int *offsets;      /* in shared memory: of the halo's pixels in the image, in granules; -1: beside it */
+    const uint4 *pixels;     /* the image */
+    const uint4 *row[columns / COPIES];
 
     __device__ tile(const grouped &v) : d(v)
     {
@@ -66,39 +74,56 @@ template <int columns> struct tile {
         top = at / d.columns * TILE_H;
         left = at % d.columns * TILE_W;
         first = blockIdx.y * columns;
+        part = threadIdx.x % CHUNK;
+        unsigned char *shared = CUDA_SHARED() + halo_buffers(d) * CHUNK * halo_plane(d);
         halo = tensor_shared(CUDA_SHARED());
-        weights = halo + (d.chunks > 1 ? 2 : 1) * CHUNK * halo_plane(d);
+        weights = tensor_shared(shared);
+        offsets = (const int *)(const void *)(shared + STAGES * CHUNK * weight_plane(columns));
+        pixels = (const uint4 *)(const void *)d.v.p.data + (size_t)image * d.v.p.h * d.v.p.w * d.granules;
+        const size_t length = (size_t)d.v.kh * d.v.kw * d.granules;
+#pragma unroll
+        for (unsigned i = 0; i < columns / COPIES; i++) {
+            unsigned channel = first + threadIdx.x / CHUNK + i * COPIES; /* past the last: some other's, not stored */
+            row[i] = (const uint4 *)d.v.weight + (channel < d.v.c ? channel : d.v.c - 1) * length;
+        }
     }
 
-    /* The pixels that the taps meet, 64 channels of them; zeros where there are none. */
-    __device__ void copy_halo(unsigned chunk) const
+    /* Before a barrier. */
+    __device__ void place_halo() const
     {
         const picture &p = d.v.p;
-        const uint4 *from = (const uint4 *)(const void *)p.data + (size_t)image * p.h * p.w * d.granules;
-        unsigned part = threadIdx.x % CHUNK, number = chunk * CHUNK + part;
-        tensor_address to = halo + (chunk % 2 * CHUNK + part) * halo_plane(d);
-        for (unsigned pixel = threadIdx.x / CHUNK; pixel < d.halo_pixels; pixel += COPIES) {
-            unsigned i = pixel / d.halo_w, j = pixel - i * d.halo_w, row = top + i, column = left + j;
-            bool there = row < p.h && column < p.w && number < d.granules;
-            tensor_copy(to + pixel * TENSOR_GRANULE_BYTES,
-                        there ? from + ((size_t)row * p.w + column) * d.granules + number : from, !there);
+        int *to = const_cast<int *>(offsets);
+        for (unsigned pixel = threadIdx.x; pixel < d.halo_pixels; pixel += THREADS) {
+            unsigned i = top + pixel / d.halo_w, j = left + pixel % d.halo_w;
+            to[pixel] = i < p.h && j < p.w ? (int)((i * p.w + j) * d.granules) : -1;
         }
     }
 
-    /* The weight of one tap for 64 channels. */
+    /* Pixels begin .. end - 1, in units of COPIES, of those that the taps meet, 64 channels of them; zeros where there are
+     * none. */
+    __device__ void copy_halo(unsigned chunk, unsigned begin, unsigned end) const
+    {
+        unsigned number = chunk * CHUNK + part, pixel = begin * COPIES + threadIdx.x / CHUNK;
+        tensor_address to = halo + (chunk % 2 * CHUNK + part) * halo_plane(d) + pixel * TENSOR_GRANULE_BYTES;
+        for (unsigned i = begin; i < end && pixel < d.halo_pixels; i++) {
+            int offset = offsets[pixel];
+            bool there = offset >= 0 && number < d.granules;
+            tensor_copy(to, pixels + (there ? (unsigned)offset + number : 0), !there);
+            pixel += COPIES;
+            to += COPIES * TENSOR_GRANULE_BYTES;
+        }
+    }
+
+    /* The weight of one tap for 64 channels; behind the last, which meet zeros, the last. */
     __device__ void copy_weight(const step &s, unsigned stage) const
     {
-        unsigned taps = d.v.kh * d.v.kw, tap = s.a * d.v.kw + s.b;
-        if (d.v.backwards) tap = taps - 1 - tap;
-        const uint4 *from = (const uint4 *)d.v.weight;
-        unsigned part = threadIdx.x % CHUNK, number = s.chunk * CHUNK + part;
-        tensor_address to = weights + (stage * CHUNK + part) * weight_plane(columns);
+        unsigned tap = d.v.backwards ? d.v.kh * d.v.kw - 1 - s.tap : s.tap, number = s.chunk * CHUNK + part;
+        unsigned offset = tap * d.granules + (number < d.granules ? number : d.granules - 1);
+        tensor_address to = weights + (stage * CHUNK + part) * weight_plane(columns) +
+                            threadIdx.x / CHUNK * TENSOR_GRANULE_BYTES;
 #pragma unroll
-        for (unsigned row = threadIdx.x / CHUNK; row < columns; row += COPIES) {
-            bool there = first + row < d.v.c && number < d.granules;
-            const uint4 *at = from + ((size_t)(first + row) * taps + tap) * d.granules + number;
-            tensor_copy(to + row * TENSOR_GRANULE_BYTES, there ? at : from, !there);
-        }
+        for (unsigned i = 0; i < columns / COPIES; i++)
+            tensor_copy(to + i * COPIES * TENSOR_GRANULE_BYTES, row[i] + offset, false);
     }
 
     /* sums += this group's pixels, moved by a tap, times the tap's weight. */
@@ -146,15 +171,19 @@ template <int columns> struct tile {
     }
 };
 
-/* blockIdx.x: image and tile; blockIdx.y: channels of the result. */
+/* blockIdx.x: image and tile; blockIdx.y: channels of the result. The next chunk's pixels are copied during the taps of the
+ * one before, but for the first tap, when the memory is still multiplied, and the last, when they would come too late. */
 template <int columns> static __global__ void __launch_bounds__(THREADS) convolve_grouped(grouped d)
 {
     const tile<columns> t(d);
     tensor_group_sums<columns> sums = {};
     const unsigned taps = d.v.kh * d.v.kw, iterations = d.chunks * taps;
+    const unsigned slices = (d.halo_pixels + COPIES - 1) / COPIES;
     step now = {}, later = {};
     unsigned stage = 0, later_stage = 0;
-    t.copy_halo(0);
+    t.place_halo();
+    __syncthreads();
+    t.copy_halo(0, 0, slices);
     for (unsigned i = 0; i < AHEAD; i++) {
         if (i < iterations) t.copy_weight(later, later_stage++);
         later.advance(d);
@@ -164,15 +193,18 @@ template <int columns> static __global__ void __launch_bounds__(THREADS) convolv
         tensor_wait<AHEAD - 1>();
         tensor_publish();
         __syncthreads();
-        if (i + AHEAD < iterations) t.copy_weight(later, later_stage);
-        if (++later_stage == STAGES) later_stage = 0;
-        later.advance(d);
-        if (now.a * d.v.kw + now.b == 1 && now.chunk + 1 < d.chunks) t.copy_halo(now.chunk + 1);
-        tensor_commit();
         t.multiply(sums, now, stage);
-        tensor_group_wait<1>();
+        if (i + AHEAD < iterations) t.copy_weight(later, later_stage);
+        if (now.tap >= 1 && now.chunk + 1 < d.chunks) {
+            unsigned begin = (now.tap - 1) * d.slices_each, end = begin + d.slices_each;
+            t.copy_halo(now.chunk + 1, begin, end < slices ? end : slices);
+        }
+        tensor_commit();
+        later.advance(d);
         now.advance(d);
+        if (++later_stage == STAGES) later_stage = 0;
         if (++stage == STAGES) stage = 0;
+        tensor_group_wait<1>();
     }
     tensor_group_wait<0>();
     t.store(sums);
@@ -180,7 +212,7 @@ template <int columns> static __global__ void __launch_bounds__(THREADS) convolv
 
 static unsigned shared_bytes(const grouped &d, unsigned columns)
 {
-    return (d.chunks > 1 ? 2 : 1) * CHUNK * halo_plane(d) + STAGES * CHUNK * weight_plane(columns);
+    return halo_buffers(d) * CHUNK * halo_plane(d) + STAGES * CHUNK * weight_plane(columns) + d.halo_pixels * (unsigned)sizeof(int);
 }
 
 void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
@@ -190,6 +222,7 @@ void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
     d.rows = (unsigned)cuda_divide_up(conv->h, TILE_H), d.columns = (unsigned)cuda_divide_up(conv->w, TILE_W);
     d.granules = conv->p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
     d.halo_w = TILE_W + conv->kw - 1, d.halo_pixels = (TILE_H + conv->kh - 1) * d.halo_w;
+    d.slices_each = (unsigned)cuda_divide_up(cuda_divide_up(d.halo_pixels, COPIES), conv->kh * conv->kw - AHEAD);
     size_t tiles = (size_t)conv->p.images * d.rows * d.columns;
     bool broad = tiles * cuda_divide_up(conv->c, 128) >= MULTIPROCESSORS;
     unsigned columns = broad ? 128 : 64;

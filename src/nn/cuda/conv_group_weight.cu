@@ -31,20 +31,37 @@ __device__ static inline tensor_address stage(unsigned number)
     return tensor_shared(CUDA_SHARED()) + number % STAGES * STAGE_BYTES;
 }
 
+/* Pixels of dy beside the picture are zeros; those of x that then meet them are any that there are. */
 __device__ static inline void copy_tile(const weighing &g, unsigned number)
 {
+    enum { DY_COPIES = TENSOR_GROUP / DY_GRANULES, X_COPIES = TENSOR_GROUP / X_GRANULES };
     weight_tile t = weight_tile_of(g, number, TILE_H, TILE_W);
-    unsigned part = threadIdx.x % DY_GRANULES;
-    tensor_address to = stage(number) + part * DY_PLANE;
+    const picture &dy = g.v.dy, &x = g.v.x;
+    unsigned part = threadIdx.x % DY_GRANULES, i = threadIdx.x / DY_GRANULES / TILE_W;
+    unsigned j = threadIdx.x / DY_GRANULES % TILE_W, granules = dy.c / TENSOR_GRANULE;
+    unsigned channel = blockIdx.x * DY_GRANULES + part;
+    tensor_address to = stage(number) + part * DY_PLANE + threadIdx.x / DY_GRANULES * TENSOR_GRANULE_BYTES;
+    const uint4 *first = (const uint4 *)(const void *)dy.data, *from = first;
+    bool there = t.left + j < g.v.w && channel < granules;
+    from += ((t.image * dy.h + t.top + i + g.v.top) * dy.w + t.left + j + g.v.left) * granules + channel;
 #pragma unroll
-    for (unsigned pixel = threadIdx.x / DY_GRANULES; pixel < TILE; pixel += TENSOR_GROUP / DY_GRANULES)
-        weight_copy_dy(g, t, to + pixel * TENSOR_GRANULE_BYTES, pixel / TILE_W, pixel % TILE_W,
-                       blockIdx.x * DY_GRANULES + part);
-    part = threadIdx.x % X_GRANULES;
+    for (unsigned k = 0; k < TILE / DY_COPIES; k++) {
+        bool inside = there && t.top + i + k * (DY_COPIES / TILE_W) < g.v.h;
+        tensor_copy(to + k * DY_COPIES * TENSOR_GRANULE_BYTES,
+                    inside ? from + (size_t)(k * (DY_COPIES / TILE_W)) * dy.w * granules : first, !inside);
+    }
+    part = threadIdx.x % X_GRANULES, granules = x.c / TENSOR_GRANULE, channel = blockIdx.y * X_GRANULES + part;
     to = stage(number) + DY_GRANULES * DY_PLANE + part * X_PLANE;
-    for (unsigned pixel = threadIdx.x / X_GRANULES; pixel < HALO; pixel += TENSOR_GROUP / X_GRANULES)
-        weight_copy_x(g, t, to + pixel * TENSOR_GRANULE_BYTES, pixel / HALO_W, pixel % HALO_W,
-                      blockIdx.y * X_GRANULES + part);
+    from = (const uint4 *)(const void *)x.data + t.image * x.h * x.w * granules;
+    from += channel < granules ? channel : granules - 1; /* past the last: not stored */
+#pragma unroll
+    for (unsigned k = 0; k < (HALO + X_COPIES - 1) / X_COPIES; k++) {
+        unsigned pixel = threadIdx.x / X_GRANULES + k * X_COPIES, row = t.top + pixel / HALO_W;
+        unsigned column = t.left + pixel % HALO_W;
+        if (pixel >= HALO) break;
+        row = row < x.h ? row : x.h - 1, column = column < x.w ? column : x.w - 1;
+        tensor_copy(to + pixel * TENSOR_GRANULE_BYTES, from + (size_t)(row * x.w + column) * granules, false);
+    }
 }
 
 __device__ static inline void multiply_tile(weight_sums *sums, unsigned number)
@@ -93,9 +110,9 @@ static __global__ void __launch_bounds__(TENSOR_GROUP) weigh_grouped(weighing g)
         tensor_wait<AHEAD - 1>();
         tensor_publish();
         __syncthreads();
+        multiply_tile(sums, i);
         if (i + AHEAD < end) copy_tile(g, i + AHEAD);
         tensor_commit();
-        multiply_tile(sums, i);
         tensor_group_wait<1>();
     }
     tensor_group_wait<0>();
