@@ -12,10 +12,10 @@ enum { CHUNK_BYTES = 24 << 20, CHUNK_ROWS = 128, GREATEST_FOLD = 1 << 30 };
 
 static bool fits_border(size_t border) { return border <= PICTURE_MOST_BORDER; }
 
-static nn_layout layout_of(size_t top, size_t left, bool reflect)
+static nn_layout layout_of(size_t top, size_t left, bool reflect, bool planes)
 {
     picture_border border = {(unsigned)top, (unsigned)left, reflect};
-    return picture_layout(border);
+    return picture_layout(border, planes ? PICTURE_PLANES : PICTURE_PIXELS);
 }
 
 /* Rows of a gathered matrix that exist at once: those that stay in the second-level cache. */
@@ -110,8 +110,11 @@ static bool prepare_convolution(nn_call *call)
     bool direct = is_direct(&v);
     if (!fits_border(v.top) || !fits_border(v.left)) return false;
     if (!direct && folds(&v, nn_count(x) / v.source_c)) return false;
-    call->input_layout[0] = layout_of(v.top, v.left, v.reflect);
-    call->input_layout[1] = v.backwards ? CUDA_IN_TAPS_BF16 : CUDA_OUT_TAPS_BF16;
+    bool blocks = direct && tensor_by_groups(call);
+    call->input_layout[0] = layout_of(v.top, v.left, v.reflect, blocks);
+    call->input_layout[1] = blocks        ? v.backwards ? CUDA_IN_BLOCKS : CUDA_OUT_BLOCKS
+                            : v.backwards ? CUDA_IN_TAPS_BF16
+                                          : CUDA_OUT_TAPS_BF16;
     call->run = direct ? run_direct : run_gather;
     size_t row = v.kh * v.kw * cuda_padded(v.source_c);
     call->workspace_bytes = direct ? 0 : chunk_of(row, v.pixels) * row * sizeof(__nv_bfloat16);
@@ -198,8 +201,9 @@ static bool prepare_weight_gradient(nn_call *call)
     weight_gradient v = weight_gradient_of(call);
     size_t top = dy_border(&v, v.kh), left = dy_border(&v, v.kw);
     if (!fits_border(v.padding) || !fits_border(top) || !fits_border(left)) return false;
-    call->input_layout[0] = layout_of(v.padding, v.padding, v.reflect);
-    call->input_layout[1] = layout_of(top, left, false);
+    bool planes = v.direct && tensor_by_groups(call);
+    call->input_layout[0] = layout_of(v.padding, v.padding, v.reflect, planes);
+    call->input_layout[1] = layout_of(top, left, false, planes);
     call->output_layout[0] = v.direct || v.from_x ? CUDA_OUT_TAPS : CUDA_IN_TAPS;
     call->run = v.direct ? run_direct_weight : run_gather_weight;
     if (v.direct) {

@@ -2,12 +2,12 @@
  * threads with 8x8 pixels each.
  *
  * As in conv_tensor.cu a block reads the pixels that its taps meet into shared memory once for 64 channels, and the weight
- * tap by tap. Granules of one place in all pixels' channels are a plane: the eight pixels beside one another that a product takes
- * as rows are neighbours there, from whatever pixel a tap begins. Planes are an odd number of granules, so that the eight
- * granules of a pixel go to different banks.
+ * tap by tap. The eight pixels beside one another that a product takes as rows are neighbours in a plane of granules, from whatever
+ * pixel a tap begins. Copies are what bounds this kernel: in another order than that of shared memory they took three
+ * times as long as the products (H200), so pictures come in planes and weights in blocks.
  *
- * Products of a tap run while the next one's are prepared: weights are asked for STAGES - 2 taps ahead, into memory whose
- * products are done since the barrier before.
+ * Products of a tap run beside the copies for later ones: weights are asked for AHEAD taps before they are wanted, into
+ * memory whose products are done since the barrier before.
  */
 #include "nn/cuda/conv_tensor.h"
 
@@ -22,7 +22,10 @@ enum {
     AHEAD = STAGES - 2,
     GROUPS = 2,
     THREADS = GROUPS * TENSOR_GROUP,
-    COPIES = THREADS / CHUNK, /* pixels or channels that a block copies at once */
+    COPIES = THREADS / CHUNK, /* pixels of a plane that a block copies at once: a warp for each plane */
+    ROWS = 64,                /* channels of the result in a block of the weight */
+    PLANE_BYTES = ROWS * TENSOR_GRANULE_BYTES,
+    BLOCK_BYTES = CHUNK * PLANE_BYTES,
     MULTIPROCESSORS = 132
 };
 
@@ -36,12 +39,10 @@ struct grouped {
 
 __host__ __device__ static inline unsigned halo_plane(const grouped &d)
 {
-    return (d.halo_pixels | 1) * TENSOR_GRANULE_BYTES;
+    return d.halo_pixels * TENSOR_GRANULE_BYTES;
 }
 
 __host__ __device__ static inline unsigned halo_buffers(const grouped &d) { return d.chunks > 1 ? 2 : 1; }
-
-__host__ __device__ static inline unsigned weight_plane(unsigned columns) { return (columns + 1) * TENSOR_GRANULE_BYTES; }
 
 /* A tap of a chunk, in the order in which they are multiplied. */
 struct step {
@@ -57,15 +58,16 @@ struct step {
     }
 };
 
-/* One block's place and memory. A thread copies one granule of every COPIES-th pixel and channel. */
+/* One block's place and memory. */
 template <int columns> struct tile {
+    enum { BLOCKS = columns / ROWS, STAGE_BYTES = BLOCKS * BLOCK_BYTES };
     const grouped &d;
     unsigned image, top, left, first; /* first: channel of the result */
-    unsigned part;
+    unsigned part, lane;              /* the plane that this thread copies, and its first pixel */
     tensor_address halo, weights;
-    const int *offsets;      /* in shared memory: of the halo's pixels in the image, in granules; -1: beside it */
-    const uint4 *pixels;     /* the image */
-    const uint4 *row[columns / COPIES];
+    const int *offsets;    /* in shared memory: of the halo's pixels in a plane; -1: beside it */
+    const uint4 *planes;   /* of the image */
+    const uint4 *blocks;   /* of the weight, those of the first 64 channels */
 
     __device__ tile(const grouped &v) : d(v)
     {
@@ -74,18 +76,20 @@ template <int columns> struct tile {
         top = at / d.columns * TILE_H;
         left = at % d.columns * TILE_W;
         first = blockIdx.y * columns;
-        part = threadIdx.x % CHUNK;
-        unsigned char *shared = CUDA_SHARED() + halo_buffers(d) * CHUNK * halo_plane(d);
-        halo = tensor_shared(CUDA_SHARED());
-        weights = tensor_shared(shared);
-        offsets = (const int *)(const void *)(shared + STAGES * CHUNK * weight_plane(columns));
-        pixels = (const uint4 *)(const void *)d.v.p.data + (size_t)image * d.v.p.h * d.v.p.w * d.granules;
-        const size_t length = (size_t)d.v.kh * d.v.kw * d.granules;
-#pragma unroll
-        for (unsigned i = 0; i < columns / COPIES; i++) {
-            unsigned channel = first + threadIdx.x / CHUNK + i * COPIES; /* past the last: some other's, not stored */
-            row[i] = (const uint4 *)d.v.weight + (channel < d.v.c ? channel : d.v.c - 1) * length;
-        }
+        part = threadIdx.x / COPIES;
+        lane = threadIdx.x % COPIES;
+        unsigned char *shared = CUDA_SHARED() + STAGES * STAGE_BYTES;
+        weights = tensor_shared(CUDA_SHARED());
+        halo = tensor_shared(shared);
+        offsets = (const int *)(const void *)(shared + halo_buffers(d) * CHUNK * halo_plane(d));
+        planes = (const uint4 *)(const void *)d.v.p.data + (size_t)image * d.granules * d.v.p.h * d.v.p.w;
+        blocks = (const uint4 *)d.v.weight + blockIdx.y * BLOCKS * block_step();
+    }
+
+    /* Granules from the weight of 64 channels to that of the next. */
+    __device__ size_t block_step() const
+    {
+        return (size_t)d.chunks * d.v.kh * d.v.kw * (BLOCK_BYTES / TENSOR_GRANULE_BYTES);
     }
 
     /* Before a barrier. */
@@ -95,7 +99,7 @@ template <int columns> struct tile {
         int *to = const_cast<int *>(offsets);
         for (unsigned pixel = threadIdx.x; pixel < d.halo_pixels; pixel += THREADS) {
             unsigned i = top + pixel / d.halo_w, j = left + pixel % d.halo_w;
-            to[pixel] = i < p.h && j < p.w ? (int)((i * p.w + j) * d.granules) : -1;
+            to[pixel] = i < p.h && j < p.w ? (int)(i * p.w + j) : -1;
         }
     }
 
@@ -103,43 +107,51 @@ template <int columns> struct tile {
      * none. */
     __device__ void copy_halo(unsigned chunk, unsigned begin, unsigned end) const
     {
-        unsigned number = chunk * CHUNK + part, pixel = begin * COPIES + threadIdx.x / CHUNK;
+        unsigned number = chunk * CHUNK + part, pixel = begin * COPIES + lane;
         tensor_address to = halo + (chunk % 2 * CHUNK + part) * halo_plane(d) + pixel * TENSOR_GRANULE_BYTES;
+        const uint4 *plane = planes + (size_t)number * d.v.p.h * d.v.p.w;
         for (unsigned i = begin; i < end && pixel < d.halo_pixels; i++) {
             int offset = offsets[pixel];
             bool there = offset >= 0 && number < d.granules;
-            tensor_copy(to, pixels + (there ? (unsigned)offset + number : 0), !there);
+            tensor_copy(to, there ? plane + offset : planes, !there);
             pixel += COPIES;
             to += COPIES * TENSOR_GRANULE_BYTES;
         }
     }
 
-    /* The weight of one tap for 64 channels; behind the last, which meet zeros, the last. */
+    /* The weight of one tap for 64 channels, as it lies; behind the last channels of the result another block's, which
+     * are not stored. */
     __device__ void copy_weight(const step &s, unsigned stage) const
     {
-        unsigned tap = d.v.backwards ? d.v.kh * d.v.kw - 1 - s.tap : s.tap, number = s.chunk * CHUNK + part;
-        unsigned offset = tap * d.granules + (number < d.granules ? number : d.granules - 1);
-        tensor_address to = weights + (stage * CHUNK + part) * weight_plane(columns) +
-                            threadIdx.x / CHUNK * TENSOR_GRANULE_BYTES;
+        enum { GRANULES = BLOCK_BYTES / TENSOR_GRANULE_BYTES };
+        unsigned taps = d.v.kh * d.v.kw, tap = d.v.backwards ? taps - 1 - s.tap : s.tap;
+        const uint4 *from = blocks + (size_t)(s.chunk * taps + tap) * GRANULES + threadIdx.x;
+        tensor_address to = weights + stage * STAGE_BYTES + threadIdx.x * TENSOR_GRANULE_BYTES;
 #pragma unroll
-        for (unsigned i = 0; i < columns / COPIES; i++)
-            tensor_copy(to + i * COPIES * TENSOR_GRANULE_BYTES, row[i] + offset, false);
+        for (unsigned block = 0; block < BLOCKS; block++) {
+            bool there = first + block * ROWS < d.v.c;
+#pragma unroll
+            for (unsigned i = 0; i < GRANULES; i += THREADS)
+                tensor_copy(to + block * BLOCK_BYTES + i * TENSOR_GRANULE_BYTES,
+                            there ? from + block * block_step() + i : from, !there);
+        }
     }
 
     /* sums += this group's pixels, moved by a tap, times the tap's weight. */
-    __device__ void multiply(tensor_group_sums<columns> &sums, const step &s, unsigned stage) const
+    __device__ void multiply(tensor_group_sums<ROWS> *sums, const step &s, unsigned stage) const
     {
         unsigned group = threadIdx.x / TENSOR_GROUP, plane = halo_plane(d);
         unsigned pixel = (group * (TILE_H / GROUPS) + s.a) * d.halo_w + s.b;
         tensor_matrix pixels = tensor_matrix_at(halo + s.chunk % 2 * CHUNK * plane + pixel * TENSOR_GRANULE_BYTES, plane,
                                                 d.halo_w * TENSOR_GRANULE_BYTES);
-        tensor_matrix weight = tensor_matrix_at(weights + stage * CHUNK * weight_plane(columns), weight_plane(columns),
-                                                8 * TENSOR_GRANULE_BYTES);
+        tensor_matrix weight = tensor_matrix_at(weights + stage * STAGE_BYTES, PLANE_BYTES, 8 * TENSOR_GRANULE_BYTES);
         tensor_group_begin();
 #pragma unroll
         for (unsigned k = 0; k < CHUNK; k += 2)
-            tensor_group_multiply<false>(sums, tensor_matrix_moved(pixels, k * plane),
-                                         tensor_matrix_moved(weight, k * weight_plane(columns)));
+#pragma unroll
+            for (unsigned block = 0; block < BLOCKS; block++)
+                tensor_group_multiply<false>(sums[block], tensor_matrix_moved(pixels, k * plane),
+                                             tensor_matrix_moved(weight, block * BLOCK_BYTES + k * PLANE_BYTES));
         tensor_group_commit();
     }
 
@@ -156,9 +168,9 @@ template <int columns> struct tile {
         if (channel + 1 < d.v.c) y[channel + 1] = high;
     }
 
-    __device__ void store(const tensor_group_sums<columns> &sums) const
+    __device__ void store(const tensor_group_sums<ROWS> *sums) const
     {
-        unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+        unsigned warp = threadIdx.x / 32;
 #pragma unroll
         for (unsigned half = 0; half < 2; half++) {
             unsigned row = top + warp * 2 + half, column = left + lane / 4;
@@ -166,7 +178,8 @@ template <int columns> struct tile {
             float *y = d.v.y + (((size_t)image * d.v.h + row) * d.v.w + column) * d.v.c;
 #pragma unroll
             for (unsigned j = 0; j < columns / 8; j++)
-                store_pair(y, first + j * 8 + lane % 4 * 2, sums.part[j * 4 + half * 2], sums.part[j * 4 + half * 2 + 1]);
+                store_pair(y, first + j * 8 + lane % 4 * 2, sums[j / 8].part[j % 8 * 4 + half * 2],
+                           sums[j / 8].part[j % 8 * 4 + half * 2 + 1]);
         }
     }
 };
@@ -176,7 +189,7 @@ template <int columns> struct tile {
 template <int columns> static __global__ void __launch_bounds__(THREADS) convolve_grouped(grouped d)
 {
     const tile<columns> t(d);
-    tensor_group_sums<columns> sums = {};
+    tensor_group_sums<ROWS> sums[columns / ROWS] = {};
     const unsigned taps = d.v.kh * d.v.kw, iterations = d.chunks * taps;
     const unsigned slices = (d.halo_pixels + COPIES - 1) / COPIES;
     step now = {}, later = {};
@@ -212,7 +225,8 @@ template <int columns> static __global__ void __launch_bounds__(THREADS) convolv
 
 static unsigned shared_bytes(const grouped &d, unsigned columns)
 {
-    return halo_buffers(d) * CHUNK * halo_plane(d) + STAGES * CHUNK * weight_plane(columns) + d.halo_pixels * (unsigned)sizeof(int);
+    return halo_buffers(d) * CHUNK * halo_plane(d) + STAGES * columns / ROWS * BLOCK_BYTES +
+           d.halo_pixels * (unsigned)sizeof(int);
 }
 
 void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)

@@ -17,8 +17,8 @@ enum {
     HALO = (TILE_H + WEIGHT_KERNEL - 1) * HALO_W,
     DY_GRANULES = 8,
     X_GRANULES = 4,
-    DY_PLANE = (TILE | 1) * TENSOR_GRANULE_BYTES,
-    X_PLANE = (HALO | 1) * TENSOR_GRANULE_BYTES,
+    DY_PLANE = TILE * TENSOR_GRANULE_BYTES,
+    X_PLANE = HALO * TENSOR_GRANULE_BYTES,
     STAGE_BYTES = DY_GRANULES * DY_PLANE + X_GRANULES * X_PLANE,
     STAGES = 4,
     AHEAD = STAGES - 2
@@ -31,36 +31,38 @@ __device__ static inline tensor_address stage(unsigned number)
     return tensor_shared(CUDA_SHARED()) + number % STAGES * STAGE_BYTES;
 }
 
-/* Pixels of dy beside the picture are zeros; those of x that then meet them are any that there are. */
+/* A warp copies every fourth plane, its lanes neighbouring pixels. Pixels of dy beside the picture are zeros; those of x
+ * that then meet them are any that there are. */
 __device__ static inline void copy_tile(const weighing &g, unsigned number)
 {
-    enum { DY_COPIES = TENSOR_GROUP / DY_GRANULES, X_COPIES = TENSOR_GROUP / X_GRANULES };
+    enum { WARPS = TENSOR_GROUP / 32 };
     weight_tile t = weight_tile_of(g, number, TILE_H, TILE_W);
     const picture &dy = g.v.dy, &x = g.v.x;
-    unsigned part = threadIdx.x % DY_GRANULES, i = threadIdx.x / DY_GRANULES / TILE_W;
-    unsigned j = threadIdx.x / DY_GRANULES % TILE_W, granules = dy.c / TENSOR_GRANULE;
-    unsigned channel = blockIdx.x * DY_GRANULES + part;
-    tensor_address to = stage(number) + part * DY_PLANE + threadIdx.x / DY_GRANULES * TENSOR_GRANULE_BYTES;
-    const uint4 *first = (const uint4 *)(const void *)dy.data, *from = first;
-    bool there = t.left + j < g.v.w && channel < granules;
-    from += ((t.image * dy.h + t.top + i + g.v.top) * dy.w + t.left + j + g.v.left) * granules + channel;
+    unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, granules = dy.c / TENSOR_GRANULE;
+    const uint4 *first = (const uint4 *)(const void *)dy.data;
+    unsigned row = t.top + lane / TILE_W, column = t.left + lane % TILE_W;
+    size_t offset = (size_t)(row + g.v.top) * dy.w + column + g.v.left, step = (size_t)(32 / TILE_W) * dy.w;
 #pragma unroll
-    for (unsigned k = 0; k < TILE / DY_COPIES; k++) {
-        bool inside = there && t.top + i + k * (DY_COPIES / TILE_W) < g.v.h;
-        tensor_copy(to + k * DY_COPIES * TENSOR_GRANULE_BYTES,
-                    inside ? from + (size_t)(k * (DY_COPIES / TILE_W)) * dy.w * granules : first, !inside);
+    for (unsigned part = warp; part < DY_GRANULES; part += WARPS) {
+        unsigned channel = blockIdx.x * DY_GRANULES + part;
+        const uint4 *from = first + (t.image * granules + channel) * dy.h * dy.w + offset;
+        tensor_address to = stage(number) + part * DY_PLANE + lane * TENSOR_GRANULE_BYTES;
+#pragma unroll
+        for (unsigned k = 0; k < TILE / 32; k++) {
+            bool there = channel < granules && column < g.v.w && row + k * (32 / TILE_W) < g.v.h;
+            tensor_copy(to + k * 32 * TENSOR_GRANULE_BYTES, there ? from + k * step : first, !there);
+        }
     }
-    part = threadIdx.x % X_GRANULES, granules = x.c / TENSOR_GRANULE, channel = blockIdx.y * X_GRANULES + part;
-    to = stage(number) + DY_GRANULES * DY_PLANE + part * X_PLANE;
-    from = (const uint4 *)(const void *)x.data + t.image * x.h * x.w * granules;
-    from += channel < granules ? channel : granules - 1; /* past the last: not stored */
+    granules = x.c / TENSOR_GRANULE;
+    unsigned channel = blockIdx.y * X_GRANULES + warp; /* past the last: not stored */
+    const uint4 *from = (const uint4 *)(const void *)x.data;
+    from += (t.image * granules + (channel < granules ? channel : granules - 1)) * x.h * x.w;
 #pragma unroll
-    for (unsigned k = 0; k < (HALO + X_COPIES - 1) / X_COPIES; k++) {
-        unsigned pixel = threadIdx.x / X_GRANULES + k * X_COPIES, row = t.top + pixel / HALO_W;
-        unsigned column = t.left + pixel % HALO_W;
-        if (pixel >= HALO) break;
+    for (unsigned pixel = lane; pixel < HALO; pixel += 32) {
+        row = t.top + pixel / HALO_W, column = t.left + pixel % HALO_W;
         row = row < x.h ? row : x.h - 1, column = column < x.w ? column : x.w - 1;
-        tensor_copy(to + pixel * TENSOR_GRANULE_BYTES, from + (size_t)(row * x.w + column) * granules, false);
+        tensor_copy(stage(number) + DY_GRANULES * DY_PLANE + warp * X_PLANE + pixel * TENSOR_GRANULE_BYTES,
+                    from + (row * x.w + column), false);
     }
 }
 

@@ -4,8 +4,12 @@
 
 #include "nn/cuda/picture.h"
 
+/* Whether the call's device multiplies by groups; pictures are in planes then and weights in blocks, else pictures by pixels
+ * and weights in rows of taps. */
+static inline bool tensor_by_groups(const nn_call *call) { return cuda_has_groups(cuda_of(call)); }
+
 /* y (images, h, w, c) = sum over taps of the picture's pixel (i + a, j + b) times weight row n at tap (a, b), or at the
- * opposite one, + bias (c), which may be NULL. weight: (c, kh, kw, p.c) of bf16. */
+ * opposite one, + bias (c), which may be NULL. weight: (c, kh, kw, p.c) of bf16, or in blocks. */
 typedef struct tensor_conv {
     picture p;
     const void *weight;
@@ -32,5 +36,11 @@ typedef struct tensor_weight_grad {
 bool tensor_weight_grad_suits(size_t x_channels, size_t dy_channels, size_t kh, size_t kw);
 size_t tensor_weight_grad_workspace(const nn_call *call, const tensor_weight_grad *grad);
 void tensor_weight_grad_run(const nn_call *call, const tensor_weight_grad *grad);
+
+/* Weights in blocks: (rows / 64, other / 64, taps, 8, 64, 8), both padded with zeros: for 64 rows and 64 others at a tap
+ * eight planes of granules. NN_REORDER from plain order; bytes. */
+size_t weight_blocks_bytes(nn_layout layout, nn_shape weight);
+void weight_blocks_reorder(const nn_call *call);
+static inline bool is_weight_blocks(nn_layout layout) { return layout == CUDA_OUT_BLOCKS || layout == CUDA_IN_BLOCKS; }
 
 #endif

@@ -95,6 +95,8 @@ enum {
     CUDA_IN_TAPS,
     CUDA_OUT_TAPS_BF16,
     CUDA_IN_TAPS_BF16,
+    CUDA_OUT_BLOCKS, /* bf16, by what a block of conv_group.cu copies at once: weight_blocks.cu */
+    CUDA_IN_BLOCKS,
     CUDA_WINOGRAD_OUT, /* (16, out, in) and (16, in, out), transformed: winograd.h */
     CUDA_WINOGRAD_IN,
     CUDA_LAYOUT_END

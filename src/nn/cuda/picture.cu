@@ -4,11 +4,11 @@
 #include "nn/cuda/launch.h"
 #include "nn/cuda/tensor.h"
 
-enum { PICTURE_LAYOUT = 1 << 16, REFLECT_BIT = 1 << 8, BORDER_BITS = 4 };
+enum { PICTURE_LAYOUT = 1 << 16, REFLECT_BIT = 1 << 8, PLANES_BIT = 1 << 9, BORDER_BITS = 4 };
 
-nn_layout picture_layout(picture_border b)
+nn_layout picture_layout(picture_border b, picture_order order)
 {
-    return PICTURE_LAYOUT | (unsigned)b.reflect * REFLECT_BIT | b.top << BORDER_BITS | b.left;
+    return PICTURE_LAYOUT | (unsigned)order * PLANES_BIT | (unsigned)b.reflect * REFLECT_BIT | b.top << BORDER_BITS | b.left;
 }
 
 bool is_picture_layout(nn_layout layout) { return layout >> 16 == 1; }
@@ -69,32 +69,51 @@ __device__ static inline uint32_t pair(float a, float b)
     return (uint32_t)bits[1] << 16 | bits[0];
 }
 
-/* blockIdx.x: a row with its border. wide: channels come in whole granules, so loads are of 16 bytes. */
-template <bool wide> static __global__ void add_border(bordering b)
+/* Granule `number` of column j; from: the plain row, or NULL for zeros. wide: channels come in whole granules, so loads are
+ * of 16 bytes. */
+template <bool wide>
+__device__ static inline granule bordered(const bordering &b, const float *from, unsigned j, unsigned number)
+{
+    unsigned channel = number * TENSOR_GRANULE;
+    int column = source_place(b, j, b.border.left, b.source_w);
+    float v[TENSOR_GRANULE] = {};
+    if (from && column >= 0) {
+        const float *at = from + (size_t)(unsigned)column * b.c + channel;
+        if (wide) {
+            const float4 *four = (const float4 *)(const void *)at;
+            float4 low = four[0], high = four[1];
+            v[0] = low.x, v[1] = low.y, v[2] = low.z, v[3] = low.w;
+            v[4] = high.x, v[5] = high.y, v[6] = high.z, v[7] = high.w;
+        } else {
+#pragma unroll
+            for (unsigned k = 0; k < TENSOR_GRANULE; k++)
+                if (channel + k < b.c) v[k] = at[k];
+        }
+    }
+    granule g = {{pair(v[0], v[1]), pair(v[2], v[3]), pair(v[4], v[5]), pair(v[6], v[7])}};
+    return g;
+}
+
+/* blockIdx.x: a row with its border. In order of planes eight neighbouring threads take neighbouring columns, which lie
+ * beside one another in the result and are 32 bytes each of the plain row. */
+template <bool wide, bool planes> static __global__ void add_border(bordering b)
 {
     unsigned i = blockIdx.x % b.h, image = blockIdx.x / b.h;
     int row = source_place(b, i, b.border.top, b.source_h);
-    const float *from = b.from + ((size_t)image * b.source_h + (unsigned)(row < 0 ? 0 : row)) * b.source_w * b.c;
-    granule *to = b.to + (size_t)blockIdx.x * b.w * b.granules;
-    for (unsigned e = cuda_row_first(), end = cuda_row_end(b.w * b.granules); e < end; e += CUDA_BLOCK) {
-        unsigned j = e / b.granules, channel = (e - j * b.granules) * TENSOR_GRANULE;
-        int column = source_place(b, j, b.border.left, b.source_w);
-        float v[TENSOR_GRANULE] = {};
-        if (row >= 0 && column >= 0) {
-            const float *at = from + (size_t)(unsigned)column * b.c + channel;
-            if (wide) {
-                const float4 *four = (const float4 *)(const void *)at;
-                float4 low = four[0], high = four[1];
-                v[0] = low.x, v[1] = low.y, v[2] = low.z, v[3] = low.w;
-                v[4] = high.x, v[5] = high.y, v[6] = high.z, v[7] = high.w;
-            } else {
-#pragma unroll
-                for (unsigned k = 0; k < TENSOR_GRANULE; k++)
-                    if (channel + k < b.c) v[k] = at[k];
-            }
-        }
-        granule g = {{pair(v[0], v[1]), pair(v[2], v[3]), pair(v[4], v[5]), pair(v[6], v[7])}};
-        to[e] = g;
+    const float *from = row < 0 ? NULL : b.from + ((size_t)image * b.source_h + (unsigned)row) * b.source_w * b.c;
+    if (!planes) {
+        granule *to = b.to + (size_t)blockIdx.x * b.w * b.granules;
+        for (unsigned e = cuda_row_first(), end = cuda_row_end(b.w * b.granules); e < end; e += CUDA_BLOCK)
+            to[e] = bordered<wide>(b, from, e / b.granules, e % b.granules);
+        return;
+    }
+    enum { COLUMNS = 8 };
+    granule *to = b.to + ((size_t)image * b.granules * b.h + i) * b.w;
+    unsigned columns = (b.w + COLUMNS - 1) / COLUMNS * COLUMNS;
+    for (unsigned e = cuda_row_first(), end = cuda_row_end(columns * b.granules); e < end; e += CUDA_BLOCK) {
+        unsigned part = e / (COLUMNS * b.granules), rest = e - part * COLUMNS * b.granules;
+        unsigned number = rest / COLUMNS, j = part * COLUMNS + rest % COLUMNS;
+        if (j < b.w) to[(size_t)number * b.h * b.w + j] = bordered<wide>(b, from, j, number);
     }
 }
 
@@ -108,9 +127,13 @@ void picture_reorder(const nn_call *call)
     b.source_h = (unsigned)s.dim[NN_H], b.source_w = (unsigned)s.dim[NN_W], b.c = (unsigned)s.dim[NN_C];
     b.h = p.h, b.w = p.w, b.granules = p.c / TENSOR_GRANULE;
     b.border = border_of(call->output_layout[0]);
-    bool wide = b.c % TENSOR_GRANULE == 0;
-    cuda_launch_rows(call, wide ? add_border<true> : add_border<false>, b, (size_t)p.images * p.h,
-                     (size_t)b.w * b.granules);
+    bool wide = b.c % TENSOR_GRANULE == 0, planes = (call->output_layout[0] & PLANES_BIT) != 0;
+    if (planes)
+        cuda_launch_rows(call, wide ? add_border<true, true> : add_border<false, true>, b, (size_t)p.images * p.h,
+                         ((size_t)b.w + 7) / 8 * 8 * b.granules);
+    else
+        cuda_launch_rows(call, wide ? add_border<true, false> : add_border<false, false>, b, (size_t)p.images * p.h,
+                         (size_t)b.w * b.granules);
 }
 
 enum { GATHER_PIXELS = 8, GATHER_GRANULES = 1024 };

@@ -9,18 +9,21 @@
 
 enum { PICTURE_MOST_BORDER = 15 };
 
-/* (images, h + 2 top, w + 2 left, padded(c)) of bf16. */
 typedef struct picture_border {
     unsigned top, left; /* and as much below and to the right; PICTURE_MOST_BORDER at most */
     bool reflect;       /* once: less than the sides */
 } picture_border;
+
+/* By pixels: (images, h, w, c). In planes of granules: (images, c / 8, h, w, 8), for kernels that copy a window of each
+ * plane to shared memory as it lies. */
+typedef enum picture_order { PICTURE_PIXELS, PICTURE_PLANES } picture_order;
 
 typedef struct picture {
     const __nv_bfloat16 *data;
     unsigned images, h, w, c; /* with the border; c padded */
 } picture;
 
-nn_layout picture_layout(picture_border border);
+nn_layout picture_layout(picture_border border, picture_order order);
 bool is_picture_layout(nn_layout layout);
 size_t picture_bytes(nn_layout layout, nn_shape shape);
 

@@ -1,6 +1,6 @@
 /* A convolution's weight between PyTorch's order (out, in, kh, kw) and the rows of cuda.h's layouts; and pictures. */
+#include "nn/cuda/conv_tensor.h"
 #include "nn/cuda/launch.h"
-#include "nn/cuda/picture.h"
 #include "nn/cuda/winograd.h"
 
 struct reordering {
@@ -42,6 +42,7 @@ size_t cuda_layout_bytes(const nn_backend *backend, nn_layout layout, nn_shape w
     if (layout == NN_LAYOUT_PLAIN) return nn_count(w) * sizeof(float);
     if (cuda_is_winograd(layout)) return CUDA_WINOGRAD_PRODUCTS * w.dim[NN_OUT] * w.dim[NN_IN] * sizeof(float);
     if (is_picture_layout(layout)) return picture_bytes(layout, w);
+    if (is_weight_blocks(layout)) return weight_blocks_bytes(layout, w);
     reordering r = reordering_of(layout, w);
     return (size_t)r.rows * r.row * (is_bf16(layout) ? sizeof(__nv_bfloat16) : sizeof(float));
 }
@@ -94,6 +95,10 @@ static void run_reorder(const nn_call *call)
         picture_reorder(call);
         return;
     }
+    if (is_weight_blocks(to)) {
+        weight_blocks_reorder(call);
+        return;
+    }
     reordering r = reordering_of(rows, call->input_shape[0]);
     r.from = call->input[0];
     r.to = call->output[0];
@@ -106,7 +111,7 @@ static status prepare_reorder(nn_backend *backend, nn_call *call, error *err)
     (void)backend;
     nn_layout from = call->input_layout[0], to = call->output_layout[0];
     bool known = to < CUDA_LAYOUT_END || is_picture_layout(to);
-    if ((from == NN_LAYOUT_PLAIN) != (to == NN_LAYOUT_PLAIN) && from < CUDA_LAYOUT_END && !is_bf16(from) && known)
+    if ((from == NN_LAYOUT_PLAIN) != (to == NN_LAYOUT_PLAIN) && from < CUDA_OUT_BLOCKS && !is_bf16(from) && known)
         return STATUS_OK;
     return error_set(err, STATUS_FAILED, "no reorder from layout %u to %u", from, to);
 }

@@ -1,0 +1,76 @@
+/* A convolution's weight from plain order (out, in, kh, kw) to the blocks that conv_group.cu copies. Rows are channels of the
+ * result: out, or in for a data gradient. A thread block turns 8 others of 64 rows at all taps in shared memory, so that it
+ * reads runs of taps x 8 or taps x 64 numbers and writes whole planes. */
+#include "nn/cuda/conv_tensor.h"
+#include "nn/cuda/launch.h"
+#include "nn/cuda/tensor.h"
+
+enum { ROWS = 64, CHUNK = 8, GRANULE = TENSOR_GRANULE };
+
+struct blocking {
+    const float *from;
+    uint4 *to;
+    unsigned rows, other, taps, chunks;
+    bool out_rows;
+};
+
+static blocking blocking_of(nn_layout layout, nn_shape w)
+{
+    blocking b = {};
+    b.out_rows = layout == CUDA_OUT_BLOCKS;
+    b.rows = (unsigned)w.dim[b.out_rows ? NN_OUT : NN_IN];
+    b.other = (unsigned)w.dim[b.out_rows ? NN_IN : NN_OUT];
+    b.taps = (unsigned)(w.dim[NN_KH] * w.dim[NN_KW]);
+    b.chunks = (unsigned)cuda_divide_up(b.other, CHUNK * GRANULE);
+    return b;
+}
+
+static unsigned row_blocks(const blocking &b) { return (unsigned)cuda_divide_up(b.rows, ROWS); }
+
+size_t weight_blocks_bytes(nn_layout layout, nn_shape w)
+{
+    blocking b = blocking_of(layout, w);
+    return (size_t)row_blocks(b) * b.chunks * b.taps * CHUNK * ROWS * TENSOR_GRANULE_BYTES;
+}
+
+__device__ static inline uint32_t pair_of(float a, float b)
+{
+    __nv_bfloat16 lower = __float2bfloat16(a), upper = __float2bfloat16(b);
+    uint16_t bits[2];
+    memcpy(bits, &lower, sizeof *bits);
+    memcpy(bits + 1, &upper, sizeof *bits);
+    return (uint32_t)bits[1] << 16 | bits[0];
+}
+
+/* blockIdx.x: 8 others; blockIdx.y: 64 rows. Shared: (rows, 8, taps) or (8, rows, taps), as it lies in the weight. */
+static __global__ void to_blocks(blocking b)
+{
+    float *tile = (float *)(void *)CUDA_SHARED();
+    unsigned first = blockIdx.x * GRANULE, row = blockIdx.y * ROWS;
+    unsigned inner = (b.out_rows ? (unsigned)GRANULE : (unsigned)ROWS) * b.taps, outer = b.out_rows ? ROWS : GRANULE;
+    for (unsigned e = threadIdx.x; e < inner * outer; e += CUDA_BLOCK) {
+        unsigned o = e / inner, rest = e - o * inner, i = rest / b.taps;
+        unsigned r = row + (b.out_rows ? o : i), k = first + (b.out_rows ? i : o);
+        size_t at = b.out_rows ? ((size_t)r * b.other + first) * b.taps + rest : ((size_t)k * b.rows + row) * b.taps + rest;
+        tile[e] = r < b.rows && k < b.other ? b.from[at] : 0;
+    }
+    __syncthreads();
+    uint4 *to = b.to + ((size_t)(blockIdx.y * b.chunks + blockIdx.x / CHUNK) * b.taps * CHUNK + blockIdx.x % CHUNK) * ROWS;
+    unsigned next = b.out_rows ? b.taps : inner; /* from one other to the next */
+    for (unsigned e = threadIdx.x; e < b.taps * ROWS; e += CUDA_BLOCK) {
+        unsigned tap = e / ROWS, r = e % ROWS;
+        const float *v = tile + r * (b.out_rows ? inner : b.taps) + tap;
+        uint4 granule = {pair_of(v[0], v[next]), pair_of(v[2 * next], v[3 * next]), pair_of(v[4 * next], v[5 * next]),
+                         pair_of(v[6 * next], v[7 * next])};
+        to[(size_t)tap * CHUNK * ROWS + r] = granule;
+    }
+}
+
+void weight_blocks_reorder(const nn_call *call)
+{
+    blocking b = blocking_of(call->output_layout[0], call->input_shape[0]);
+    b.from = call->input[0];
+    b.to = (uint4 *)(void *)call->output[0];
+    cuda_launch_shared(call, to_blocks, b, dim3(b.chunks * CHUNK, row_blocks(b)), dim3(CUDA_BLOCK),
+                       (size_t)ROWS * GRANULE * b.taps * sizeof(float));
+}
