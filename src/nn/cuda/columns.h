@@ -55,39 +55,40 @@ __device__ static inline float columns_count(const columns &v, size_t chunk)
     return (float)(rest < v.chunk ? rest : v.chunk);
 }
 
-template <int N> struct columns_shared {
-    cuda_few<N> value[COLUMNS_DEEP][COLUMNS_LANES];
+template <int N, int M> struct columns_shared {
+    cuda_few<N> value[M][COLUMNS_DEEP][COLUMNS_LANES];
 };
 
-/* Adds up a column of a block's threads; all of them get the sum. */
-template <int N> __device__ static inline cuda_few<N> columns_sum(const cuda_few<N> &value, columns_shared<N> &shared)
+/* Adds up M values of each column of a block's threads; all of them get the sums, in place of their values. */
+template <int N, int M>
+__device__ static inline void columns_sum(cuda_few<N> (&sum)[M], columns_shared<N, M> &shared)
 {
-    cuda_few<N> &mine = shared.value[threadIdx.y][threadIdx.x];
-    mine = value;
+    unsigned x = threadIdx.x, y = threadIdx.y;
+    for (int m = 0; m < M; m++) shared.value[m][y][x] = sum[m];
     __syncthreads();
     for (unsigned half = COLUMNS_DEEP / 2; half > 0; half /= 2) {
-        if (threadIdx.y < half)
-            for (int k = 0; k < N; k++) mine.v[k] += shared.value[threadIdx.y + half][threadIdx.x].v[k];
+        for (int m = 0; y < half && m < M; m++)
+            for (int k = 0; k < N; k++) shared.value[m][y][x].v[k] += shared.value[m][y + half][x].v[k];
         __syncthreads();
     }
-    cuda_few<N> sum = shared.value[0][threadIdx.x];
+    for (int m = 0; m < M; m++) sum[m] = shared.value[m][0][x];
     __syncthreads();
-    return sum;
 }
 
-/* Adds up the chunks of partial, stride floats apart. */
-template <int N>
-__device__ static inline cuda_few<N> columns_total(const columns &v, const float *partial, size_t stride, size_t channel,
-                                                   columns_shared<N> &shared)
+/* Adds up chunks of (chunks, M, c). */
+template <int N, int M>
+__device__ static inline void columns_total(const columns &v, const float *partial, size_t channel, cuda_few<N> (&sum)[M],
+                                            columns_shared<N, M> &shared)
 {
-    cuda_few<N> sum = {};
     size_t chunks = channel < v.c ? v.chunks : 0;
+    for (int m = 0; m < M; m++) sum[m] = {};
 #pragma unroll 4
-    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += COLUMNS_DEEP) {
-        cuda_few<N> term = cuda_load<N>(partial + chunk * stride + channel);
-        for (int k = 0; k < N; k++) sum.v[k] += term.v[k];
-    }
-    return columns_sum(sum, shared);
+    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += COLUMNS_DEEP)
+        for (int m = 0; m < M; m++) {
+            cuda_few<N> term = cuda_load<N>(partial + (chunk * M + m) * v.c + channel);
+            for (int k = 0; k < N; k++) sum[m].v[k] += term.v[k];
+        }
+    columns_sum(sum, shared);
 }
 
 #endif
