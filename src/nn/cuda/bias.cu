@@ -20,13 +20,16 @@ template <int N> static __global__ void add_bias(bias a)
 
 template <int N> static __global__ void sum_columns(bias a)
 {
+    enum { AT_ONCE = 8 };
     __shared__ columns_shared<N, 1> shared;
     size_t channel = columns_channel<N>(), end = columns_end(a.v, channel);
     cuda_few<N> sum[1] = {};
-#pragma unroll 8
-    for (size_t p = columns_first(a.v); p < end; p += COLUMNS_DEEP) {
-        cuda_few<N> few = cuda_load<N>(a.x + p * a.v.c + channel);
-        for (int k = 0; k < N; k++) sum[0].v[k] += few.v[k];
+    for (size_t p = columns_first(a.v); p < end; p += AT_ONCE * COLUMNS_DEEP) {
+        cuda_few<N> few[AT_ONCE];
+        columns_load(a.v, a.x + channel, p, end, few);
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++)
+            for (int k = 0; k < N; k++) sum[0].v[k] += few[i].v[k];
     }
     columns_sum(sum, shared);
     if (threadIdx.y == 0 && channel < a.v.c) cuda_store(a.partial + blockIdx.y * a.v.c + channel, sum[0]);

@@ -55,6 +55,18 @@ __device__ static inline float columns_count(const columns &v, size_t chunk)
     return (float)(rest < v.chunk ? rest : v.chunk);
 }
 
+/* COUNT pixels of this thread, from p, on their way at once; zeros past the end. x: at the channel. */
+template <int N, int COUNT>
+__device__ static inline void columns_load(const columns &v, const float *x, size_t p, size_t end,
+                                           cuda_few<N> (&value)[COUNT])
+{
+#pragma unroll
+    for (int i = 0; i < COUNT; i++) {
+        cuda_few<N> zeros = {};
+        value[i] = p + i * COLUMNS_DEEP < end ? cuda_load<N>(x + (p + i * COLUMNS_DEEP) * v.c) : zeros;
+    }
+}
+
 template <int N, int M> struct columns_shared {
     cuda_few<N> value[M][COLUMNS_DEEP][COLUMNS_LANES];
 };

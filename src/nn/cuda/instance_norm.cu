@@ -47,18 +47,6 @@ template <int N> __device__ static inline moments<N> merge(const moments<N> &a, 
     return m;
 }
 
-/* COUNT pixels of this thread, from p; zeros past the end. x: at the channel. */
-template <int N, int COUNT>
-__device__ static inline void load_batch(const normalisation &n, const float *x, size_t p, size_t end,
-                                         cuda_few<N> (&value)[COUNT])
-{
-#pragma unroll
-    for (int i = 0; i < COUNT; i++) {
-        cuda_few<N> zeros = {};
-        value[i] = p + i * COLUMNS_DEEP < end ? cuda_load<N>(x + (p + i * COLUMNS_DEEP) * n.v.c) : zeros;
-    }
-}
-
 /* Of the first `count`, all if there are more. */
 template <int N> __device__ static inline moments<N> moments_of(const cuda_few<N> (&value)[BATCH], size_t count)
 {
@@ -89,7 +77,7 @@ template <int N> __device__ static inline moments<N> find_own(const normalisatio
     moments<N> all = {};
     for (size_t p = columns_first(n.v); p < end; p += BATCH * COLUMNS_DEEP) {
         cuda_few<N> value[BATCH];
-        load_batch(n, x, p, end, value);
+        columns_load(n.v, x, p, end, value);
         all = merge(all, moments_of(value, (end - p + COLUMNS_DEEP - 1) / COLUMNS_DEEP));
     }
     return all;
@@ -184,7 +172,7 @@ template <int N> static __global__ void normalise(normalisation n)
            first = columns_first(n.v), end = columns_end(n.v, channel);
     cuda_few<N> value[BATCH]; /* on their way while statistics are found */
     pair<N> s;
-    load_batch(n, n.x + image, first, end, value);
+    columns_load(n.v, n.x + image, first, end, value);
     if (n.merged) {
         load_pair<N>(n, n.statistics, channel, s);
     } else {
@@ -192,7 +180,7 @@ template <int N> static __global__ void normalise(normalisation n)
         store_pair<N>(n, n.statistics, channel, s);
     }
     for (size_t p = first; p < end; p += BATCH * COLUMNS_DEEP) {
-        if (p > first) load_batch(n, n.x + image, p, end, value);
+        if (p > first) columns_load(n.v, n.x + image, p, end, value);
 #pragma unroll
         for (int i = 0; i < BATCH; i++) {
             for (int k = 0; k < N; k++) {
@@ -268,8 +256,8 @@ template <int N> static __global__ void input_gradient(normalisation n)
         find_means<N>(n, channel, mean, shared);
     for (size_t p = columns_first(n.v); p < end; p += AT_ONCE * COLUMNS_DEEP) {
         cuda_few<N> x[AT_ONCE], g[AT_ONCE];
-        load_batch(n, n.x + image, p, end, x);
-        load_batch(n, n.dy + image, p, end, g);
+        columns_load(n.v, n.x + image, p, end, x);
+        columns_load(n.v, n.dy + image, p, end, g);
 #pragma unroll
         for (int i = 0; i < AT_ONCE; i++) {
             differentiate<N>(n, s, x[i], g[i]);

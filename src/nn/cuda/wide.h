@@ -90,7 +90,7 @@ static void cuda_launch_pixels(const nn_call *call, bool aligned, void (*few)(A)
     if (rows == 0 || w == 0 || c == 0) return;
     bool wide = aligned && c % CUDA_WIDE == 0;
     size_t most = CUDA_BLOCK, across = wide ? c / CUDA_WIDE : c, lanes = across < most ? across : most, deep = most / lanes;
-    if (deep > w) deep = w;
+    deep = cuda_divide_up(w, cuda_divide_up(w, deep)); /* no last block for a pixel or two */
     cuda_launch(call, CUDA_APART, wide ? few : one, arguments,
                 dim3((unsigned)rows, (unsigned)cuda_divide_up(w, deep), (unsigned)cuda_divide_up(across, lanes)),
                 dim3((unsigned)lanes, (unsigned)deep));
