@@ -26,7 +26,7 @@ template <int N> static __global__ void sum_columns(bias a)
     cuda_few<N> sum[1] = {};
     for (size_t p = columns_first(a.v); p < end; p += AT_ONCE * COLUMNS_DEEP) {
         cuda_few<N> few[AT_ONCE];
-        columns_load(a.v, a.x + channel, p, end, few);
+        columns_load(a.x + channel, a.v.c, p, end, few);
 #pragma unroll
         for (int i = 0; i < AT_ONCE; i++)
             for (int k = 0; k < N; k++) sum[0].v[k] += few[i].v[k];

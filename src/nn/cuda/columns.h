@@ -48,22 +48,24 @@ __device__ static inline size_t columns_end(const columns &v, size_t channel)
     return channel >= v.c ? 0 : end < v.pixels ? end : v.pixels;
 }
 
-/* Pixels of a chunk. */
+/* Pixels of a chunk; none of one that is not there. */
 __device__ static inline float columns_count(const columns &v, size_t chunk)
 {
+    if (chunk >= v.chunks) return 0;
     size_t rest = v.pixels - chunk * v.chunk;
     return (float)(rest < v.chunk ? rest : v.chunk);
 }
 
-/* COUNT pixels of this thread, from p, on their way at once; zeros past the end. x: at the channel. */
+/* COUNT of this thread's pixels or chunks, from p, on their way at once: a loop with a sum in it would wait for each.
+ * Zeros from `end` on. from: at the channel; stride: floats from one to the next. */
 template <int N, int COUNT>
-__device__ static inline void columns_load(const columns &v, const float *x, size_t p, size_t end,
+__device__ static inline void columns_load(const float *from, size_t stride, size_t p, size_t end,
                                            cuda_few<N> (&value)[COUNT])
 {
 #pragma unroll
     for (int i = 0; i < COUNT; i++) {
         cuda_few<N> zeros = {};
-        value[i] = p + i * COLUMNS_DEEP < end ? cuda_load<N>(x + (p + i * COLUMNS_DEEP) * v.c) : zeros;
+        value[i] = p + i * COLUMNS_DEEP < end ? cuda_load<N>(from + (p + i * COLUMNS_DEEP) * stride) : zeros;
     }
 }
 
@@ -92,14 +94,17 @@ template <int N, int M>
 __device__ static inline void columns_total(const columns &v, const float *partial, size_t channel, cuda_few<N> (&sum)[M],
                                             columns_shared<N, M> &shared)
 {
+    enum { AT_ONCE = 4 };
     size_t chunks = channel < v.c ? v.chunks : 0;
     for (int m = 0; m < M; m++) sum[m] = {};
-#pragma unroll 4
-    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += COLUMNS_DEEP)
-        for (int m = 0; m < M; m++) {
-            cuda_few<N> term = cuda_load<N>(partial + (chunk * M + m) * v.c + channel);
-            for (int k = 0; k < N; k++) sum[m].v[k] += term.v[k];
-        }
+    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += AT_ONCE * COLUMNS_DEEP) {
+        cuda_few<N> term[M][AT_ONCE];
+        for (int m = 0; m < M; m++) columns_load(partial + m * v.c + channel, M * v.c, chunk, chunks, term[m]);
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++)
+            for (int m = 0; m < M; m++)
+                for (int k = 0; k < N; k++) sum[m].v[k] += term[m][i].v[k];
+    }
     columns_sum(sum, shared);
 }
 

@@ -27,8 +27,11 @@ __device__ static inline meeting first_met(const cuda_mapping &m, unsigned at)
 {
     int place = (int)at * m.multiply + m.offset;
     meeting first = {0, place};
-    if (m.divide > 1) { /* sign is -1 then */
-        first.tap = m.divide == 2 ? place & 1 : (place % m.divide + m.divide) % m.divide;
+    if (m.divide == 2) { /* sign is -1 where there is something to divide by */
+        first.tap = place & 1;
+        first.source = (place - first.tap) >> 1;
+    } else if (m.divide > 2) {
+        first.tap = (place % m.divide + m.divide) % m.divide;
         first.source = (place - first.tap) / m.divide;
     }
     return first;
@@ -87,15 +90,22 @@ __device__ static inline int first_slot(const cuda_mapping &m, unsigned at)
 /* Products of one row of taps with the slots, zeros beside the grid. from: of the row of taps at the source's row. */
 __device__ static inline void bring(const folding &f, const float *from, int first, float *stage)
 {
-    unsigned taps = f.m.kw * f.c, slot = threadIdx.x / taps, tap = threadIdx.x % taps, slots_on = CUDA_BLOCK / taps,
-             taps_on = CUDA_BLOCK % taps;
-#pragma unroll 4
-    for (unsigned k = threadIdx.x; k < f.slots * taps; k += CUDA_BLOCK) {
-        int x = on_grid(f.m, first + (int)slot, f.m.source_w);
-        stage[k] = x < 0 ? 0 : from[(unsigned)x * (size_t)f.row + tap];
-        slot += slots_on;
-        tap += taps_on;
-        if (tap >= taps) tap -= taps, slot++;
+    enum { AT_ONCE = 6 }; /* on their way: 7x7 taps of 3 channels with 70 slots are 1470 */
+    unsigned taps = f.m.kw * f.c, size = f.slots * taps, slots_on = CUDA_BLOCK / taps, taps_on = CUDA_BLOCK % taps,
+             slot = threadIdx.x / taps, tap = threadIdx.x % taps;
+    for (unsigned k = threadIdx.x; k < size; k += AT_ONCE * CUDA_BLOCK) {
+        float value[AT_ONCE];
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            int x = slot < f.slots ? on_grid(f.m, first + (int)slot, f.m.source_w) : -1;
+            value[i] = x < 0 ? 0 : from[(unsigned)x * (size_t)f.row + tap];
+            slot += slots_on;
+            tap += taps_on;
+            if (tap >= taps) tap -= taps, slot++;
+        }
+#pragma unroll
+        for (unsigned i = 0; i < AT_ONCE; i++)
+            if (k + i * CUDA_BLOCK < size) stage[k + i * CUDA_BLOCK] = value[i];
     }
 }
 

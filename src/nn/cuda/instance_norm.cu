@@ -18,11 +18,12 @@ struct normalisation {
     float *partial;    /* (images, chunks, 2, c): mean and squares about it; or sums of g and of g * xhat */
     float *means;      /* (images, 2, c), gradient: of g, of g * xhat */
     float *y;
-    float epsilon, slope;
+    float epsilon, slope, share; /* share: 1 / pixels */
     bool merged; /* statistics or means are there, none are left to the second pass */
 };
 
 enum { BATCH = 8, /* pixels of a thread that are on their way at once */
+       AT_ONCE = BATCH / 2, /* of x and dy each */
        FEW_CHUNKS = 64 };
 
 /* A picture's of an array of pairs (2, c) for each. */
@@ -77,7 +78,7 @@ template <int N> __device__ static inline moments<N> find_own(const normalisatio
     moments<N> all = {};
     for (size_t p = columns_first(n.v); p < end; p += BATCH * COLUMNS_DEEP) {
         cuda_few<N> value[BATCH];
-        columns_load(n.v, x, p, end, value);
+        columns_load(x, n.v.c, p, end, value);
         all = merge(all, moments_of(value, (end - p + COLUMNS_DEEP - 1) / COLUMNS_DEEP));
     }
     return all;
@@ -131,28 +132,31 @@ template <int N>
 __device__ static inline void merge_chunks(const normalisation &n, size_t channel, pair<N> &s,
                                            columns_shared<N, 2> &shared)
 {
+    enum { CHUNKS = N > 1 ? AT_ONCE : BATCH };
     const float *partial = n.partial + pair_of(n, blockIdx.z * n.v.chunks) + channel;
     size_t chunks = channel < n.v.c ? n.v.chunks : 0;
-    float share = 1 / (float)n.v.pixels;
     cuda_few<N> base = {};
     if (chunks > 0) base = cuda_load<N>(partial);
     s[0] = {}, s[1] = {};
-#pragma unroll 4
-    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += COLUMNS_DEEP) {
-        cuda_few<N> mean = cuda_load<N>(partial + pair_of(n, chunk)),
-                    squares = cuda_load<N>(partial + pair_of(n, chunk) + n.v.c);
-        float count = columns_count(n.v, chunk);
-        for (int k = 0; k < N; k++) {
-            float difference = mean.v[k] - base.v[k];
-            s[0].v[k] = fmaf(count, difference, s[0].v[k]);
-            s[1].v[k] += fmaf(count * difference, difference, squares.v[k]);
+    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += CHUNKS * COLUMNS_DEEP) {
+        cuda_few<N> mean[CHUNKS], squares[CHUNKS];
+        columns_load(partial, 2 * n.v.c, chunk, chunks, mean);
+        columns_load(partial + n.v.c, 2 * n.v.c, chunk, chunks, squares);
+#pragma unroll
+        for (int i = 0; i < CHUNKS; i++) {
+            float count = columns_count(n.v, chunk + i * COLUMNS_DEEP);
+            for (int k = 0; k < N; k++) {
+                float difference = mean[i].v[k] - base.v[k];
+                s[0].v[k] = fmaf(count, difference, s[0].v[k]);
+                s[1].v[k] += fmaf(count * difference, difference, squares[i].v[k]);
+            }
         }
     }
     columns_sum(s, shared);
     for (int k = 0; k < N; k++) {
-        float difference = s[0].v[k] * share, variance = fmaf(s[1].v[k], share, -difference * difference);
-        s[MEAN].v[k] = fmaf(s[0].v[k], share, base.v[k]);
-        s[RSTD].v[k] = 1 / sqrtf((variance < 0 ? 0 : variance) + n.epsilon);
+        float difference = s[0].v[k] * n.share, variance = fmaf(s[1].v[k], n.share, -difference * difference);
+        s[MEAN].v[k] = fmaf(s[0].v[k], n.share, base.v[k]);
+        s[RSTD].v[k] = rsqrtf((variance < 0 ? 0 : variance) + n.epsilon);
     }
 }
 
@@ -172,7 +176,7 @@ template <int N> static __global__ void normalise(normalisation n)
            first = columns_first(n.v), end = columns_end(n.v, channel);
     cuda_few<N> value[BATCH]; /* on their way while statistics are found */
     pair<N> s;
-    columns_load(n.v, n.x + image, first, end, value);
+    columns_load(n.x + image, n.v.c, first, end, value);
     if (n.merged) {
         load_pair<N>(n, n.statistics, channel, s);
     } else {
@@ -180,7 +184,7 @@ template <int N> static __global__ void normalise(normalisation n)
         store_pair<N>(n, n.statistics, channel, s);
     }
     for (size_t p = first; p < end; p += BATCH * COLUMNS_DEEP) {
-        if (p > first) columns_load(n.v, n.x + image, p, end, value);
+        if (p > first) columns_load(n.x + image, n.v.c, p, end, value);
 #pragma unroll
         for (int i = 0; i < BATCH; i++) {
             for (int k = 0; k < N; k++) {
@@ -209,13 +213,17 @@ template <int N> static __global__ void sum_gradients(normalisation n)
            end = columns_end(n.v, channel);
     pair<N> s, sum = {};
     load_pair<N>(n, n.statistics, channel, s);
-#pragma unroll 4
-    for (size_t p = columns_first(n.v); p < end; p += COLUMNS_DEEP) {
-        cuda_few<N> xhat = cuda_load<N>(n.x + image + p * n.v.c), g = cuda_load<N>(n.dy + image + p * n.v.c);
-        differentiate<N>(n, s, xhat, g);
-        for (int k = 0; k < N; k++) {
-            sum[OF_G].v[k] += g.v[k];
-            sum[OF_PRODUCT].v[k] += g.v[k] * xhat.v[k];
+    for (size_t p = columns_first(n.v); p < end; p += AT_ONCE * COLUMNS_DEEP) {
+        cuda_few<N> xhat[AT_ONCE], g[AT_ONCE]; /* g past the end: 0 */
+        columns_load(n.x + image, n.v.c, p, end, xhat);
+        columns_load(n.dy + image, n.v.c, p, end, g);
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            differentiate<N>(n, s, xhat[i], g[i]);
+            for (int k = 0; k < N; k++) {
+                sum[OF_G].v[k] += g[i].v[k];
+                sum[OF_PRODUCT].v[k] += g[i].v[k] * xhat[i].v[k];
+            }
         }
     }
     columns_sum(sum, shared);
@@ -228,9 +236,8 @@ template <int N>
 __device__ static inline void find_means(const normalisation &n, size_t channel, pair<N> &mean,
                                          columns_shared<N, 2> &shared)
 {
-    float share = 1 / (float)n.v.pixels;
     columns_total(n.v, n.partial + pair_of(n, blockIdx.z * n.v.chunks), channel, mean, shared);
-    for (int k = 0; k < N; k++) mean[OF_G].v[k] *= share, mean[OF_PRODUCT].v[k] *= share;
+    for (int k = 0; k < N; k++) mean[OF_G].v[k] *= n.share, mean[OF_PRODUCT].v[k] *= n.share;
 }
 
 static __global__ void mean_gradients(normalisation n)
@@ -244,20 +251,23 @@ static __global__ void mean_gradients(normalisation n)
 
 template <int N> static __global__ void input_gradient(normalisation n)
 {
-    enum { AT_ONCE = BATCH / 2 };
     __shared__ columns_shared<N, 2> shared;
     size_t channel = columns_channel<N>(), image = blockIdx.z * n.v.pixels * n.v.c + channel,
-           end = columns_end(n.v, channel);
+           first = columns_first(n.v), end = columns_end(n.v, channel);
+    cuda_few<N> x[AT_ONCE], g[AT_ONCE]; /* on their way while means are found */
     pair<N> s, mean;
+    columns_load(n.x + image, n.v.c, first, end, x);
+    columns_load(n.dy + image, n.v.c, first, end, g);
     load_pair<N>(n, n.statistics, channel, s);
     if (n.merged)
         load_pair<N>(n, n.means, channel, mean);
     else
         find_means<N>(n, channel, mean, shared);
-    for (size_t p = columns_first(n.v); p < end; p += AT_ONCE * COLUMNS_DEEP) {
-        cuda_few<N> x[AT_ONCE], g[AT_ONCE];
-        columns_load(n.v, n.x + image, p, end, x);
-        columns_load(n.v, n.dy + image, p, end, g);
+    for (size_t p = first; p < end; p += AT_ONCE * COLUMNS_DEEP) {
+        if (p > first) {
+            columns_load(n.x + image, n.v.c, p, end, x);
+            columns_load(n.dy + image, n.v.c, p, end, g);
+        }
 #pragma unroll
         for (int i = 0; i < AT_ONCE; i++) {
             differentiate<N>(n, s, x[i], g[i]);
@@ -278,6 +288,7 @@ static normalisation normalisation_of(const nn_call *call)
     n.partial = (float *)call->workspace;
     n.epsilon = call->attr.epsilon;
     n.slope = cuda_slope(&call->attr);
+    n.share = 1 / (float)n.v.pixels;
     n.merged = n.v.images * n.v.chunks > FEW_CHUNKS; /* else by the second pass */
     return n;
 }
