@@ -200,6 +200,36 @@ static void wide_convolutions(test *t)
     }
 }
 
+static nn_value bias_alone(nn_graph *g, const nn_value *x) { return nn_bias(g, x[0], x[1]); }
+
+/* More chunks, parts of rows and blocks than small pictures have, four channels at once and one by one: sums that a kernel
+ * of their own merges, chunks that take more than one round, folds of strided taps to many channels and to few. */
+static const gradient_case long_cases[] = {
+    {"instance_norm of many chunks", 1, {S(1, 70, 67, 5)}, norm_leaky, 0.002, 0},
+    {"instance_norm of many chunks, wide", 1, {S(2, 70, 67, 68)}, norm_relu, 0.002, 0},
+    {"instance_norm of long chunks", 1, {S(1, 200, 180, 4)}, norm, 0.01, 0},
+    {"bias of many chunks", 2, {S(1, 200, 180, 4), S(1, 1, 1, 4)}, bias_alone, 0.1, 0},
+    {"bias of many channels", 2, {S(1, 3, 5, 1100), S(1, 1, 1, 1100)}, bias_alone, 0.1, 0},
+    {"pad reflect, wide", 1, {S(2, 9, 301, 8)}, pad_reflect, 0.1, 0},
+    {"transposed of stride 2, wide", 2, {S(2, 5, 41, 24), S(24, 20, 3, 3)}, transposed, 0.1, 0},
+    {"conv2d of stride 2, from few", 2, {S(2, 8, 301, 3), S(16, 3, 4, 4)}, conv_strided, 0.1, 0},
+    {"conv2d of stride 2, from one", 2, {S(1, 6, 517, 1), S(9, 1, 4, 4)}, conv_strided, 0.1, 0},
+    {"conv2d 7x7, to few", 2, {S(1, 9, 301, 16), S(3, 16, 7, 7)}, conv_wide, 0.1, 0},
+    {"conv2d 7x7 reflected, long, to few", 3, {S(1, 5, 301, 16), S(3, 16, 7, 7), S(1, 1, 1, 3)}, conv_reflected3, 0, 0},
+};
+
+static void long_pictures(test *t)
+{
+    error err = {0};
+    nn_backend *cpu, *device;
+    REQUIRE_OK(t, nn_cpu_create(0, &cpu, &err), err);
+    REQUIRE_OK(t, check_create_device(&check_precisions[2], &device, &err), err);
+    for (size_t k = 0; k < sizeof long_cases / sizeof *long_cases; k++)
+        check_case(t, cpu, device, &check_precisions[2], &long_cases[k]);
+    nn_backend_destroy(device);
+    nn_backend_destroy(cpu);
+}
+
 /* Kernels of a convolution of a padded picture, forward and backward. */
 static size_t length_of(test *t, nn_backend *backend, const gradient_case *c, bool no_fusion)
 {
@@ -238,4 +268,4 @@ static void operations_in_tf32(test *t) { check_all(t, &check_precisions[1]); }
 static void operations_in_bf16(test *t) { check_all(t, &check_precisions[2]); }
 
 TEST_MAIN(TEST(operations_in_fp32), TEST(operations_in_tf32), TEST(operations_in_bf16),
-          TEST(wide_convolutions), TEST(reflections_are_no_copies))
+          TEST(wide_convolutions), TEST(long_pictures), TEST(reflections_are_no_copies))

@@ -20,24 +20,28 @@ template <int N> static __global__ void add_bias(bias a)
 
 template <int N> static __global__ void sum_columns(bias a)
 {
-    __shared__ columns_shared<N> shared;
+    enum { AT_ONCE = 8 };
+    __shared__ columns_shared<N, 1> shared;
     size_t channel = columns_channel<N>(), end = columns_end(a.v, channel);
-    cuda_few<N> sum = {};
-#pragma unroll 8
-    for (size_t p = columns_first(a.v); p < end; p += COLUMNS_DEEP) {
-        cuda_few<N> few = cuda_load<N>(a.x + p * a.v.c + channel);
-        for (int k = 0; k < N; k++) sum.v[k] += few.v[k];
+    cuda_few<N> sum[1] = {};
+    for (size_t p = columns_first(a.v); p < end; p += AT_ONCE * COLUMNS_DEEP) {
+        cuda_few<N> few[AT_ONCE];
+        columns_load(a.x + channel, a.v.c, p, end, few);
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++)
+            for (int k = 0; k < N; k++) sum[0].v[k] += few[i].v[k];
     }
-    sum = columns_sum(sum, shared);
-    if (threadIdx.y == 0 && channel < a.v.c) cuda_store(a.partial + blockIdx.y * a.v.c + channel, sum);
+    columns_sum(sum, shared);
+    if (threadIdx.y == 0 && channel < a.v.c) cuda_store(a.partial + blockIdx.y * a.v.c + channel, sum[0]);
 }
 
 static __global__ void sum_chunks(bias a)
 {
-    __shared__ columns_shared<1> shared;
+    __shared__ columns_shared<1, 1> shared;
     size_t channel = columns_channel<1>();
-    cuda_few<1> sum = columns_total(a.v, a.partial, a.v.c, channel, shared);
-    if (threadIdx.y == 0 && channel < a.v.c) cuda_store(a.y + channel, sum);
+    cuda_few<1> sum[1];
+    columns_total(a.v, a.partial, channel, sum, shared);
+    if (threadIdx.y == 0 && channel < a.v.c) cuda_store(a.y + channel, sum[0]);
 }
 
 static size_t pixels_of(nn_shape s) { return s.dim[NN_N] * s.dim[NN_H] * s.dim[NN_W]; }
@@ -59,11 +63,8 @@ static void run_bias(const nn_call *call)
 {
     bias a = bias_of(call);
     a.b = call->input[1];
-    bool wide = a.c % CUDA_WIDE == 0 && cuda_aligned(a.x) && cuda_aligned(a.b) && cuda_aligned(a.y);
-    if (wide)
-        cuda_launch_pixels<CUDA_WIDE>(call, add_bias<CUDA_WIDE>, a, a.v.pixels / a.w, a.w, a.c);
-    else
-        cuda_launch_pixels<1>(call, add_bias<1>, a, a.v.pixels / a.w, a.w, a.c);
+    cuda_launch_pixels(call, cuda_aligned(a.x) && cuda_aligned(a.b) && cuda_aligned(a.y), add_bias<CUDA_WIDE>, add_bias<1>,
+                       a, a.v.pixels / a.w, a.w, a.c);
 }
 
 static size_t bias_grad_workspace(const nn_call *call)

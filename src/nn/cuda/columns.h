@@ -48,46 +48,64 @@ __device__ static inline size_t columns_end(const columns &v, size_t channel)
     return channel >= v.c ? 0 : end < v.pixels ? end : v.pixels;
 }
 
-/* Pixels of a chunk. */
+/* Pixels of a chunk; none of one that is not there. */
 __device__ static inline float columns_count(const columns &v, size_t chunk)
 {
+    if (chunk >= v.chunks) return 0;
     size_t rest = v.pixels - chunk * v.chunk;
     return (float)(rest < v.chunk ? rest : v.chunk);
 }
 
-template <int N> struct columns_shared {
-    cuda_few<N> value[COLUMNS_DEEP][COLUMNS_LANES];
-};
-
-/* Adds up a column of a block's threads; all of them get the sum. */
-template <int N> __device__ static inline cuda_few<N> columns_sum(const cuda_few<N> &value, columns_shared<N> &shared)
+/* COUNT of this thread's pixels or chunks, from p, on their way at once: a loop with a sum in it would wait for each.
+ * Zeros from `end` on. from: at the channel; stride: floats from one to the next. */
+template <int N, int COUNT>
+__device__ static inline void columns_load(const float *from, size_t stride, size_t p, size_t end,
+                                           cuda_few<N> (&value)[COUNT])
 {
-    cuda_few<N> &mine = shared.value[threadIdx.y][threadIdx.x];
-    mine = value;
-    __syncthreads();
-    for (unsigned half = COLUMNS_DEEP / 2; half > 0; half /= 2) {
-        if (threadIdx.y < half)
-            for (int k = 0; k < N; k++) mine.v[k] += shared.value[threadIdx.y + half][threadIdx.x].v[k];
-        __syncthreads();
+#pragma unroll
+    for (int i = 0; i < COUNT; i++) {
+        cuda_few<N> zeros = {};
+        value[i] = p + i * COLUMNS_DEEP < end ? cuda_load<N>(from + (p + i * COLUMNS_DEEP) * stride) : zeros;
     }
-    cuda_few<N> sum = shared.value[0][threadIdx.x];
-    __syncthreads();
-    return sum;
 }
 
-/* Adds up the chunks of partial, stride floats apart. */
-template <int N>
-__device__ static inline cuda_few<N> columns_total(const columns &v, const float *partial, size_t stride, size_t channel,
-                                                   columns_shared<N> &shared)
+template <int N, int M> struct columns_shared {
+    cuda_few<N> value[M][COLUMNS_DEEP][COLUMNS_LANES];
+};
+
+/* Adds up M values of each column of a block's threads; all of them get the sums, in place of their values. */
+template <int N, int M>
+__device__ static inline void columns_sum(cuda_few<N> (&sum)[M], columns_shared<N, M> &shared)
 {
-    cuda_few<N> sum = {};
-    size_t chunks = channel < v.c ? v.chunks : 0;
-#pragma unroll 4
-    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += COLUMNS_DEEP) {
-        cuda_few<N> term = cuda_load<N>(partial + chunk * stride + channel);
-        for (int k = 0; k < N; k++) sum.v[k] += term.v[k];
+    unsigned x = threadIdx.x, y = threadIdx.y;
+    for (int m = 0; m < M; m++) shared.value[m][y][x] = sum[m];
+    __syncthreads();
+    for (unsigned half = COLUMNS_DEEP / 2; half > 0; half /= 2) {
+        for (int m = 0; y < half && m < M; m++)
+            for (int k = 0; k < N; k++) shared.value[m][y][x].v[k] += shared.value[m][y + half][x].v[k];
+        __syncthreads();
     }
-    return columns_sum(sum, shared);
+    for (int m = 0; m < M; m++) sum[m] = shared.value[m][0][x];
+    __syncthreads();
+}
+
+/* Adds up chunks of (chunks, M, c). */
+template <int N, int M>
+__device__ static inline void columns_total(const columns &v, const float *partial, size_t channel, cuda_few<N> (&sum)[M],
+                                            columns_shared<N, M> &shared)
+{
+    enum { AT_ONCE = 4 };
+    size_t chunks = channel < v.c ? v.chunks : 0;
+    for (int m = 0; m < M; m++) sum[m] = {};
+    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += AT_ONCE * COLUMNS_DEEP) {
+        cuda_few<N> term[M][AT_ONCE];
+        for (int m = 0; m < M; m++) columns_load(partial + m * v.c + channel, M * v.c, chunk, chunks, term[m]);
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++)
+            for (int m = 0; m < M; m++)
+                for (int k = 0; k < N; k++) sum[m].v[k] += term[m][i].v[k];
+    }
+    columns_sum(sum, shared);
 }
 
 #endif

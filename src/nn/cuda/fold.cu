@@ -1,8 +1,8 @@
 /* The way back from products to pictures: gather.h.
  *
  * Every product is read once, by the pixel that it belongs to. A thread takes four channels of a pixel where it can, and
- * then what a pixel reads of a tap is a line of memory or more. To three channels it would be 12 bytes here and there: then a
- * block brings the taps of a part of a row, which lie next to each other for each source pixel, to shared memory.
+ * what a pixel reads of a tap is a line of memory or more. Of three channels it would be 12 bytes here and there: there a
+ * block brings the taps that a part of a row meets, which lie side by side for each source pixel, to shared memory.
  */
 #include "nn/cuda/gather.h"
 #include "nn/cuda/wide.h"
@@ -13,7 +13,8 @@ struct folding {
     float *y;
     unsigned c, row;
     /* Of few channels: pixels of a block, source pixels that they meet at most, and rows of taps that fit. */
-    unsigned tile, slots, lines;
+    unsigned tile, slots;
+    int lines;
 };
 
 /* What an element meets along one side: `tap` at element `source`, and from there on every `divide`-th tap, each `sign`
@@ -26,8 +27,11 @@ __device__ static inline meeting first_met(const cuda_mapping &m, unsigned at)
 {
     int place = (int)at * m.multiply + m.offset;
     meeting first = {0, place};
-    if (m.divide > 1) { /* sign is -1 then */
-        first.tap = m.divide == 2 ? place & 1 : (place % m.divide + m.divide) % m.divide;
+    if (m.divide == 2) { /* sign is -1 where there is something to divide by */
+        first.tap = place & 1;
+        first.source = (place - first.tap) >> 1;
+    } else if (m.divide > 2) {
+        first.tap = (place % m.divide + m.divide) % m.divide;
         first.source = (place - first.tap) / m.divide;
     }
     return first;
@@ -86,15 +90,22 @@ __device__ static inline int first_slot(const cuda_mapping &m, unsigned at)
 /* Products of one row of taps with the slots, zeros beside the grid. from: of the row of taps at the source's row. */
 __device__ static inline void bring(const folding &f, const float *from, int first, float *stage)
 {
-    unsigned taps = f.m.kw * f.c, slot = threadIdx.x / taps, tap = threadIdx.x % taps, slots_on = CUDA_BLOCK / taps,
-             taps_on = CUDA_BLOCK % taps;
-#pragma unroll 4
-    for (unsigned k = threadIdx.x; k < f.slots * taps; k += CUDA_BLOCK) {
-        int x = on_grid(f.m, first + (int)slot, f.m.source_w);
-        stage[k] = x < 0 ? 0 : from[(unsigned)x * (size_t)f.row + tap];
-        slot += slots_on;
-        tap += taps_on;
-        if (tap >= taps) tap -= taps, slot++;
+    enum { AT_ONCE = 6 }; /* on their way: 7x7 taps of 3 channels with 70 slots are 1470 */
+    unsigned taps = f.m.kw * f.c, size = f.slots * taps, slots_on = CUDA_BLOCK / taps, taps_on = CUDA_BLOCK % taps,
+             slot = threadIdx.x / taps, tap = threadIdx.x % taps;
+    for (unsigned k = threadIdx.x; k < size; k += AT_ONCE * CUDA_BLOCK) {
+        float value[AT_ONCE];
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            int x = slot < f.slots ? on_grid(f.m, first + (int)slot, f.m.source_w) : -1;
+            value[i] = x < 0 ? 0 : from[(unsigned)x * (size_t)f.row + tap];
+            slot += slots_on;
+            tap += taps_on;
+            if (tap >= taps) tap -= taps, slot++;
+        }
+#pragma unroll
+        for (unsigned i = 0; i < AT_ONCE; i++)
+            if (k + i * CUDA_BLOCK < size) stage[k + i * CUDA_BLOCK] = value[i];
     }
 }
 
@@ -103,22 +114,23 @@ static __global__ void fold_thin(folding f)
 {
     __shared__ float stage[STAGE];
     unsigned begin = blockIdx.y * f.tile, column = begin + threadIdx.x / f.c, channel = threadIdx.x % f.c,
-             image = blockIdx.x / f.m.h, taps = f.m.kw * f.c;
+             image = blockIdx.x / f.m.h, taps = f.m.kw * f.c, size = f.slots * taps; /* of a line in shared memory */
     bool mine = threadIdx.x < f.tile * f.c && column < f.m.w;
     meeting down = first_met(f.m, blockIdx.x % f.m.h), across = first_met(f.m, column);
     int first = first_slot(f.m, begin);
     const float *products = f.products + image * (size_t)f.m.source_h * f.m.source_w * f.row;
     float sum = f.bias ? f.bias[channel] : 0;
-    for (int a = down.tap, i = down.source; a < (int)f.m.kh; a += (int)f.lines * f.m.divide, i += (int)f.lines * f.m.sign) {
-        for (int line = 0; line < (int)f.lines && a + line * f.m.divide < (int)f.m.kh; line++) {
+    for (int a = down.tap, i = down.source; a < (int)f.m.kh; a += f.lines * f.m.divide, i += f.lines * f.m.sign) {
+        int left = ((int)f.m.kh - 1 - a) / f.m.divide + 1, lines = left < f.lines ? left : f.lines;
+        for (int line = 0; line < lines; line++) {
             int y = on_grid(f.m, i + line * f.m.sign, f.m.source_h);
             const float *from = products + (unsigned)(a + line * f.m.divide) * taps;
-            if (y >= 0) bring(f, from + (unsigned)y * (size_t)f.m.source_w * f.row, first, stage + line * f.slots * taps);
+            if (y >= 0) bring(f, from + (unsigned)y * (size_t)f.m.source_w * f.row, first, stage + line * size);
         }
         __syncthreads();
-        for (int line = 0; mine && line < (int)f.lines && a + line * f.m.divide < (int)f.m.kh; line++) {
+        for (int line = 0; mine && line < lines; line++) {
             if (on_grid(f.m, i + line * f.m.sign, f.m.source_h) < 0) continue;
-            const float *at = stage + (line * f.slots + (unsigned)(across.source - first)) * taps + channel;
+            const float *at = stage + line * size + (unsigned)(across.source - first) * taps + channel;
             for (int b = across.tap; b < (int)f.m.kw; b += f.m.divide, at += f.m.sign * (int)taps) sum += at[b * f.c];
         }
         __syncthreads();
@@ -133,7 +145,7 @@ static bool plan_thin(folding *f)
     unsigned tiles = (unsigned)cuda_divide_up(f->m.w, CUDA_BLOCK / f->c);
     f->tile = (unsigned)cuda_divide_up(f->m.w, tiles);
     f->slots = ((f->tile - 1) * (unsigned)f->m.multiply + f->m.kw - 1) / (unsigned)f->m.divide + 1;
-    f->lines = STAGE / (f->slots * f->m.kw * f->c);
+    f->lines = (int)(STAGE / (f->slots * f->m.kw * f->c));
     return f->lines > 0;
 }
 
@@ -142,11 +154,10 @@ void cuda_fold(const nn_call *call, const cuda_mapping *m, const float *products
 {
     folding f = {*m, products, bias, y, c, (unsigned)cuda_padded(m->kh * m->kw * c), 0, 0, 0};
     size_t rows = images * m->h;
-    if (c % CUDA_WIDE == 0 && cuda_aligned(products) && cuda_aligned(bias) && cuda_aligned(y))
-        cuda_launch_pixels<CUDA_WIDE>(call, fold<CUDA_WIDE>, f, rows, m->w, c);
-    else if (plan_thin(&f) && rows > 0)
+    bool aligned = cuda_aligned(products) && cuda_aligned(bias) && cuda_aligned(y);
+    if ((c % CUDA_WIDE == 0 && aligned) || !plan_thin(&f))
+        cuda_launch_pixels(call, aligned, fold<CUDA_WIDE>, fold<1>, f, rows, m->w, c);
+    else if (rows > 0)
         cuda_launch(call, CUDA_TOGETHER, fold_thin, f, dim3((unsigned)rows, (unsigned)cuda_divide_up(m->w, f.tile)),
                     dim3(CUDA_BLOCK));
-    else
-        cuda_launch_pixels<1>(call, fold<1>, f, rows, m->w, c);
 }

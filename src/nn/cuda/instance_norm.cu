@@ -18,11 +18,12 @@ struct normalisation {
     float *partial;    /* (images, chunks, 2, c): mean and squares about it; or sums of g and of g * xhat */
     float *means;      /* (images, 2, c), gradient: of g, of g * xhat */
     float *y;
-    float epsilon, slope;
+    float epsilon, slope, share; /* share: 1 / pixels */
     bool merged; /* statistics or means are there, none are left to the second pass */
 };
 
 enum { BATCH = 8, /* pixels of a thread that are on their way at once */
+       AT_ONCE = BATCH / 2, /* of x and dy each */
        FEW_CHUNKS = 64 };
 
 /* A picture's of an array of pairs (2, c) for each. */
@@ -47,18 +48,6 @@ template <int N> __device__ static inline moments<N> merge(const moments<N> &a, 
     return m;
 }
 
-/* Of BATCH pixels of this thread, from p; zeros past the end. x: at the channel. */
-template <int N>
-__device__ static inline void load_batch(const normalisation &n, const float *x, size_t p, size_t end,
-                                         cuda_few<N> (&value)[BATCH])
-{
-#pragma unroll
-    for (int i = 0; i < BATCH; i++) {
-        cuda_few<N> zeros = {};
-        value[i] = p + i * COLUMNS_DEEP < end ? cuda_load<N>(x + (p + i * COLUMNS_DEEP) * n.v.c) : zeros;
-    }
-}
-
 /* Of the first `count`, all if there are more. */
 template <int N> __device__ static inline moments<N> moments_of(const cuda_few<N> (&value)[BATCH], size_t count)
 {
@@ -71,7 +60,10 @@ template <int N> __device__ static inline moments<N> moments_of(const cuda_few<N
         for (int i = 0; i < BATCH; i++) sum += value[i].v[k];
         float mean = sum * share;
 #pragma unroll
-        for (int i = 0; i < BATCH; i++) squares += (size_t)i < count ? (value[i].v[k] - mean) * (value[i].v[k] - mean) : 0;
+        for (int i = 0; i < BATCH; i++) {
+            float difference = value[i].v[k] - mean;
+            squares += (size_t)i < count ? difference * difference : 0;
+        }
         m.mean.v[k] = mean;
         m.squares.v[k] = squares;
     }
@@ -86,7 +78,7 @@ template <int N> __device__ static inline moments<N> find_own(const normalisatio
     moments<N> all = {};
     for (size_t p = columns_first(n.v); p < end; p += BATCH * COLUMNS_DEEP) {
         cuda_few<N> value[BATCH];
-        load_batch(n, x, p, end, value);
+        columns_load(x, n.v.c, p, end, value);
         all = merge(all, moments_of(value, (end - p + COLUMNS_DEEP - 1) / COLUMNS_DEEP));
     }
     return all;
@@ -94,101 +86,109 @@ template <int N> __device__ static inline moments<N> find_own(const normalisatio
 
 template <int N> static __global__ void find_moments(normalisation n)
 {
-    __shared__ columns_shared<N> shared;
+    __shared__ columns_shared<N, 1> shared;
     size_t channel = columns_channel<N>();
     moments<N> own = find_own<N>(n, channel);
-    float share = 1 / columns_count(n.v, blockIdx.y);
-    cuda_few<N> mean, squares;
-    for (int k = 0; k < N; k++) mean.v[k] = own.mean.v[k] * (own.count * share);
-    mean = columns_sum(mean, shared);
+    float share = own.count / columns_count(n.v, blockIdx.y);
+    cuda_few<N> mean[1], squares[1];
+    for (int k = 0; k < N; k++) mean[0].v[k] = own.mean.v[k] * share;
+    columns_sum(mean, shared);
     for (int k = 0; k < N; k++) {
-        float difference = own.mean.v[k] - mean.v[k];
-        squares.v[k] = own.squares.v[k] + own.count * (difference * difference);
+        float difference = own.mean.v[k] - mean[0].v[k];
+        squares[0].v[k] = own.squares.v[k] + own.count * (difference * difference);
     }
-    squares = columns_sum(squares, shared);
+    columns_sum(squares, shared);
     if (threadIdx.y > 0 || channel >= n.v.c) return;
     float *out = n.partial + pair_of(n, blockIdx.z * n.v.chunks + blockIdx.y) + channel;
-    cuda_store(out, mean);
-    cuda_store(out + n.v.c, squares);
+    cuda_store(out, mean[0]);
+    cuda_store(out + n.v.c, squares[0]);
 }
 
-/* Two values for each of N channels: mean and rstd, or the means that the gradient needs. */
-template <int N> struct pair {
-    cuda_few<N> first, second;
-};
+/* Two values for each of N channels of this block's picture. */
+enum { MEAN, RSTD };        /* statistics */
+enum { OF_G, OF_PRODUCT };  /* sums or means of g, of g * xhat */
+template <int N> using pair = cuda_few<N>[2];
 
-template <int N> __device__ static inline pair<N> load_pair(const normalisation &n, const float *pairs, size_t channel)
+template <int N>
+__device__ static inline void load_pair(const normalisation &n, const float *pairs, size_t channel, pair<N> &p)
 {
-    pair<N> p = {};
-    if (channel >= n.v.c) return p;
+    cuda_few<N> zeros = {};
     pairs += pair_of(n, blockIdx.z) + channel;
-    p.first = cuda_load<N>(pairs);
-    p.second = cuda_load<N>(pairs + n.v.c);
-    return p;
+    for (int m = 0; m < 2; m++) p[m] = channel < n.v.c ? cuda_load<N>(pairs + m * n.v.c) : zeros;
 }
 
-template <int N> __device__ static inline void store_pair(const normalisation &n, float *pairs, size_t channel, const pair<N> &p)
+template <int N>
+__device__ static inline void store_pair(const normalisation &n, float *pairs, size_t channel, const pair<N> &p)
 {
     if (threadIdx.y > 0 || blockIdx.y > 0 || channel >= n.v.c) return;
     pairs += pair_of(n, blockIdx.z) + channel;
-    cuda_store(pairs, p.first);
-    cuda_store(pairs + n.v.c, p.second);
+    for (int m = 0; m < 2; m++) cuda_store(pairs + m * n.v.c, p[m]);
 }
 
-/* Mean and rstd of a block's channels, from all chunks. fmaf, so that no compiler's choice decides about bits: kernels
- * of either kind call this. */
+/* Statistics from all chunks, by sums about the first one's mean. That one is some pixels' share of the variance, so
+ * what cancels is at most a factor of as many chunks as there are. fmaf, so that no compiler's choice decides about bits:
+ * kernels of either kind call this. */
 template <int N>
-__device__ static inline pair<N> merge_chunks(const normalisation &n, size_t channel, columns_shared<N> &shared)
+__device__ static inline void merge_chunks(const normalisation &n, size_t channel, pair<N> &s,
+                                           columns_shared<N, 2> &shared)
 {
+    enum { CHUNKS = N > 1 ? AT_ONCE : BATCH };
     const float *partial = n.partial + pair_of(n, blockIdx.z * n.v.chunks) + channel;
-    float share = 1 / (float)n.v.pixels;
     size_t chunks = channel < n.v.c ? n.v.chunks : 0;
-    pair<N> p = {};
-#pragma unroll 4
-    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += COLUMNS_DEEP) {
-        cuda_few<N> mean = cuda_load<N>(partial + pair_of(n, chunk));
-        float count = columns_count(n.v, chunk);
-        for (int k = 0; k < N; k++) p.first.v[k] = fmaf(count, mean.v[k], p.first.v[k]);
-    }
-    p.first = columns_sum(p.first, shared);
-    for (int k = 0; k < N; k++) p.first.v[k] *= share;
-#pragma unroll 4
-    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += COLUMNS_DEEP) {
-        cuda_few<N> mean = cuda_load<N>(partial + pair_of(n, chunk)),
-                    squares = cuda_load<N>(partial + pair_of(n, chunk) + n.v.c);
-        float count = columns_count(n.v, chunk);
-        for (int k = 0; k < N; k++) {
-            float difference = mean.v[k] - p.first.v[k];
-            p.second.v[k] += fmaf(count * difference, difference, squares.v[k]);
+    cuda_few<N> base = {};
+    if (chunks > 0) base = cuda_load<N>(partial);
+    s[0] = {}, s[1] = {};
+    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += CHUNKS * COLUMNS_DEEP) {
+        cuda_few<N> mean[CHUNKS], squares[CHUNKS];
+        columns_load(partial, 2 * n.v.c, chunk, chunks, mean);
+        columns_load(partial + n.v.c, 2 * n.v.c, chunk, chunks, squares);
+#pragma unroll
+        for (int i = 0; i < CHUNKS; i++) {
+            float count = columns_count(n.v, chunk + i * COLUMNS_DEEP);
+            for (int k = 0; k < N; k++) {
+                float difference = mean[i].v[k] - base.v[k];
+                s[0].v[k] = fmaf(count, difference, s[0].v[k]);
+                s[1].v[k] += fmaf(count * difference, difference, squares[i].v[k]);
+            }
         }
     }
-    p.second = columns_sum(p.second, shared);
-    for (int k = 0; k < N; k++) p.second.v[k] = 1 / sqrtf(fmaf(p.second.v[k], share, n.epsilon));
-    return p;
+    columns_sum(s, shared);
+    for (int k = 0; k < N; k++) {
+        float difference = s[0].v[k] * n.share, variance = fmaf(s[1].v[k], n.share, -difference * difference);
+        s[MEAN].v[k] = fmaf(s[0].v[k], n.share, base.v[k]);
+        s[RSTD].v[k] = rsqrtf((variance < 0 ? 0 : variance) + n.epsilon);
+    }
 }
 
 static __global__ void merge_moments(normalisation n)
 {
-    __shared__ columns_shared<1> shared;
+    __shared__ columns_shared<1, 2> shared;
     size_t channel = columns_channel<1>();
-    store_pair(n, n.statistics, channel, merge_chunks(n, channel, shared));
+    pair<1> s;
+    merge_chunks<1>(n, channel, s, shared);
+    store_pair<1>(n, n.statistics, channel, s);
 }
 
 template <int N> static __global__ void normalise(normalisation n)
 {
-    __shared__ columns_shared<N> shared;
+    __shared__ columns_shared<N, 2> shared;
     size_t channel = columns_channel<N>(), image = blockIdx.z * n.v.pixels * n.v.c + channel,
            first = columns_first(n.v), end = columns_end(n.v, channel);
     cuda_few<N> value[BATCH]; /* on their way while statistics are found */
-    load_batch(n, n.x + image, first, end, value);
-    pair<N> s = n.merged ? load_pair<N>(n, n.statistics, channel) : merge_chunks(n, channel, shared);
-    if (!n.merged) store_pair(n, n.statistics, channel, s);
+    pair<N> s;
+    columns_load(n.x + image, n.v.c, first, end, value);
+    if (n.merged) {
+        load_pair<N>(n, n.statistics, channel, s);
+    } else {
+        merge_chunks<N>(n, channel, s, shared);
+        store_pair<N>(n, n.statistics, channel, s);
+    }
     for (size_t p = first; p < end; p += BATCH * COLUMNS_DEEP) {
-        if (p > first) load_batch(n, n.x + image, p, end, value);
+        if (p > first) columns_load(n.x + image, n.v.c, p, end, value);
 #pragma unroll
         for (int i = 0; i < BATCH; i++) {
             for (int k = 0; k < N; k++) {
-                float xhat = (value[i].v[k] - s.first.v[k]) * s.second.v[k];
+                float xhat = (value[i].v[k] - s[MEAN].v[k]) * s[RSTD].v[k];
                 value[i].v[k] = cuda_rectify(xhat, xhat, n.slope);
             }
             if (p + i * COLUMNS_DEEP < end) cuda_store(n.y + image + (p + i * COLUMNS_DEEP) * n.v.c, value[i]);
@@ -196,81 +196,84 @@ template <int N> static __global__ void normalise(normalisation n)
     }
 }
 
-/* xhat, and g in place of dy. */
+/* xhat in place of x, g in place of dy. */
 template <int N>
 __device__ static inline void differentiate(const normalisation &n, const pair<N> &s, cuda_few<N> &x, cuda_few<N> &dy)
 {
     for (int k = 0; k < N; k++) {
-        x.v[k] = (x.v[k] - s.first.v[k]) * s.second.v[k];
+        x.v[k] = (x.v[k] - s[MEAN].v[k]) * s[RSTD].v[k];
         dy.v[k] = cuda_rectify(x.v[k], dy.v[k], n.slope);
     }
 }
 
 template <int N> static __global__ void sum_gradients(normalisation n)
 {
-    __shared__ columns_shared<N> shared;
+    __shared__ columns_shared<N, 2> shared;
     size_t channel = columns_channel<N>(), image = blockIdx.z * n.v.pixels * n.v.c + channel,
            end = columns_end(n.v, channel);
-    pair<N> s = load_pair<N>(n, n.statistics, channel), sum = {};
-#pragma unroll 4
-    for (size_t p = columns_first(n.v); p < end; p += COLUMNS_DEEP) {
-        cuda_few<N> xhat = cuda_load<N>(n.x + image + p * n.v.c), g = cuda_load<N>(n.dy + image + p * n.v.c);
-        differentiate(n, s, xhat, g);
-        for (int k = 0; k < N; k++) {
-            sum.first.v[k] += g.v[k];
-            sum.second.v[k] += g.v[k] * xhat.v[k];
+    pair<N> s, sum = {};
+    load_pair<N>(n, n.statistics, channel, s);
+    for (size_t p = columns_first(n.v); p < end; p += AT_ONCE * COLUMNS_DEEP) {
+        cuda_few<N> xhat[AT_ONCE], g[AT_ONCE]; /* g past the end: 0 */
+        columns_load(n.x + image, n.v.c, p, end, xhat);
+        columns_load(n.dy + image, n.v.c, p, end, g);
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            differentiate<N>(n, s, xhat[i], g[i]);
+            for (int k = 0; k < N; k++) {
+                sum[OF_G].v[k] += g[i].v[k];
+                sum[OF_PRODUCT].v[k] += g[i].v[k] * xhat[i].v[k];
+            }
         }
     }
-    sum.first = columns_sum(sum.first, shared);
-    sum.second = columns_sum(sum.second, shared);
+    columns_sum(sum, shared);
     if (threadIdx.y > 0 || channel >= n.v.c) return;
     float *out = n.partial + pair_of(n, blockIdx.z * n.v.chunks + blockIdx.y) + channel;
-    cuda_store(out, sum.first);
-    cuda_store(out + n.v.c, sum.second);
+    for (int m = 0; m < 2; m++) cuda_store(out + m * n.v.c, sum[m]);
 }
 
 template <int N>
-__device__ static inline pair<N> add_chunks(const normalisation &n, size_t channel, columns_shared<N> &shared)
+__device__ static inline void find_means(const normalisation &n, size_t channel, pair<N> &mean,
+                                         columns_shared<N, 2> &shared)
 {
-    const float *partial = n.partial + pair_of(n, blockIdx.z * n.v.chunks);
-    float share = 1 / (float)n.v.pixels;
-    pair<N> p;
-    p.first = columns_total(n.v, partial, 2 * n.v.c, channel, shared);
-    p.second = columns_total(n.v, partial + n.v.c, 2 * n.v.c, channel, shared);
-    for (int k = 0; k < N; k++) p.first.v[k] *= share, p.second.v[k] *= share;
-    return p;
+    columns_total(n.v, n.partial + pair_of(n, blockIdx.z * n.v.chunks), channel, mean, shared);
+    for (int k = 0; k < N; k++) mean[OF_G].v[k] *= n.share, mean[OF_PRODUCT].v[k] *= n.share;
 }
 
 static __global__ void mean_gradients(normalisation n)
 {
-    __shared__ columns_shared<1> shared;
+    __shared__ columns_shared<1, 2> shared;
     size_t channel = columns_channel<1>();
-    store_pair(n, n.means, channel, add_chunks(n, channel, shared));
+    pair<1> mean;
+    find_means<1>(n, channel, mean, shared);
+    store_pair<1>(n, n.means, channel, mean);
 }
 
 template <int N> static __global__ void input_gradient(normalisation n)
 {
-    __shared__ columns_shared<N> shared;
+    __shared__ columns_shared<N, 2> shared;
     size_t channel = columns_channel<N>(), image = blockIdx.z * n.v.pixels * n.v.c + channel,
-           end = columns_end(n.v, channel);
-    pair<N> s = load_pair<N>(n, n.statistics, channel),
-            mean = n.merged ? load_pair<N>(n, n.means, channel) : add_chunks(n, channel, shared);
-    for (size_t p = columns_first(n.v); p < end; p += BATCH / 2 * COLUMNS_DEEP) {
-        cuda_few<N> x[BATCH / 2], g[BATCH / 2];
-#pragma unroll
-        for (int i = 0; i < BATCH / 2; i++) {
-            size_t at = image + (p + i * COLUMNS_DEEP) * n.v.c;
-            if (p + i * COLUMNS_DEEP >= end) break;
-            x[i] = cuda_load<N>(n.x + at);
-            g[i] = cuda_load<N>(n.dy + at);
+           first = columns_first(n.v), end = columns_end(n.v, channel);
+    cuda_few<N> x[AT_ONCE], g[AT_ONCE]; /* on their way while means are found */
+    pair<N> s, mean;
+    columns_load(n.x + image, n.v.c, first, end, x);
+    columns_load(n.dy + image, n.v.c, first, end, g);
+    load_pair<N>(n, n.statistics, channel, s);
+    if (n.merged)
+        load_pair<N>(n, n.means, channel, mean);
+    else
+        find_means<N>(n, channel, mean, shared);
+    for (size_t p = first; p < end; p += AT_ONCE * COLUMNS_DEEP) {
+        if (p > first) {
+            columns_load(n.x + image, n.v.c, p, end, x);
+            columns_load(n.dy + image, n.v.c, p, end, g);
         }
 #pragma unroll
-        for (int i = 0; i < BATCH / 2; i++) {
-            if (p + i * COLUMNS_DEEP >= end) break;
-            differentiate(n, s, x[i], g[i]);
+        for (int i = 0; i < AT_ONCE; i++) {
+            differentiate<N>(n, s, x[i], g[i]);
             for (int k = 0; k < N; k++)
-                g[i].v[k] = s.second.v[k] * (g[i].v[k] - mean.first.v[k] - x[i].v[k] * mean.second.v[k]);
-            cuda_store(n.y + image + (p + i * COLUMNS_DEEP) * n.v.c, g[i]);
+                g[i].v[k] = s[RSTD].v[k] * (g[i].v[k] - mean[OF_G].v[k] - x[i].v[k] * mean[OF_PRODUCT].v[k]);
+            if (p + i * COLUMNS_DEEP < end) cuda_store(n.y + image + (p + i * COLUMNS_DEEP) * n.v.c, g[i]);
         }
     }
 }
@@ -285,6 +288,7 @@ static normalisation normalisation_of(const nn_call *call)
     n.partial = (float *)call->workspace;
     n.epsilon = call->attr.epsilon;
     n.slope = cuda_slope(&call->attr);
+    n.share = 1 / (float)n.v.pixels;
     n.merged = n.v.images * n.v.chunks > FEW_CHUNKS; /* else by the second pass */
     return n;
 }

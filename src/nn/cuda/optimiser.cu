@@ -54,8 +54,10 @@ static __global__ void adam_step(adam a)
 {
     if (*a.flag == 0) return;
     float rate = a.rates[0], root_rate = a.rates[1], scale = 1;
-    double norm = sqrt((double)*a.squared_norm);
-    if (a.clip > 0 && norm > (double)a.clip) scale = (float)((double)a.clip / (norm + 1e-6));
+    if (a.clip > 0) {
+        double norm = sqrt((double)*a.squared_norm);
+        if (norm > (double)a.clip) scale = (float)((double)a.clip / (norm + 1e-6));
+    }
     bool aligned = cuda_aligned(a.p) && cuda_aligned(a.m) && cuda_aligned(a.v) && cuda_aligned(a.g);
     size_t wide = aligned ? a.count / CUDA_WIDE : 0;
     for (size_t i = cuda_first(); i < wide; i += cuda_step()) update<CUDA_WIDE>(a, i * CUDA_WIDE, scale, rate, root_rate);

@@ -108,28 +108,20 @@ static padding padding_of(const nn_call *call, nn_shape in, nn_shape out)
     return p;
 }
 
-static bool is_wide(const padding &p) { return p.c % CUDA_WIDE == 0 && cuda_aligned(p.x) && cuda_aligned(p.y); }
+static bool is_aligned(const padding &p) { return cuda_aligned(p.x) && cuda_aligned(p.y); }
 
 static void run_pad(const nn_call *call)
 {
     nn_shape out = call->output_shape[0];
     padding p = padding_of(call, call->input_shape[0], out);
-    size_t rows = out.dim[NN_N] * out.dim[NN_H];
-    if (is_wide(p))
-        cuda_launch_pixels<CUDA_WIDE>(call, pad<CUDA_WIDE>, p, rows, p.padded_w, p.c);
-    else
-        cuda_launch_pixels<1>(call, pad<1>, p, rows, p.padded_w, p.c);
+    cuda_launch_pixels(call, is_aligned(p), pad<CUDA_WIDE>, pad<1>, p, out.dim[NN_N] * out.dim[NN_H], p.padded_w, p.c);
 }
 
 static void run_pad_grad(const nn_call *call)
 {
     nn_shape in = call->output_shape[0];
     padding p = padding_of(call, in, call->input_shape[0]);
-    size_t rows = in.dim[NN_N] * in.dim[NN_H];
-    if (is_wide(p))
-        cuda_launch_pixels<CUDA_WIDE>(call, pad_grad<CUDA_WIDE>, p, rows, p.w, p.c);
-    else
-        cuda_launch_pixels<1>(call, pad_grad<1>, p, rows, p.w, p.c);
+    cuda_launch_pixels(call, is_aligned(p), pad_grad<CUDA_WIDE>, pad_grad<1>, p, in.dim[NN_N] * in.dim[NN_H], p.w, p.c);
 }
 
 const nn_kernel cuda_pad = {run_pad}, cuda_pad_grad = {run_pad_grad};

@@ -118,28 +118,21 @@ static resizing resizing_of(const nn_call *call, nn_shape in, nn_shape out)
     return r;
 }
 
-static bool is_wide(const resizing &r) { return r.c % CUDA_WIDE == 0 && cuda_aligned(r.x) && cuda_aligned(r.y); }
+static bool is_aligned(const resizing &r) { return cuda_aligned(r.x) && cuda_aligned(r.y); }
 
 static void run_nearest(const nn_call *call)
 {
     nn_shape out = call->output_shape[0];
     resizing r = resizing_of(call, call->input_shape[0], out);
-    size_t rows = out.dim[NN_N] * out.dim[NN_H];
-    if (is_wide(r))
-        cuda_launch_pixels<CUDA_WIDE>(call, nearest<CUDA_WIDE>, r, rows, r.out_w, r.c);
-    else
-        cuda_launch_pixels<1>(call, nearest<1>, r, rows, r.out_w, r.c);
+    cuda_launch_pixels(call, is_aligned(r), nearest<CUDA_WIDE>, nearest<1>, r, out.dim[NN_N] * out.dim[NN_H], r.out_w, r.c);
 }
 
 static void run_nearest_grad(const nn_call *call)
 {
     nn_shape in = call->output_shape[0];
     resizing r = resizing_of(call, in, call->input_shape[0]);
-    size_t rows = in.dim[NN_N] * in.dim[NN_H];
-    if (is_wide(r))
-        cuda_launch_pixels<CUDA_WIDE>(call, nearest_grad<CUDA_WIDE>, r, rows, r.w, r.c);
-    else
-        cuda_launch_pixels<1>(call, nearest_grad<1>, r, rows, r.w, r.c);
+    cuda_launch_pixels(call, is_aligned(r), nearest_grad<CUDA_WIDE>, nearest_grad<1>, r, in.dim[NN_N] * in.dim[NN_H], r.w,
+                       r.c);
 }
 
 static void launch(const nn_call *call, void (*kernel)(resizing), nn_shape in, nn_shape out)

@@ -59,11 +59,14 @@ __device__ static inline void cuda_map(size_t count, const float *a, const float
     for (size_t i = wide * CUDA_WIDE + cuda_first(); i < count; i += cuda_step()) y[i] = f(a[i], b[i]);
 }
 
-/* For kernels that call cuda_map, or take CUDA_WIDE of `count` elements at once otherwise. */
+/* For kernels that call cuda_map, or take CUDA_WIDE of `count` elements at once otherwise. Many blocks, which even out:
+ * unlike those of a sum, nobody has to add them up. */
 template <typename A>
 static void cuda_launch_map(const nn_call *call, void (*kernel)(A), const A &arguments, size_t count)
 {
-    cuda_launch_flat(call, kernel, arguments, cuda_divide_up(count, CUDA_WIDE));
+    size_t most = 1 << 16, blocks = cuda_divide_up(cuda_divide_up(count, CUDA_WIDE), CUDA_BLOCK);
+    if (count > 0)
+        cuda_launch(call, CUDA_APART, kernel, arguments, dim3((unsigned)(blocks < most ? blocks : most)), dim3(CUDA_BLOCK));
 }
 
 /* This thread's place in a picture, or in a matrix whose rows are pixels: all three may be past the end. Neighbouring
@@ -78,15 +81,17 @@ template <int N> __device__ static inline cuda_pixel cuda_this_pixel()
     return p;
 }
 
-/* A thread for each of rows x w pixels and N of their c channels. */
-template <int N, typename A>
-static void cuda_launch_pixels(const nn_call *call, void (*kernel)(A), const A &arguments, size_t rows, size_t w,
-                               size_t c)
+/* A thread for each of rows x w pixels and N of their c channels: `one` or `few`, N = CUDA_WIDE, if the pointers are
+ * aligned and c is a multiple of it. */
+template <typename A>
+static void cuda_launch_pixels(const nn_call *call, bool aligned, void (*few)(A), void (*one)(A), const A &arguments,
+                               size_t rows, size_t w, size_t c)
 {
     if (rows == 0 || w == 0 || c == 0) return;
-    size_t most = CUDA_BLOCK, across = cuda_divide_up(c, N), lanes = across < most ? across : most, deep = most / lanes;
-    if (deep > w) deep = w;
-    cuda_launch(call, CUDA_APART, kernel, arguments,
+    bool wide = aligned && c % CUDA_WIDE == 0;
+    size_t most = CUDA_BLOCK, across = wide ? c / CUDA_WIDE : c, lanes = across < most ? across : most, deep = most / lanes;
+    deep = cuda_divide_up(w, cuda_divide_up(w, deep)); /* no last block for a pixel or two */
+    cuda_launch(call, CUDA_APART, wide ? few : one, arguments,
                 dim3((unsigned)rows, (unsigned)cuda_divide_up(w, deep), (unsigned)cuda_divide_up(across, lanes)),
                 dim3((unsigned)lanes, (unsigned)deep));
 }

@@ -42,6 +42,7 @@ extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 
 void __syncthreads();
+static inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
 
 typedef enum cudaError { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2 } cudaError_t;
 typedef struct emulated_stream *cudaStream_t;
