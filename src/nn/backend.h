@@ -116,6 +116,7 @@ struct nn_backend {
     const nn_backend_interface *interface;
     int threads;
     const char *device_name; /* "NVIDIA H100", or NULL: the CPU */
+    bool wide; /* a few pictures leave most of it idle: two batches of one network are better one batch */
 };
 
 static inline void nn_backend_destroy(nn_backend *backend)

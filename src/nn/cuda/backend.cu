@@ -254,6 +254,7 @@ extern "C" __attribute__((visibility("default"))) status nn_cuda_module_create(c
     if (!cuda) return error_no_memory(err, "the CUDA backend", sizeof *cuda);
     cuda->base.interface = &cuda_interface;
     cuda->base.threads = 1;
+    cuda->base.wide = true;
     memcpy(cuda->name, properties.name, sizeof cuda->name - 1);
     cuda->major = properties.major, cuda->minor = properties.minor;
     cuda->base.device_name = cuda->name;

@@ -13,7 +13,7 @@
  * A weight gradient gathers along y's grid from x, or along x's from y, whichever has fewer channels, and multiplies by
  * what lies on the grid.
  *
- * Gathered rows are made and used in chunks that stay in the second-level cache.
+ * Gathered rows, and folded products by whole pictures, are made and used in chunks that stay in the second-level cache.
  */
 #include "nn/cuda/conv_bf16.h"
 #include "nn/cuda/gather.h"
@@ -22,7 +22,7 @@
 #include "nn/cuda/winograd.h"
 
 enum { CHUNK_BYTES = 24 << 20, CHUNK_ROWS = 128 };
-static const size_t greatest_fold = (size_t)1 << 30; /* bytes: beyond it chunks of a gather are better than none */
+static const size_t greatest_fold = (size_t)1 << 30; /* bytes of one picture: beyond it chunks of a gather are better */
 
 /* How one call is done. */
 struct plan {
@@ -31,7 +31,7 @@ struct plan {
     size_t source_pixels, pixels; /* of all images */
     bool bf16, fold;
     size_t row;   /* elements of a row of the matrix */
-    size_t chunk; /* rows of a gathered matrix that exist at once */
+    size_t chunk; /* rows of a gathered matrix, or pictures of a folded one, that exist at once */
 };
 
 static size_t element_bytes(const plan *p) { return p->bf16 ? sizeof(__nv_bfloat16) : sizeof(float); }
@@ -80,18 +80,24 @@ static plan plan_of(const nn_call *call)
                                            : cuda_mapping_to_y(result, source, w, &call->attr);
     plan p = plan_between(call, &m, source, result);
     size_t taps = m.kh * m.kw, folded = p.source_pixels * cuda_padded(taps * p.c) * sizeof(float);
-    p.fold = folded < p.pixels * cuda_padded(taps * p.source_c) * element_bytes(&p) && folded <= greatest_fold;
-    if (p.fold)
+    size_t each = folded / p.images;
+    p.fold = folded < p.pixels * cuda_padded(taps * p.source_c) * element_bytes(&p) && each <= greatest_fold;
+    if (p.fold) {
         p.row = cuda_padded(taps * p.c);
-    else
+        p.chunk = each < CHUNK_BYTES ? CHUNK_BYTES / each : 1;
+        if (p.chunk > p.images) p.chunk = p.images;
+    } else {
         set_chunk(&p);
+    }
     return p;
 }
 
 static size_t workspace_bytes(const plan *p)
 {
-    if (p->fold)
-        return operand_bytes(p, p->source_pixels, p->source_c) + p->source_pixels * p->row * sizeof(float);
+    if (p->fold) {
+        size_t rows = p->source_pixels / p->images * p->chunk;
+        return operand_bytes(p, rows, p->source_c) + rows * p->row * sizeof(float);
+    }
     return p->chunk * p->row * element_bytes(p);
 }
 
@@ -124,18 +130,22 @@ static status prepare(nn_backend *backend, nn_call *call, error *err)
 
 static void run_fold(const nn_call *call, const plan *p, const float *bias)
 {
+    size_t rows = p->source_pixels / p->images, pixels = p->pixels / p->images; /* of a picture */
     char *space = (char *)call->workspace;
-    float *products = (float *)(void *)(space + operand_bytes(p, p->source_pixels, p->source_c));
-    cuda_product product = {};
-    product.operands = cuda_operands_of(call);
-    product.m = p->source_pixels, product.n = p->row, product.k = p->source_c;
-    product.a = operand(call, p, call->input[0], p->source_pixels, p->source_c, space);
-    product.lda = operand_stride(p, p->source_c);
-    product.b = call->input[1], product.ldb = p->row;
-    product.c = products, product.ldc = p->row;
-    product.alpha = 1;
-    cuda_multiply_matrices(call, &product);
-    cuda_fold(call, &p->m, products, (unsigned)p->c, p->images, bias, call->output[0]);
+    float *products = (float *)(void *)(space + operand_bytes(p, rows * p->chunk, p->source_c));
+    for (size_t first = 0; first < p->images; first += p->chunk) {
+        size_t count = p->images - first < p->chunk ? p->images - first : p->chunk;
+        cuda_product product = {};
+        product.operands = cuda_operands_of(call);
+        product.m = rows * count, product.n = p->row, product.k = p->source_c;
+        product.a = operand(call, p, call->input[0] + first * rows * p->source_c, rows * count, p->source_c, space);
+        product.lda = operand_stride(p, p->source_c);
+        product.b = call->input[1], product.ldb = p->row;
+        product.c = products, product.ldc = p->row;
+        product.alpha = 1;
+        cuda_multiply_matrices(call, &product);
+        cuda_fold(call, &p->m, products, (unsigned)p->c, count, bias, call->output[0] + first * pixels * p->c);
+    }
 }
 
 static void run_gather(const nn_call *call, const plan *p, const float *bias)

@@ -54,11 +54,11 @@ static bool is_direct(const convolution *v)
 }
 
 /* Whether conv2d.cu's products of taps, folded, are less to write than this gathered matrix. */
-static bool folds(const convolution *v, size_t source_pixels)
+static bool folds(const convolution *v, size_t source_pixels, size_t images)
 {
     size_t folded = source_pixels * cuda_padded(v->kh * v->kw * v->c) * sizeof(float);
     return folded < v->pixels * v->kh * v->kw * cuda_padded(v->source_c) * sizeof(__nv_bfloat16) &&
-           folded <= (size_t)GREATEST_FOLD;
+           folded / images <= (size_t)GREATEST_FOLD;
 }
 
 static void run_direct(const nn_call *call)
@@ -109,7 +109,7 @@ static bool prepare_convolution(nn_call *call)
     convolution v = convolution_of(call);
     bool direct = is_direct(&v);
     if (!fits_border(v.top) || !fits_border(v.left)) return false;
-    if (!direct && folds(&v, nn_count(x) / v.source_c)) return false;
+    if (!direct && folds(&v, nn_count(x) / v.source_c, x.dim[NN_N])) return false;
     bool blocks = direct && tensor_by_groups(call);
     call->input_layout[0] = layout_of(v.top, v.left, v.reflect, blocks);
     call->input_layout[1] = blocks        ? v.backwards ? CUDA_IN_BLOCKS : CUDA_OUT_BLOCKS

@@ -42,24 +42,35 @@ __device__ static inline uint32_t pair_of(float a, float b)
     return (uint32_t)bits[1] << 16 | bits[0];
 }
 
-/* blockIdx.x: 8 others; blockIdx.y: 64 rows. Shared: (rows, 8, taps) or (8, rows, taps), as it lies in the weight. */
+/* From one run of the weight, which is contiguous, to the next in shared memory: an odd number, so that granules are
+ * gathered from different banks. */
+__host__ __device__ static inline unsigned run_of(const blocking &b)
+{
+    return ((b.out_rows ? (unsigned)GRANULE : (unsigned)ROWS) * b.taps) | 1;
+}
+
+/* blockIdx.x: 8 others; blockIdx.y: 64 rows. Shared: (rows, 8 x taps) or (8, rows x taps), as it lies in the weight. */
 static __global__ void to_blocks(blocking b)
 {
     float *tile = (float *)(void *)CUDA_SHARED();
-    unsigned first = blockIdx.x * GRANULE, row = blockIdx.y * ROWS;
-    unsigned inner = (b.out_rows ? (unsigned)GRANULE : (unsigned)ROWS) * b.taps, outer = b.out_rows ? ROWS : GRANULE;
-    for (unsigned e = threadIdx.x; e < inner * outer; e += CUDA_BLOCK) {
-        unsigned o = e / inner, rest = e - o * inner, i = rest / b.taps;
-        unsigned r = row + (b.out_rows ? o : i), k = first + (b.out_rows ? i : o);
-        size_t at = b.out_rows ? ((size_t)r * b.other + first) * b.taps + rest : ((size_t)k * b.rows + row) * b.taps + rest;
-        tile[e] = r < b.rows && k < b.other ? b.from[at] : 0;
+    const unsigned other = blockIdx.x * GRANULE, row = blockIdx.y * ROWS, run = run_of(b);
+    const unsigned runs = b.out_rows ? ROWS : GRANULE, length = (b.out_rows ? (unsigned)GRANULE : (unsigned)ROWS) * b.taps;
+    const unsigned outer = b.out_rows ? row : other, outer_end = b.out_rows ? b.rows : b.other;
+    const unsigned inner = b.out_rows ? other : row, inner_end = b.out_rows ? b.other : b.rows;
+    const unsigned there = inner < inner_end ? (inner_end - inner) * b.taps : 0;
+    for (unsigned o = threadIdx.x / 32; o < runs; o += CUDA_BLOCK / 32) {
+        const float *from = b.from + ((size_t)(outer + o) * inner_end + inner) * b.taps;
+        bool inside = outer + o < outer_end;
+#pragma unroll 4
+        for (unsigned i = threadIdx.x % 32; i < length; i += 32)
+            tile[o * run + i] = inside && i < there ? from[i] : 0;
     }
     __syncthreads();
     uint4 *to = b.to + ((size_t)(blockIdx.y * b.chunks + blockIdx.x / CHUNK) * b.taps * CHUNK + blockIdx.x % CHUNK) * ROWS;
-    unsigned next = b.out_rows ? b.taps : inner; /* from one other to the next */
+    const unsigned next = b.out_rows ? b.taps : run; /* from one other to the next */
     for (unsigned e = threadIdx.x; e < b.taps * ROWS; e += CUDA_BLOCK) {
         unsigned tap = e / ROWS, r = e % ROWS;
-        const float *v = tile + r * (b.out_rows ? inner : b.taps) + tap;
+        const float *v = tile + r * (b.out_rows ? run : b.taps) + tap;
         uint4 granule = {pair_of(v[0], v[next]), pair_of(v[2 * next], v[3 * next]), pair_of(v[4 * next], v[5 * next]),
                          pair_of(v[6 * next], v[7 * next])};
         to[(size_t)tap * CHUNK * ROWS + r] = granule;
@@ -72,5 +83,5 @@ void weight_blocks_reorder(const nn_call *call)
     b.from = call->input[0];
     b.to = (uint4 *)(void *)call->output[0];
     cuda_launch_shared(call, to_blocks, b, dim3(b.chunks * CHUNK, row_blocks(b)), dim3(CUDA_BLOCK),
-                       (size_t)ROWS * GRANULE * b.taps * sizeof(float));
+                       (size_t)run_of(b) * (b.out_rows ? ROWS : GRANULE) * sizeof(float));
 }
