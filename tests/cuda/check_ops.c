@@ -181,6 +181,10 @@ static const gradient_case wide_cases[] = {
     {"conv2d on tensor cores, 4x4", 2, {S(1, 10, 5, 33), S(35, 33, 4, 4)}, conv_plain, 0, 0},
     {"conv2d on tensor cores, valid", 2, {S(1, 11, 18, 64), S(64, 64, 3, 3)}, conv_valid, 0, 0},
     {"conv2d on tensor cores, many pixels", 2, {S(1, 90, 170, 32), S(100, 32, 2, 2)}, conv_valid, 0, 0},
+    {"conv2d thin, from 3", 3, {S(2, 19, 11, 3), S(72, 3, 7, 7), S(1, 1, 1, 72)}, conv_reflected3, 0, 0},
+    {"conv2d thin, to 3", 3, {S(2, 13, 9, 40), S(3, 40, 7, 7), S(1, 1, 1, 3)}, conv_reflected3, 0, 0},
+    {"conv2d thin, 3x3", 3, {S(1, 9, 18, 5), S(33, 5, 3, 3), S(1, 1, 1, 33)}, conv_bias, 0, 0},
+    {"conv2d thin, 4x4 to 1", 2, {S(1, 9, 7, 65), S(1, 65, 4, 4)}, conv_plain, 0, 0},
     {"transposed wide", 2, {S(1, 12, 9, 24), S(24, 20, 3, 3)}, transposed3, 0, 0},
     {"conv2d of many tiles", 2, {S(1, 291, 289, 16), S(16, 16, 3, 3)}, conv, 0, 0},
 };

@@ -1,11 +1,12 @@
-/* Three ways of one sum: by conv_tensor.h where there are channels enough, else as the product of a gathered matrix. The
+/* Ways of one sum: by conv_tensor.h where there are channels enough on both sides, by conv_thin.h where there are on one
+ * and hardly any on the other, else as the product of a gathered matrix. The
  * data gradient of a convolution of stride 1 is the convolution of dy, with a border of kernel - 1 - padding zeros, by the
  * weight backwards. A weight gradient gathers from x, or from dy along all pixels of x with its border, whichever has
  * fewer channels, and multiplies by the other picture as it lies there.
  */
 #include "nn/cuda/conv_bf16.h"
 
-#include "nn/cuda/conv_tensor.h"
+#include "nn/cuda/conv_thin.h"
 #include "nn/cuda/product.h"
 
 enum { CHUNK_BYTES = 24 << 20, CHUNK_ROWS = 128, GREATEST_FOLD = 1 << 30 };
@@ -61,6 +62,11 @@ static bool folds(const convolution *v, size_t source_pixels, size_t images)
            folded / images <= (size_t)GREATEST_FOLD;
 }
 
+static bool is_thin(const nn_call *call, const convolution *v)
+{
+    return v->stride == 1 && thin_suits(call, v->source_c, v->c, v->kh, v->kw);
+}
+
 static void run_direct(const nn_call *call)
 {
     convolution v = convolution_of(call);
@@ -73,7 +79,7 @@ static void run_direct(const nn_call *call)
     conv.h = (unsigned)y.dim[NN_H], conv.w = (unsigned)y.dim[NN_W], conv.c = (unsigned)v.c;
     conv.kh = (unsigned)v.kh, conv.kw = (unsigned)v.kw;
     conv.backwards = v.backwards;
-    tensor_conv_run(call, &conv);
+    is_thin(call, &v) ? thin_conv_run(call, &conv) : tensor_conv_run(call, &conv);
 }
 
 static void run_gather(const nn_call *call)
@@ -107,12 +113,13 @@ static bool prepare_convolution(nn_call *call)
     bool gradient = call->op == NN_CONV2D_DATA_GRAD;
     if (gradient && (call->attr.stride != 1 || padding >= w.dim[NN_KH] || padding >= w.dim[NN_KW])) return false;
     convolution v = convolution_of(call);
-    bool direct = is_direct(&v);
+    bool thin = is_thin(call, &v), direct = thin || is_direct(&v);
     if (!fits_border(v.top) || !fits_border(v.left)) return false;
     if (!direct && folds(&v, nn_count(x) / v.source_c, x.dim[NN_N])) return false;
     bool blocks = direct && tensor_by_groups(call);
     call->input_layout[0] = layout_of(v.top, v.left, v.reflect, blocks);
-    call->input_layout[1] = blocks        ? v.backwards ? CUDA_IN_BLOCKS : CUDA_OUT_BLOCKS
+    call->input_layout[1] = thin          ? v.backwards ? CUDA_IN_THIN : CUDA_OUT_THIN
+                            : blocks      ? v.backwards ? CUDA_IN_BLOCKS : CUDA_OUT_BLOCKS
                             : v.backwards ? CUDA_IN_TAPS_BF16
                                           : CUDA_OUT_TAPS_BF16;
     call->run = direct ? run_direct : run_gather;
@@ -126,7 +133,7 @@ struct weight_gradient {
     size_t kh, kw, stride, padding;
     nn_shape x, dy;
     size_t x_c, dy_c;
-    bool reflect, direct, from_x;
+    bool reflect, direct, from_x, thin;
     size_t rows, row; /* of the gathered matrix */
 };
 
@@ -143,6 +150,7 @@ static weight_gradient weight_gradient_of(const nn_call *call)
     size_t x_pixels = v.x.dim[NN_N] * (v.x.dim[NN_H] + 2 * v.padding) * (v.x.dim[NN_W] + 2 * v.padding);
     v.from_x = v.stride > 1 || y_pixels * cuda_padded(v.x_c) <= x_pixels * cuda_padded(v.dy_c) ||
                !fits_border(v.kh - 1) || !fits_border(v.kw - 1);
+    v.thin = v.stride == 1 && thin_suits(call, v.from_x ? v.x_c : v.dy_c, v.from_x ? v.dy_c : v.x_c, v.kh, v.kw);
     v.rows = v.from_x ? y_pixels : x_pixels;
     v.row = v.kh * v.kw * cuda_padded(v.from_x ? v.x_c : v.dy_c);
     return v;
@@ -170,6 +178,26 @@ static void run_direct_weight(const nn_call *call)
 {
     tensor_weight_grad grad = direct_of(call);
     tensor_weight_grad_run(call, &grad);
+}
+
+/* The wide picture's pixels: dy's own, or all of x with its border. */
+static thin_weight_grad thin_of(const nn_call *call)
+{
+    weight_gradient v = weight_gradient_of(call);
+    thin_weight_grad grad = {};
+    grad.wide = picture_of(call, v.from_x ? 1 : 0), grad.thin = picture_of(call, v.from_x ? 0 : 1);
+    grad.sums = call->output[0];
+    grad.h = v.from_x ? (unsigned)v.dy.dim[NN_H] : grad.wide.h;
+    grad.w = v.from_x ? (unsigned)v.dy.dim[NN_W] : grad.wide.w;
+    grad.wide_c = (unsigned)(v.from_x ? v.dy_c : v.x_c);
+    grad.kh = (unsigned)v.kh;
+    return grad;
+}
+
+static void run_thin_weight(const nn_call *call)
+{
+    thin_weight_grad grad = thin_of(call);
+    thin_weight_grad_run(call, &grad);
 }
 
 static void run_gather_weight(const nn_call *call)
@@ -201,12 +229,17 @@ static bool prepare_weight_gradient(nn_call *call)
     weight_gradient v = weight_gradient_of(call);
     size_t top = dy_border(&v, v.kh), left = dy_border(&v, v.kw);
     if (!fits_border(v.padding) || !fits_border(top) || !fits_border(left)) return false;
-    bool planes = v.direct && tensor_by_groups(call);
+    bool planes = v.thin || (v.direct && tensor_by_groups(call));
     call->input_layout[0] = layout_of(v.padding, v.padding, v.reflect, planes);
     call->input_layout[1] = layout_of(top, left, false, planes);
-    call->output_layout[0] = v.direct || v.from_x ? CUDA_OUT_TAPS : CUDA_IN_TAPS;
-    call->run = v.direct ? run_direct_weight : run_gather_weight;
-    if (v.direct) {
+    call->output_layout[0] = v.thin                 ? v.from_x ? CUDA_OUT_THIN_SUMS : CUDA_IN_THIN_SUMS
+                             : v.direct || v.from_x ? CUDA_OUT_TAPS
+                                                    : CUDA_IN_TAPS;
+    call->run = v.thin ? run_thin_weight : v.direct ? run_direct_weight : run_gather_weight;
+    if (v.thin) {
+        thin_weight_grad grad = thin_of(call);
+        call->workspace_bytes = thin_weight_grad_workspace(&grad);
+    } else if (v.direct) {
         tensor_weight_grad grad = direct_of(call);
         call->workspace_bytes = tensor_weight_grad_workspace(call, &grad);
     } else {

@@ -155,19 +155,6 @@ template <int columns> struct tile {
         tensor_group_commit();
     }
 
-    __device__ void store_pair(float *y, unsigned channel, float low, float high) const
-    {
-        if (d.v.bias && channel < d.v.c) low += d.v.bias[channel];
-        if (d.v.bias && channel + 1 < d.v.c) high += d.v.bias[channel + 1];
-        if (d.v.c % 2 == 0 && channel < d.v.c) {
-            float2 both = {low, high};
-            *(float2 *)(void *)(y + channel) = both;
-            return;
-        }
-        if (channel < d.v.c) y[channel] = low;
-        if (channel + 1 < d.v.c) y[channel + 1] = high;
-    }
-
     __device__ void store(const tensor_group_sums<ROWS> *sums) const
     {
         unsigned warp = threadIdx.x / 32;
@@ -178,7 +165,7 @@ template <int columns> struct tile {
             float *y = d.v.y + (((size_t)image * d.v.h + row) * d.v.w + column) * d.v.c;
 #pragma unroll
             for (unsigned j = 0; j < columns / 8; j++)
-                store_pair(y, first + j * 8 + lane % 4 * 2, sums[j / 8].part[j % 8 * 4 + half * 2],
+                tensor_store_pair(d.v, y, first + j * 8 + lane % 4 * 2, sums[j / 8].part[j % 8 * 4 + half * 2],
                            sums[j / 8].part[j % 8 * 4 + half * 2 + 1]);
         }
     }

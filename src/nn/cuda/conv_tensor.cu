@@ -115,19 +115,6 @@ template <int columns> struct tile {
         }
     }
 
-    __device__ void store_pair(float *y, unsigned channel, float low, float high) const
-    {
-        if (d.v.bias && channel < d.v.c) low += d.v.bias[channel];
-        if (d.v.bias && channel + 1 < d.v.c) high += d.v.bias[channel + 1];
-        if (d.v.c % 2 == 0 && channel < d.v.c) {
-            float2 both = {low, high};
-            *(float2 *)(void *)(y + channel) = both;
-            return;
-        }
-        if (channel < d.v.c) y[channel] = low;
-        if (channel + 1 < d.v.c) y[channel + 1] = high;
-    }
-
     __device__ void store(const tensor_sums (*sums)[4]) const
     {
         unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -140,7 +127,7 @@ template <int columns> struct tile {
                 float *y = d.v.y + (((size_t)image * d.v.h + row) * d.v.w + column) * d.v.c;
 #pragma unroll
                 for (unsigned j = 0; j < 4; j++)
-                    store_pair(y, first + warp / 2 * WARP_COLUMNS + j * 8 + lane % 4 * 2, sums[i][j].part[2 * half],
+                    tensor_store_pair(d.v, y, first + warp / 2 * WARP_COLUMNS + j * 8 + lane % 4 * 2, sums[i][j].part[2 * half],
                                sums[i][j].part[2 * half + 1]);
             }
     }

@@ -19,6 +19,20 @@ typedef struct tensor_conv {
     bool backwards;
 } tensor_conv;
 
+/* Stores channels `channel` and the next of a pixel that lies at y, plus the bias, where they exist. */
+__device__ static inline void tensor_store_pair(const tensor_conv &v, float *y, unsigned channel, float low, float high)
+{
+    if (v.bias && channel < v.c) low += v.bias[channel];
+    if (v.bias && channel + 1 < v.c) high += v.bias[channel + 1];
+    if (v.c % 2 == 0 && channel < v.c) {
+        float2 both = {low, high};
+        *(float2 *)(void *)(y + channel) = both;
+        return;
+    }
+    if (channel < v.c) y[channel] = low;
+    if (channel + 1 < v.c) y[channel + 1] = high;
+}
+
 /* Whether pictures of so many channels (to so many) by so large a kernel are what this is good for. */
 bool tensor_conv_suits(size_t from, size_t to, size_t kh, size_t kw);
 void tensor_conv_run(const nn_call *call, const tensor_conv *conv);

@@ -97,6 +97,10 @@ enum {
     CUDA_IN_TAPS_BF16,
     CUDA_OUT_BLOCKS, /* bf16, by what a block of conv_group.cu copies at once: weight_blocks.cu */
     CUDA_IN_BLOCKS,
+    CUDA_OUT_THIN, /* conv_thin.h; bf16 */
+    CUDA_IN_THIN,
+    CUDA_OUT_THIN_SUMS, /* float */
+    CUDA_IN_THIN_SUMS,
     CUDA_WINOGRAD_OUT, /* (16, out, in) and (16, in, out), transformed: winograd.h */
     CUDA_WINOGRAD_IN,
     CUDA_LAYOUT_END

@@ -1,5 +1,5 @@
 /* A convolution's weight between PyTorch's order (out, in, kh, kw) and the rows of cuda.h's layouts; and pictures. */
-#include "nn/cuda/conv_tensor.h"
+#include "nn/cuda/conv_thin.h"
 #include "nn/cuda/launch.h"
 #include "nn/cuda/winograd.h"
 
@@ -43,6 +43,7 @@ size_t cuda_layout_bytes(const nn_backend *backend, nn_layout layout, nn_shape w
     if (cuda_is_winograd(layout)) return CUDA_WINOGRAD_PRODUCTS * w.dim[NN_OUT] * w.dim[NN_IN] * sizeof(float);
     if (is_picture_layout(layout)) return picture_bytes(layout, w);
     if (is_weight_blocks(layout)) return weight_blocks_bytes(layout, w);
+    if (is_thin_layout(layout)) return thin_bytes(layout, w);
     reordering r = reordering_of(layout, w);
     return (size_t)r.rows * r.row * (is_bf16(layout) ? sizeof(__nv_bfloat16) : sizeof(float));
 }
@@ -84,6 +85,29 @@ static __global__ void to_plain(reordering r)
     }
 }
 
+/* The same for rows of out, which are runs of the plain weight too: turned in shared memory, where a tap's numbers begin an
+ * odd number after the one before's, so that those of neighbouring taps are in different banks. blockIdx.x: the row. */
+static __global__ void to_plain_rows(reordering r)
+{
+    float *tile = (float *)(void *)CUDA_SHARED();
+    const float *from = r.from + blockIdx.x * (size_t)r.row;
+    const unsigned odd = r.step | 1, count = r.taps * r.other;
+    for (unsigned k = threadIdx.x; k < r.taps * r.step; k += CUDA_BLOCK) tile[k / r.step * odd + k % r.step] = from[k];
+    __syncthreads();
+    float *to = (float *)r.to + (size_t)blockIdx.x * count;
+    for (unsigned k = threadIdx.x; k < count; k += CUDA_BLOCK) to[k] = tile[k % r.taps * odd + k / r.taps];
+}
+
+static void launch_to_plain(const nn_call *call, const reordering &r)
+{
+    enum { MOST_SHARED = 96 << 10 };
+    size_t bytes = (size_t)r.taps * (r.step | 1) * sizeof(float);
+    if (r.out_rows && bytes <= MOST_SHARED)
+        cuda_launch_shared(call, to_plain_rows, r, dim3(r.rows), dim3(CUDA_BLOCK), bytes);
+    else
+        cuda_launch_rows(call, to_plain, r, r.rows, r.row);
+}
+
 static void run_reorder(const nn_call *call)
 {
     nn_layout from = call->input_layout[0], to = call->output_layout[0], rows = from ? from : to;
@@ -95,6 +119,10 @@ static void run_reorder(const nn_call *call)
         picture_reorder(call);
         return;
     }
+    if (is_thin_layout(rows)) {
+        thin_reorder(call);
+        return;
+    }
     if (is_weight_blocks(to)) {
         weight_blocks_reorder(call);
         return;
@@ -102,7 +130,10 @@ static void run_reorder(const nn_call *call)
     reordering r = reordering_of(rows, call->input_shape[0]);
     r.from = call->input[0];
     r.to = call->output[0];
-    cuda_launch_rows(call, from ? to_plain : is_bf16(to) ? to_bf16_rows : to_float_rows, r, r.rows, r.row);
+    if (from)
+        launch_to_plain(call, r);
+    else
+        cuda_launch_rows(call, is_bf16(to) ? to_bf16_rows : to_float_rows, r, r.rows, r.row);
 }
 
 /* Convolutions ask for what the planner then makes of a plain weight, and the other way: no other pair occurs. */
@@ -110,9 +141,9 @@ static status prepare_reorder(nn_backend *backend, nn_call *call, error *err)
 {
     (void)backend;
     nn_layout from = call->input_layout[0], to = call->output_layout[0];
-    bool known = to < CUDA_LAYOUT_END || is_picture_layout(to);
-    if ((from == NN_LAYOUT_PLAIN) != (to == NN_LAYOUT_PLAIN) && from < CUDA_OUT_BLOCKS && !is_bf16(from) && known)
-        return STATUS_OK;
+    bool leaves = to < CUDA_LAYOUT_END || is_picture_layout(to);
+    bool returns = from < CUDA_OUT_BLOCKS ? !is_bf16(from) : from == CUDA_OUT_THIN_SUMS || from == CUDA_IN_THIN_SUMS;
+    if (from == NN_LAYOUT_PLAIN ? to != NN_LAYOUT_PLAIN && leaves : to == NN_LAYOUT_PLAIN && returns) return STATUS_OK;
     return error_set(err, STATUS_FAILED, "no reorder from layout %u to %u", from, to);
 }
 

@@ -1,0 +1,119 @@
+/* See conv_thin.h. A block keeps the weight of 64 channels in shared memory and goes through tiles of 16x8 pixels, two groups
+ * of threads with 8x8 each; the pixels of the next tile are copied beside the products of this one. */
+#include "nn/cuda/conv_thin.h"
+
+#include "nn/cuda/launch.h"
+#include "nn/cuda/tensor_group.h"
+
+enum {
+    TILE_H = 16,
+    TILE_W = 8,
+    HALO_W = TILE_W + THIN_TAPS - 1,
+    GROUPS = 2,
+    THREADS = GROUPS * TENSOR_GROUP,
+    PLANE_BYTES = THIN_ROWS * TENSOR_GRANULE_BYTES,
+    MOST_KERNEL = 8, /* rows of taps */
+    LEAST_WIDE = 32,
+    BLOCKS = 2 * 132 /* two on a multiprocessor */
+};
+
+struct thin {
+    tensor_conv v;
+    unsigned rows, columns, tiles; /* tiles of an image in both directions, and of all images */
+    unsigned halo;                 /* pixels */
+};
+
+__device__ static inline void copy_weight(const thin &t, tensor_address to)
+{
+    unsigned count = t.v.kh * THIN_TAPS * THIN_ROWS;
+    const uint4 *from = (const uint4 *)t.v.weight + (size_t)blockIdx.y * count;
+    for (unsigned i = threadIdx.x; i < count; i += THREADS) tensor_copy(to + i * TENSOR_GRANULE_BYTES, from + i, false);
+}
+
+__device__ static inline void copy_pixels(const thin &t, tensor_address to, unsigned number)
+{
+    const picture &p = t.v.p;
+    unsigned per_image = t.rows * t.columns, image = number / per_image, at = number - image * per_image;
+    unsigned top = at / t.columns * TILE_H, left = at % t.columns * TILE_W;
+    const uint4 *from = (const uint4 *)(const void *)p.data + (size_t)image * p.h * p.w;
+    for (unsigned i = threadIdx.x; i < t.halo; i += THREADS) {
+        unsigned row = top + i / HALO_W, column = left + i % HALO_W;
+        bool there = row < p.h && column < p.w;
+        tensor_copy(to + i * TENSOR_GRANULE_BYTES, there ? from + (size_t)row * p.w + column : from, !there);
+    }
+}
+
+__device__ static inline void multiply(const thin &t, tensor_group_sums<THIN_ROWS> &sums, tensor_address pixels,
+                                       tensor_address weights)
+{
+    unsigned group = threadIdx.x / TENSOR_GROUP;
+    tensor_matrix a = tensor_matrix_at(pixels + group * (TILE_H / GROUPS) * HALO_W * TENSOR_GRANULE_BYTES,
+                                       TENSOR_GRANULE_BYTES, HALO_W * TENSOR_GRANULE_BYTES);
+    tensor_matrix b = tensor_matrix_at(weights, PLANE_BYTES, 8 * TENSOR_GRANULE_BYTES);
+#pragma unroll 1
+    for (unsigned row = 0; row < t.v.kh; row++) {
+        tensor_group_begin();
+#pragma unroll
+        for (unsigned k = 0; k < THIN_TAPS; k += 2)
+            tensor_group_multiply<false>(sums, tensor_matrix_moved(a, k * TENSOR_GRANULE_BYTES),
+                                         tensor_matrix_moved(b, k * PLANE_BYTES));
+        a = tensor_matrix_moved(a, HALO_W * TENSOR_GRANULE_BYTES);
+        b = tensor_matrix_moved(b, THIN_TAPS * PLANE_BYTES);
+    }
+    tensor_group_commit();
+}
+
+__device__ static inline void store(const thin &t, const tensor_group_sums<THIN_ROWS> &sums, unsigned number)
+{
+    unsigned per_image = t.rows * t.columns, image = number / per_image, at = number - image * per_image;
+    unsigned lane = threadIdx.x % 32, first = blockIdx.y * THIN_ROWS + lane % 4 * 2;
+    unsigned row = at / t.columns * TILE_H + threadIdx.x / 32 * 2, column = at % t.columns * TILE_W + lane / 4;
+#pragma unroll
+    for (unsigned half = 0; half < 2; half++) {
+        if (row + half >= t.v.h || column >= t.v.w) continue;
+        float *y = t.v.y + (((size_t)image * t.v.h + row + half) * t.v.w + column) * t.v.c;
+#pragma unroll
+        for (unsigned j = 0; j < THIN_ROWS / 8; j++)
+            tensor_store_pair(t.v, y, first + j * 8, sums.part[j * 4 + half * 2], sums.part[j * 4 + half * 2 + 1]);
+    }
+}
+
+/* blockIdx.x: the first of this block's tiles; blockIdx.y: 64 channels of the result. */
+static __global__ void __launch_bounds__(THREADS) convolve_thin(thin t)
+{
+    tensor_address weights = tensor_shared(CUDA_SHARED()), pixels = weights + t.v.kh * THIN_TAPS * PLANE_BYTES;
+    unsigned halo_bytes = t.halo * TENSOR_GRANULE_BYTES, turn = 0;
+    copy_weight(t, weights);
+    copy_pixels(t, pixels, blockIdx.x);
+    tensor_commit();
+    for (unsigned number = blockIdx.x; number < t.tiles; number += gridDim.x, turn ^= 1) {
+        tensor_wait<0>();
+        tensor_publish();
+        __syncthreads();
+        tensor_group_sums<THIN_ROWS> sums = {};
+        multiply(t, sums, pixels + turn * halo_bytes, weights);
+        if (number + gridDim.x < t.tiles) copy_pixels(t, pixels + (turn ^ 1) * halo_bytes, number + gridDim.x);
+        tensor_commit();
+        tensor_group_wait<0>();
+        store(t, sums, number);
+    }
+}
+
+bool thin_suits(const nn_call *call, size_t thin_c, size_t wide_c, size_t kh, size_t kw)
+{
+    return tensor_by_groups(call) && thin_c <= TENSOR_GRANULE && wide_c >= LEAST_WIDE && kh <= MOST_KERNEL &&
+           kw <= THIN_TAPS;
+}
+
+void thin_conv_run(const nn_call *call, const tensor_conv *conv)
+{
+    thin t = {};
+    t.v = *conv;
+    t.rows = (unsigned)cuda_divide_up(conv->h, TILE_H), t.columns = (unsigned)cuda_divide_up(conv->w, TILE_W);
+    t.tiles = conv->p.images * t.rows * t.columns;
+    t.halo = (TILE_H + conv->kh - 1) * HALO_W;
+    size_t shared = conv->kh * THIN_TAPS * (size_t)PLANE_BYTES + 2 * (size_t)t.halo * TENSOR_GRANULE_BYTES;
+    cuda_launch_shared(call, convolve_thin, t,
+                       dim3(t.tiles < BLOCKS ? t.tiles : (unsigned)BLOCKS, (unsigned)cuda_divide_up(conv->c, THIN_ROWS)),
+                       dim3(THREADS), shared);
+}
