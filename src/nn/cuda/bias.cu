@@ -18,7 +18,7 @@ template <int N> static __global__ void add_bias(bias a)
     cuda_store(a.y + at, few);
 }
 
-template <int N> static __global__ void sum_columns(bias a)
+template <int N> static __global__ COLUMNS_BOUNDS void sum_columns(bias a)
 {
     enum { AT_ONCE = 8 };
     __shared__ columns_shared<N, 1> shared;
@@ -35,7 +35,7 @@ template <int N> static __global__ void sum_columns(bias a)
     if (threadIdx.y == 0 && channel < a.v.c) cuda_store(a.partial + blockIdx.y * a.v.c + channel, sum[0]);
 }
 
-static __global__ void sum_chunks(bias a)
+static __global__ COLUMNS_BOUNDS void sum_chunks(bias a)
 {
     __shared__ columns_shared<1, 1> shared;
     size_t channel = columns_channel<1>();

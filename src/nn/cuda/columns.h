@@ -13,6 +13,9 @@
 /* COLUMNS_BLOCKS: two on each processor of the largest device; more chunks would only have to be added up. */
 enum { COLUMNS_LANES = 16, COLUMNS_DEEP = 16, COLUMNS_LEAST = 64, COLUMNS_BLOCKS = 256 };
 
+/* There are two blocks for a processor, and registers for no more: enough to keep all loads of a thread on their way. */
+#define COLUMNS_BOUNDS __launch_bounds__(COLUMNS_LANES * COLUMNS_DEEP, 2)
+
 struct columns {
     size_t images, pixels, c;
     size_t chunk;  /* pixels of a chunk; the last one's may be fewer */

@@ -84,7 +84,7 @@ template <int N> __device__ static inline moments<N> find_own(const normalisatio
     return all;
 }
 
-template <int N> static __global__ void find_moments(normalisation n)
+template <int N> static __global__ COLUMNS_BOUNDS void find_moments(normalisation n)
 {
     __shared__ columns_shared<N, 1> shared;
     size_t channel = columns_channel<N>();
@@ -160,7 +160,7 @@ __device__ static inline void merge_chunks(const normalisation &n, size_t channe
     }
 }
 
-static __global__ void merge_moments(normalisation n)
+static __global__ COLUMNS_BOUNDS void merge_moments(normalisation n)
 {
     __shared__ columns_shared<1, 2> shared;
     size_t channel = columns_channel<1>();
@@ -169,7 +169,7 @@ static __global__ void merge_moments(normalisation n)
     store_pair<1>(n, n.statistics, channel, s);
 }
 
-template <int N> static __global__ void normalise(normalisation n)
+template <int N> static __global__ COLUMNS_BOUNDS void normalise(normalisation n)
 {
     __shared__ columns_shared<N, 2> shared;
     size_t channel = columns_channel<N>(), image = blockIdx.z * n.v.pixels * n.v.c + channel,
@@ -206,7 +206,7 @@ __device__ static inline void differentiate(const normalisation &n, const pair<N
     }
 }
 
-template <int N> static __global__ void sum_gradients(normalisation n)
+template <int N> static __global__ COLUMNS_BOUNDS void sum_gradients(normalisation n)
 {
     __shared__ columns_shared<N, 2> shared;
     size_t channel = columns_channel<N>(), image = blockIdx.z * n.v.pixels * n.v.c + channel,
@@ -240,7 +240,7 @@ __device__ static inline void find_means(const normalisation &n, size_t channel,
     for (int k = 0; k < N; k++) mean[OF_G].v[k] *= n.share, mean[OF_PRODUCT].v[k] *= n.share;
 }
 
-static __global__ void mean_gradients(normalisation n)
+static __global__ COLUMNS_BOUNDS void mean_gradients(normalisation n)
 {
     __shared__ columns_shared<1, 2> shared;
     size_t channel = columns_channel<1>();
@@ -249,7 +249,7 @@ static __global__ void mean_gradients(normalisation n)
     store_pair<1>(n, n.means, channel, mean);
 }
 
-template <int N> static __global__ void input_gradient(normalisation n)
+template <int N> static __global__ COLUMNS_BOUNDS void input_gradient(normalisation n)
 {
     __shared__ columns_shared<N, 2> shared;
     size_t channel = columns_channel<N>(), image = blockIdx.z * n.v.pixels * n.v.c + channel,
