@@ -60,15 +60,6 @@ __device__ static inline int source_place(const bordering &b, unsigned at, unsig
     return !b.border.reflect ? -1 : place < 0 ? -place : 2 * ((int)size - 1) - place;
 }
 
-__device__ static inline uint32_t pair(float a, float b)
-{
-    __nv_bfloat16 lower = __float2bfloat16(a), upper = __float2bfloat16(b);
-    uint16_t bits[2];
-    memcpy(bits, &lower, sizeof *bits);
-    memcpy(bits + 1, &upper, sizeof *bits);
-    return (uint32_t)bits[1] << 16 | bits[0];
-}
-
 /* Granule `number` of column j; from: the plain row, or NULL for zeros. wide: channels come in whole granules, so loads are
  * of 16 bytes. */
 template <bool wide>
@@ -90,7 +81,7 @@ __device__ static inline granule bordered(const bordering &b, const float *from,
                 if (channel + k < b.c) v[k] = at[k];
         }
     }
-    granule g = {{pair(v[0], v[1]), pair(v[2], v[3]), pair(v[4], v[5]), pair(v[6], v[7])}};
+    granule g = {{tensor_pair(v[0], v[1]), tensor_pair(v[2], v[3]), tensor_pair(v[4], v[5]), tensor_pair(v[6], v[7])}};
     return g;
 }
 

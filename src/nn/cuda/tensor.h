@@ -19,7 +19,9 @@
 #define NN_CUDA_TENSOR_H
 
 #include <cuda_bf16.h>
+#include <cuda_runtime.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { TENSOR_K = 16, TENSOR_GRANULE = 8, TENSOR_GRANULE_BYTES = 16 };
 
@@ -31,6 +33,16 @@ typedef struct tensor_fragment {
 typedef struct tensor_sums {
     float part[4];
 } tensor_sums;
+
+/* Two numbers in bf16, the first one below. */
+__device__ static inline uint32_t tensor_pair(float first, float second)
+{
+    __nv_bfloat16 lower = __float2bfloat16(first), upper = __float2bfloat16(second);
+    uint16_t bits[2];
+    memcpy(bits, &lower, sizeof *bits);
+    memcpy(bits + 1, &upper, sizeof *bits);
+    return (uint32_t)bits[1] << 16 | bits[0];
+}
 
 #ifdef __CUDACC__
 

@@ -33,15 +33,6 @@ size_t weight_blocks_bytes(nn_layout layout, nn_shape w)
     return (size_t)row_blocks(b) * b.chunks * b.taps * CHUNK * ROWS * TENSOR_GRANULE_BYTES;
 }
 
-__device__ static inline uint32_t pair_of(float a, float b)
-{
-    __nv_bfloat16 lower = __float2bfloat16(a), upper = __float2bfloat16(b);
-    uint16_t bits[2];
-    memcpy(bits, &lower, sizeof *bits);
-    memcpy(bits + 1, &upper, sizeof *bits);
-    return (uint32_t)bits[1] << 16 | bits[0];
-}
-
 /* From one run of the weight, which is contiguous, to the next in shared memory: an odd number, so that granules are
  * gathered from different banks. */
 __host__ __device__ static inline unsigned run_of(const blocking &b)
@@ -58,12 +49,22 @@ static __global__ void to_blocks(blocking b)
     const unsigned outer = b.out_rows ? row : other, outer_end = b.out_rows ? b.rows : b.other;
     const unsigned inner = b.out_rows ? other : row, inner_end = b.out_rows ? b.other : b.rows;
     const unsigned there = inner < inner_end ? (inner_end - inner) * b.taps : 0;
-    for (unsigned o = threadIdx.x / 32; o < runs; o += CUDA_BLOCK / 32) {
-        const float *from = b.from + ((size_t)(outer + o) * inner_end + inner) * b.taps;
-        bool inside = outer + o < outer_end;
-#pragma unroll 4
-        for (unsigned i = threadIdx.x % 32; i < length; i += 32)
-            tile[o * run + i] = inside && i < there ? from[i] : 0;
+    enum { AT_ONCE = 6 }; /* loads on their way */
+    unsigned o = threadIdx.x / length, i = threadIdx.x % length, o_on = CUDA_BLOCK / length, i_on = CUDA_BLOCK % length;
+    while (o < runs) {
+        float value[AT_ONCE];
+        unsigned place[AT_ONCE];
+#pragma unroll
+        for (unsigned k = 0; k < AT_ONCE; k++) {
+            bool inside = o < runs && outer + o < outer_end && i < there;
+            place[k] = o < runs ? o * run + i : UINT32_MAX;
+            value[k] = inside ? b.from[((size_t)(outer + o) * inner_end + inner) * b.taps + i] : 0;
+            o += o_on, i += i_on;
+            if (i >= length) i -= length, o++;
+        }
+#pragma unroll
+        for (unsigned k = 0; k < AT_ONCE; k++)
+            if (place[k] != UINT32_MAX) tile[place[k]] = value[k];
     }
     __syncthreads();
     uint4 *to = b.to + ((size_t)(blockIdx.y * b.chunks + blockIdx.x / CHUNK) * b.taps * CHUNK + blockIdx.x % CHUNK) * ROWS;
@@ -71,8 +72,8 @@ static __global__ void to_blocks(blocking b)
     for (unsigned e = threadIdx.x; e < b.taps * ROWS; e += CUDA_BLOCK) {
         unsigned tap = e / ROWS, r = e % ROWS;
         const float *v = tile + r * (b.out_rows ? run : b.taps) + tap;
-        uint4 granule = {pair_of(v[0], v[next]), pair_of(v[2 * next], v[3 * next]), pair_of(v[4 * next], v[5 * next]),
-                         pair_of(v[6 * next], v[7 * next])};
+        uint4 granule = {tensor_pair(v[0], v[next]), tensor_pair(v[2 * next], v[3 * next]), tensor_pair(v[4 * next], v[5 * next]),
+                         tensor_pair(v[6 * next], v[7 * next])};
         to[(size_t)tap * CHUNK * ROWS + r] = granule;
     }
 }
