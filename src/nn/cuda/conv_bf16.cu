@@ -238,7 +238,7 @@ static bool prepare_weight_gradient(nn_call *call)
     call->run = v.thin ? run_thin_weight : v.direct ? run_direct_weight : run_gather_weight;
     if (v.thin) {
         thin_weight_grad grad = thin_of(call);
-        call->workspace_bytes = thin_weight_grad_workspace(&grad);
+        call->workspace_bytes = thin_weight_grad_workspace(call, &grad);
     } else if (v.direct) {
         tensor_weight_grad grad = direct_of(call);
         call->workspace_bytes = tensor_weight_grad_workspace(call, &grad);

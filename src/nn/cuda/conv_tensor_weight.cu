@@ -20,8 +20,7 @@ enum {
     X_BYTES = HALO_PIXELS * X_GRANULES * TENSOR_GRANULE_BYTES,
     STAGES = 3,
     THREADS = 128, /* warps: 2 of 32 channels of dy, 2 of 16 of x */
-    LEAST_CHANNELS = 32,
-    MULTIPROCESSORS = 132
+    LEAST_CHANNELS = 32
 };
 
 /* Where a granule lies: 8 neighbouring pixels' in different banks. */
@@ -144,7 +143,7 @@ static size_t blocks_of(size_t channels, size_t granules)
     return cuda_divide_up(channels, granules * TENSOR_GRANULE);
 }
 
-static weighing weighing_of(const weight_blocks *cut, const tensor_weight_grad *grad)
+static weighing weighing_of(const nn_call *call, const weight_blocks *cut, const tensor_weight_grad *grad)
 {
     weighing g = {};
     g.v = *grad;
@@ -152,7 +151,7 @@ static weighing weighing_of(const weight_blocks *cut, const tensor_weight_grad *
     g.tiles = grad->x.images * g.rows * g.columns;
     g.count = (size_t)grad->dy_c * WEIGHT_TAPS * grad->x.c;
     size_t blocks = blocks_of(grad->dy_c, cut->dy_granules) * blocks_of(grad->x.c, cut->x_granules);
-    size_t splits = blocks < MULTIPROCESSORS ? MULTIPROCESSORS / blocks : 1;
+    size_t places = cuda_of(call)->multiprocessors, splits = blocks < places ? places / blocks : 1;
     g.share = (unsigned)cuda_divide_up(g.tiles, splits < g.tiles ? splits : g.tiles);
     g.splits = (unsigned)cuda_divide_up(g.tiles, g.share);
     return g;
@@ -160,14 +159,14 @@ static weighing weighing_of(const weight_blocks *cut, const tensor_weight_grad *
 
 size_t tensor_weight_grad_workspace(const nn_call *call, const tensor_weight_grad *grad)
 {
-    weighing g = weighing_of(blocks_for(call), grad);
+    weighing g = weighing_of(call, blocks_for(call), grad);
     return g.splits > 1 ? g.splits * g.count * sizeof(float) : 0;
 }
 
 void tensor_weight_grad_run(const nn_call *call, const tensor_weight_grad *grad)
 {
     const weight_blocks *cut = blocks_for(call);
-    weighing g = weighing_of(cut, grad);
+    weighing g = weighing_of(call, cut, grad);
     g.sums = g.splits > 1 ? (float *)call->workspace : grad->dw;
     cuda_launch_shared(call, cut->kernel, g,
                        dim3((unsigned)blocks_of(grad->dy_c, cut->dy_granules),

@@ -13,8 +13,7 @@ enum {
     THREADS = GROUPS * TENSOR_GROUP,
     PLANE_BYTES = THIN_ROWS * TENSOR_GRANULE_BYTES,
     MOST_KERNEL = 8, /* rows of taps */
-    LEAST_WIDE = 32,
-    BLOCKS = 2 * 132 /* two on a multiprocessor */
+    LEAST_WIDE = 32
 };
 
 struct thin {
@@ -112,8 +111,10 @@ void thin_conv_run(const nn_call *call, const tensor_conv *conv)
     t.rows = (unsigned)cuda_divide_up(conv->h, TILE_H), t.columns = (unsigned)cuda_divide_up(conv->w, TILE_W);
     t.tiles = conv->p.images * t.rows * t.columns;
     t.halo = (TILE_H + conv->kh - 1) * HALO_W;
-    size_t shared = conv->kh * THIN_TAPS * (size_t)PLANE_BYTES + 2 * (size_t)t.halo * TENSOR_GRANULE_BYTES;
+    size_t shared = conv->kh * THIN_TAPS * (size_t)PLANE_BYTES + 2 * (size_t)t.halo * TENSOR_GRANULE_BYTES +
+                    TENSOR_GROUP_SLACK;
+    unsigned blocks = 2 * (unsigned)cuda_of(call)->multiprocessors; /* of one, two fit */
     cuda_launch_shared(call, convolve_thin, t,
-                       dim3(t.tiles < BLOCKS ? t.tiles : (unsigned)BLOCKS, (unsigned)cuda_divide_up(conv->c, THIN_ROWS)),
+                       dim3(t.tiles < blocks ? t.tiles : blocks, (unsigned)cuda_divide_up(conv->c, THIN_ROWS)),
                        dim3(THREADS), shared);
 }

@@ -27,7 +27,7 @@ typedef struct thin_weight_grad {
     unsigned h, w, wide_c, top, left, kh;
 } thin_weight_grad;
 
-size_t thin_weight_grad_workspace(const thin_weight_grad *grad);
+size_t thin_weight_grad_workspace(const nn_call *call, const thin_weight_grad *grad);
 void thin_weight_grad_run(const nn_call *call, const thin_weight_grad *grad);
 
 /* NN_REORDER from plain order to CUDA_OUT_THIN and CUDA_IN_THIN, from CUDA_OUT_THIN_SUMS and CUDA_IN_THIN_SUMS to it. */

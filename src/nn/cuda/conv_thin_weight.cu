@@ -158,7 +158,7 @@ static __global__ void add_shares(thin_weighing g)
     ((float4 *)(void *)g.v.sums)[at] = sum;
 }
 
-static thin_weighing weighing_of(const thin_weight_grad *grad)
+static thin_weighing weighing_of(const nn_call *call, const thin_weight_grad *grad)
 {
     thin_weighing g = {};
     g.v = *grad;
@@ -166,24 +166,25 @@ static thin_weighing weighing_of(const thin_weight_grad *grad)
     g.tiles = grad->wide.images * g.rows * g.columns;
     g.halo = (TILE_H + GROUPS * GROUP_TAPS - 1) * HALO_W;
     g.count = (size_t)grad->wide_c * grad->kh * ROW;
-    size_t blocks = cuda_divide_up(grad->wide_c, THIN_ROWS), splits = blocks < SHARES ? SHARES / blocks : 1;
+    size_t blocks = cuda_divide_up(grad->wide_c, THIN_ROWS), places = cuda_of(call)->multiprocessors;
+    size_t splits = blocks < places ? places / blocks : 1;
     g.share = (unsigned)cuda_divide_up(g.tiles, splits < g.tiles ? splits : g.tiles);
     g.splits = (unsigned)cuda_divide_up(g.tiles, g.share);
     return g;
 }
 
-size_t thin_weight_grad_workspace(const thin_weight_grad *grad)
+size_t thin_weight_grad_workspace(const nn_call *call, const thin_weight_grad *grad)
 {
-    thin_weighing g = weighing_of(grad);
+    thin_weighing g = weighing_of(call, grad);
     return g.splits > 1 ? g.splits * g.count * sizeof(float) : 0;
 }
 
 void thin_weight_grad_run(const nn_call *call, const thin_weight_grad *grad)
 {
-    thin_weighing g = weighing_of(grad);
+    thin_weighing g = weighing_of(call, grad);
     g.sums = g.splits > 1 ? (float *)call->workspace : grad->sums;
     cuda_launch_shared(call, weigh_thin, g, dim3((unsigned)cuda_divide_up(grad->wide_c, THIN_ROWS), g.splits), dim3(THREADS),
-                       STAGES * (size_t)stage_bytes(g));
+                       STAGES * (size_t)stage_bytes(g) + TENSOR_GROUP_SLACK);
     if (g.splits > 1)
         cuda_launch(call, CUDA_TOGETHER, add_shares, g, dim3((unsigned)cuda_divide_up(g.count / 4, ADD_COLUMNS)),
                     dim3(ADD_COLUMNS, ADD_DEEP));

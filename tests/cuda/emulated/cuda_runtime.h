@@ -57,7 +57,7 @@ enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal };
 typedef enum cudaDataType { CUDA_R_32F, CUDA_R_16BF } cudaDataType_t;
 struct cudaDeviceProp {
     char name[256];
-    int major, minor;
+    int major, minor, multiProcessorCount;
 };
 
 const char *cudaGetErrorString(cudaError_t code);

@@ -2,6 +2,7 @@
 #include "cuda_runtime.h"
 #include "nn/cuda/tensor_group.h"
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -19,6 +20,7 @@ dim3 blockDim, gridDim;
 namespace {
 
 constexpr size_t STACK = 64 * 1024;
+constexpr size_t MOST_THREADS = 1024; /* of a block */
 constexpr size_t DEVICE_MEMORY = (size_t)1 << 37; /* what no test asks for in earnest */
 
 /* Where a thread stopped: all of a block must stop at the same. */
@@ -43,6 +45,8 @@ struct shown {
 
 struct fiber {
     ucontext_t context;
+    jmp_buf place; /* where it stopped, but under AddressSanitizer */
+    bool started;
     std::vector<char> stack;
     uint3 index;
     bool done;
@@ -60,6 +64,7 @@ struct fiber {
 struct block_run {
     std::vector<fiber> fibers;
     ucontext_t scheduler;
+    jmp_buf place;
     void *fake_stack;
     const void *bottom;
     size_t size;
@@ -73,32 +78,49 @@ block_run machine;
 /* Numerical Recipes' linear congruential generator. */
 unsigned dice() { return (machine.seed = machine.seed * 1664525u + 1013904223u) >> 8; }
 
+#if defined(__SANITIZE_ADDRESS__)
+void switch_to_fiber(fiber *to)
+{
+    __sanitizer_start_switch_fiber(&machine.fake_stack, to->stack.data(), STACK);
+    swapcontext(&machine.scheduler, &to->context);
+    __sanitizer_finish_switch_fiber(machine.fake_stack, nullptr, nullptr);
+}
+
+void switch_to_scheduler(fiber *from)
+{
+    __sanitizer_start_switch_fiber(&from->fake_stack, machine.bottom, machine.size);
+    swapcontext(&from->context, &machine.scheduler);
+    __sanitizer_finish_switch_fiber(from->fake_stack, &machine.bottom, &machine.size);
+}
+#else
+/* Jumps, once a fiber has started: a context is switched by system calls. */
+void switch_to_fiber(fiber *to)
+{
+    if (_setjmp(machine.place)) return;
+    if (to->started) _longjmp(to->place, 1);
+    to->started = true;
+    setcontext(&to->context);
+}
+
+void switch_to_scheduler(fiber *from)
+{
+    if (!_setjmp(from->place)) _longjmp(machine.place, 1);
+}
+#endif
+
 void enter(fiber *to)
 {
-#if defined(__SANITIZE_ADDRESS__)
-    __sanitizer_start_switch_fiber(&machine.fake_stack, to->stack.data(), STACK);
-#endif
     machine.current = to;
     threadIdx = to->index;
-    swapcontext(&machine.scheduler, &to->context);
-#if defined(__SANITIZE_ADDRESS__)
-    __sanitizer_finish_switch_fiber(machine.fake_stack, nullptr, nullptr);
-#endif
+    switch_to_fiber(to);
 }
 
 void leave(stop at)
 {
     fiber *from = machine.current;
-    const bool for_good = at == AT_END;
-    from->done = for_good;
+    from->done = at == AT_END;
     from->at = at;
-#if defined(__SANITIZE_ADDRESS__)
-    __sanitizer_start_switch_fiber(for_good ? nullptr : &from->fake_stack, machine.bottom, machine.size);
-#endif
-    swapcontext(&from->context, &machine.scheduler);
-#if defined(__SANITIZE_ADDRESS__)
-    __sanitizer_finish_switch_fiber(from->fake_stack, &machine.bottom, &machine.size);
-#endif
+    switch_to_scheduler(from);
 }
 
 void fiber_main()
@@ -106,19 +128,23 @@ void fiber_main()
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_finish_switch_fiber(nullptr, &machine.bottom, &machine.size);
 #endif
-    (*machine.thread)();
-    leave(AT_END);
+    for (;;) { /* the threads of one block after another */
+        (*machine.thread)();
+        leave(AT_END);
+    }
 }
 
 void prepare(fiber &f, uint3 index)
 {
-    if (f.stack.empty()) f.stack.resize(STACK);
     f.index = index;
     f.done = false;
-    f.fake_stack = nullptr;
     f.copies.clear();
     f.products.clear();
     f.groups = f.commits = f.turn = 0;
+    if (!f.stack.empty()) return;
+    f.stack.resize(STACK);
+    f.started = false;
+    f.fake_stack = nullptr;
     getcontext(&f.context);
     f.context.uc_stack.ss_sp = f.stack.data();
     f.context.uc_stack.ss_size = STACK;
@@ -304,7 +330,7 @@ namespace {
 
 void check_launch(dim3 grid, unsigned threads)
 {
-    if (threads > 0 && threads <= 1024 && grid.x > 0 && grid.y > 0 && grid.z > 0 && grid.y <= 65535 && grid.z <= 65535)
+    if (threads > 0 && threads <= MOST_THREADS && grid.x > 0 && grid.y > 0 && grid.z > 0 && grid.y <= 65535 && grid.z <= 65535)
         return;
     fprintf(stderr, "emulated CUDA: a launch of %ux%ux%u blocks of %u threads\n", grid.x, grid.y, grid.z, threads);
     abort();
@@ -321,7 +347,7 @@ void run_apart(const std::function<void()> &thread, dim3 block)
 void run_together(const std::function<void()> &thread, dim3 block, size_t shared)
 {
     unsigned count = block.x * block.y * block.z;
-    if (machine.fibers.size() < count) machine.fibers.resize(count);
+    if (machine.fibers.empty()) machine.fibers.resize(MOST_THREADS); /* they stay where they are */
     machine.thread = &thread;
     std::vector<char>(shared, (char)0xFF).swap(machine.shared);
     for (unsigned i = 0; i < count; i++)
@@ -377,6 +403,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int)
     const char *major = getenv("EMULATED_MAJOR"); /* 8: Ampere's kernels */
     properties->major = major ? atoi(major) : 9;
     properties->minor = 0;
+    properties->multiProcessorCount = 8; /* few, so that small pictures fill it */
     return cudaSuccess;
 }
 
