@@ -93,6 +93,10 @@ typedef struct nn_backend_interface {
      * input_layout and output_layout before prepare. NULL: none can. */
     bool (*reads_bf16)(const nn_backend *backend, const nn_call *call, size_t number);
     bool (*writes_bf16)(const nn_backend *backend, const nn_call *call, size_t number);
+    /* (optional) Whether the kernel of a call (shapes and attributes set) can write `output` in a layout of the backend's,
+     * which every kernel that reads the value asks for: the planner says so in output_layout before prepare. NULL: none
+     * can. */
+    bool (*can_write_layout)(const nn_backend *backend, const nn_call *call, size_t output, nn_layout layout);
     /* (optional) The first call to the device that failed, if one did; what is read from then on is NaN. */
     status (*check)(nn_backend *backend, error *err);
     /* (optional) Bytes of its own memory that are free; NULL: it shares the machine's. 0: unknown. */

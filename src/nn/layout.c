@@ -1,6 +1,7 @@
 /* Layouts: each kernel says in `prepare` which it wants; where a value comes in another, a reorder is inserted. A
  * value is reordered once for each layout, however many nodes want it. Before all that, in a program of bf16, values
- * that every kernel which touches them can take in bf16 get that layout. */
+ * that every kernel which touches them can take in bf16 get that layout; and values whose readers all ask for the same
+ * layout get it, where the kernel that writes them can. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -170,11 +171,54 @@ static void choose_bf16(nn_draft *d)
     }
 }
 
+/* The layout that the kernel of `node` asks for input `number` in, when all are plain: what prepare chooses. */
+static nn_layout asked_layout(const nn_draft *d, const nn_node *node, size_t number)
+{
+    const nn_kernel *kernel = d->backend->interface->kernel(d->backend, node->op);
+    if (!kernel || !kernel->prepare) return NN_LAYOUT_PLAIN;
+    nn_call call = nn_draft_call(d, node);
+    error err = {0};
+    status result = kernel->prepare(d->backend, &call, &err);
+    release_call(kernel, &call);
+    return result == STATUS_OK ? call.input_layout[number] : NN_LAYOUT_PLAIN;
+}
+
+/* The layout that all who read a value of node `producer` ask for; plain when they differ, or there are none. */
+static nn_layout layout_asked_by_all(const nn_draft *d, size_t producer, nn_value v)
+{
+    nn_layout asked = NN_LAYOUT_PLAIN;
+    for (size_t n = producer + 1; n < d->node_count; n++)
+        for (size_t i = 0; i < d->nodes[n].input_count; i++) {
+            if (d->nodes[n].input[i] != v) continue;
+            nn_layout layout = asked_layout(d, &d->nodes[n], i);
+            if (asked == NN_LAYOUT_PLAIN) asked = layout;
+            if (layout == NN_LAYOUT_PLAIN || layout != asked) return NN_LAYOUT_PLAIN;
+        }
+    return asked;
+}
+
+/* Results that are written as they will be read: no plain value, and no reorder of it. */
+static void choose_written(nn_draft *d)
+{
+    const nn_backend_interface *interface = d->backend->interface;
+    if (!interface->can_write_layout) return;
+    for (size_t n = 0; n < d->node_count; n++)
+        for (size_t i = 0; i < d->nodes[n].output_count; i++) {
+            nn_value v = d->nodes[n].output[i];
+            if (!is_private(&d->values[v]) || d->layout[v] != NN_LAYOUT_PLAIN) continue;
+            nn_layout layout = layout_asked_by_all(d, n, v);
+            const nn_call call = nn_draft_call(d, &d->nodes[n]);
+            if (layout != NN_LAYOUT_PLAIN && interface->can_write_layout(d->backend, &call, i, layout))
+                d->layout[v] = layout;
+        }
+}
+
 status nn_draft_choose_layouts(nn_draft *d, error *err)
 {
     builder b = {.d = d, .err = err};
     status result = STATUS_OK;
     choose_bf16(d);
+    choose_written(d);
     for (size_t n = 0; n < d->node_count && result == STATUS_OK; n++) result = place_node(&b, &d->nodes[n]);
     free(d->nodes); /* what was placed goes to the draft even after a failure: nn_draft_free releases its calls */
     d->nodes = b.nodes;

@@ -8,8 +8,8 @@ export CHECK_SEED="${CHECK_SEED:-$(date +%s)}" CHECK_GROWTH="${CHECK_GROWTH:-7}"
 export CHECK_FREE="${CHECK_FREE:-5}" CHECK_STEPS="${CHECK_STEPS:-300}" CHECK_SIDE="${CHECK_SIDE:-32}"
 export CHECK_WIDTH="${CHECK_WIDTH:-8}" CHECK_CURVES="$out/curves.csv"
 echo "check-cuda: CHECK_SEED=$CHECK_SEED"
-tests/run.sh "$programs"/check_module "$programs"/check_ops "$programs"/check_effects "$programs"/check_steps \
-    "$programs"/check_choices
+tests/run.sh "$programs"/check_module "$programs"/check_ops "$programs"/check_pictures "$programs"/check_effects \
+    "$programs"/check_steps "$programs"/check_choices
 status=$?
 
 # The device's own view of a small model: reads and writes beside memory, races in shared memory. Inputs are small, and

@@ -214,7 +214,8 @@ static status check_precision(const nn_backend *backend, nn_precision precision,
 static const nn_backend_interface cuda_interface = {
     "cuda",      destroy,           allocate,        release, upload, download, clear_memory,
     begin_read,  end_read,          synchronise,
-    cuda_kernel, cuda_layout_bytes, cuda_can_reflect, check_precision, NULL, NULL, check, available,
+    cuda_kernel, cuda_layout_bytes, cuda_can_reflect, check_precision, NULL, NULL,
+    cuda_can_write_layout, check, available,
     cuda_give_choices, cuda_take_choices, record, replay, forget,
 };
 

@@ -111,6 +111,8 @@ enum { CUDA_ROW_PAD = 8 };
 static inline size_t cuda_padded(size_t count) { return (count + CUDA_ROW_PAD - 1) / CUDA_ROW_PAD * CUDA_ROW_PAD; }
 /* conv2d.cu: square kernels whose result is as large as the picture. */
 bool cuda_can_reflect(const nn_backend *backend, const nn_call *call);
+/* instance_norm_picture.cu: results of norms and their gradients as pictures. */
+bool cuda_can_write_layout(const nn_backend *backend, const nn_call *call, size_t output, nn_layout layout);
 size_t cuda_layout_bytes(const nn_backend *backend, nn_layout layout, nn_shape weight);
 
 /* Floats that output 0 occupies, in whatever layout. */

@@ -9,25 +9,11 @@
  * Between the two passes the chunks' partial results become those of the picture. Where they are few, every block of the
  * second pass does that for itself, which is less than launching a kernel for it.
  */
-#include "nn/cuda/columns.h"
+#include "nn/cuda/instance_norm.h"
 
-struct normalisation {
-    columns v;
-    const float *x, *dy;
-    float *statistics; /* (images, 1, 2, c): mean, rstd */
-    float *partial;    /* (images, chunks, 2, c): mean and squares about it; or sums of g and of g * xhat */
-    float *means;      /* (images, 2, c), gradient: of g, of g * xhat */
-    float *y;
-    float epsilon, slope, share; /* share: 1 / pixels */
-    bool merged; /* statistics or means are there, none are left to the second pass */
-};
+#include "nn/cuda/picture.h"
 
-enum { BATCH = 8, /* pixels of a thread that are on their way at once */
-       AT_ONCE = BATCH / 2, /* of x and dy each */
-       FEW_CHUNKS = 64 };
-
-/* A picture's of an array of pairs (2, c) for each. */
-__device__ static inline size_t pair_of(const normalisation &n, size_t picture) { return picture * 2 * n.v.c; }
+enum { FEW_CHUNKS = 64 };
 
 /* Means of values at N channels, and sums of the squares about them. */
 template <int N> struct moments {
@@ -104,62 +90,6 @@ template <int N> static __global__ COLUMNS_BOUNDS void find_moments(normalisatio
     cuda_store(out + n.v.c, squares[0]);
 }
 
-/* Two values for each of N channels of this block's picture. */
-enum { MEAN, RSTD };        /* statistics */
-enum { OF_G, OF_PRODUCT };  /* sums or means of g, of g * xhat */
-template <int N> using pair = cuda_few<N>[2];
-
-template <int N>
-__device__ static inline void load_pair(const normalisation &n, const float *pairs, size_t channel, pair<N> &p)
-{
-    cuda_few<N> zeros = {};
-    pairs += pair_of(n, blockIdx.z) + channel;
-    for (int m = 0; m < 2; m++) p[m] = channel < n.v.c ? cuda_load<N>(pairs + m * n.v.c) : zeros;
-}
-
-template <int N>
-__device__ static inline void store_pair(const normalisation &n, float *pairs, size_t channel, const pair<N> &p)
-{
-    if (threadIdx.y > 0 || blockIdx.y > 0 || channel >= n.v.c) return;
-    pairs += pair_of(n, blockIdx.z) + channel;
-    for (int m = 0; m < 2; m++) cuda_store(pairs + m * n.v.c, p[m]);
-}
-
-/* Statistics from all chunks, by sums about the first one's mean. That one is some pixels' share of the variance, so
- * what cancels is at most a factor of as many chunks as there are. fmaf, so that no compiler's choice decides about bits:
- * kernels of either kind call this. */
-template <int N>
-__device__ static inline void merge_chunks(const normalisation &n, size_t channel, pair<N> &s,
-                                           columns_shared<N, 2> &shared)
-{
-    enum { CHUNKS = N > 1 ? AT_ONCE : BATCH };
-    const float *partial = n.partial + pair_of(n, blockIdx.z * n.v.chunks) + channel;
-    size_t chunks = channel < n.v.c ? n.v.chunks : 0;
-    cuda_few<N> base = {};
-    if (chunks > 0) base = cuda_load<N>(partial);
-    s[0] = {}, s[1] = {};
-    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += CHUNKS * COLUMNS_DEEP) {
-        cuda_few<N> mean[CHUNKS], squares[CHUNKS];
-        columns_load(partial, 2 * n.v.c, chunk, chunks, mean);
-        columns_load(partial + n.v.c, 2 * n.v.c, chunk, chunks, squares);
-#pragma unroll
-        for (int i = 0; i < CHUNKS; i++) {
-            float count = columns_count(n.v, chunk + i * COLUMNS_DEEP);
-            for (int k = 0; k < N; k++) {
-                float difference = mean[i].v[k] - base.v[k];
-                s[0].v[k] = fmaf(count, difference, s[0].v[k]);
-                s[1].v[k] += fmaf(count * difference, difference, squares[i].v[k]);
-            }
-        }
-    }
-    columns_sum(s, shared);
-    for (int k = 0; k < N; k++) {
-        float difference = s[0].v[k] * n.share, variance = fmaf(s[1].v[k], n.share, -difference * difference);
-        s[MEAN].v[k] = fmaf(s[0].v[k], n.share, base.v[k]);
-        s[RSTD].v[k] = rsqrtf((variance < 0 ? 0 : variance) + n.epsilon);
-    }
-}
-
 static __global__ COLUMNS_BOUNDS void merge_moments(normalisation n)
 {
     __shared__ columns_shared<1, 2> shared;
@@ -187,22 +117,9 @@ template <int N> static __global__ COLUMNS_BOUNDS void normalise(normalisation n
         if (p > first) columns_load(n.x + image, n.v.c, p, end, value);
 #pragma unroll
         for (int i = 0; i < BATCH; i++) {
-            for (int k = 0; k < N; k++) {
-                float xhat = (value[i].v[k] - s[MEAN].v[k]) * s[RSTD].v[k];
-                value[i].v[k] = cuda_rectify(xhat, xhat, n.slope);
-            }
+            normalise_few<N>(n, s, value[i]);
             if (p + i * COLUMNS_DEEP < end) cuda_store(n.y + image + (p + i * COLUMNS_DEEP) * n.v.c, value[i]);
         }
-    }
-}
-
-/* xhat in place of x, g in place of dy. */
-template <int N>
-__device__ static inline void differentiate(const normalisation &n, const pair<N> &s, cuda_few<N> &x, cuda_few<N> &dy)
-{
-    for (int k = 0; k < N; k++) {
-        x.v[k] = (x.v[k] - s[MEAN].v[k]) * s[RSTD].v[k];
-        dy.v[k] = cuda_rectify(x.v[k], dy.v[k], n.slope);
     }
 }
 
@@ -230,14 +147,6 @@ template <int N> static __global__ COLUMNS_BOUNDS void sum_gradients(normalisati
     if (threadIdx.y > 0 || channel >= n.v.c) return;
     float *out = n.partial + pair_of(n, blockIdx.z * n.v.chunks + blockIdx.y) + channel;
     for (int m = 0; m < 2; m++) cuda_store(out + m * n.v.c, sum[m]);
-}
-
-template <int N>
-__device__ static inline void find_means(const normalisation &n, size_t channel, pair<N> &mean,
-                                         columns_shared<N, 2> &shared)
-{
-    columns_total(n.v, n.partial + pair_of(n, blockIdx.z * n.v.chunks), channel, mean, shared);
-    for (int k = 0; k < N; k++) mean[OF_G].v[k] *= n.share, mean[OF_PRODUCT].v[k] *= n.share;
 }
 
 static __global__ COLUMNS_BOUNDS void mean_gradients(normalisation n)
@@ -270,9 +179,7 @@ template <int N> static __global__ COLUMNS_BOUNDS void input_gradient(normalisat
         }
 #pragma unroll
         for (int i = 0; i < AT_ONCE; i++) {
-            differentiate<N>(n, s, x[i], g[i]);
-            for (int k = 0; k < N; k++)
-                g[i].v[k] = s[RSTD].v[k] * (g[i].v[k] - mean[OF_G].v[k] - x[i].v[k] * mean[OF_PRODUCT].v[k]);
+            gradient_few<N>(n, s, mean, x[i], g[i]);
             if (p + i * COLUMNS_DEEP < end) cuda_store(n.y + image + (p + i * COLUMNS_DEEP) * n.v.c, g[i]);
         }
     }
@@ -299,18 +206,28 @@ static bool is_wide(const normalisation &n)
            cuda_aligned(n.statistics) && cuda_aligned(n.partial);
 }
 
+/* Blocks that write a picture merge what they need where they load whole granules; else it has to be there. */
+static void merge_for_picture(const nn_call *call, normalisation &n)
+{
+    if (is_picture_layout(call->output_layout[0]) && !norm_picture_is_wide(n)) n.merged = true;
+}
+
 template <int N> static void launch_forward(const nn_call *call, const normalisation &n)
 {
     columns_launch<N>(call, find_moments<N>, n, n.v, n.v.chunks);
     if (n.merged) columns_launch<1>(call, merge_moments, n, n.v, 1);
-    columns_launch<N>(call, normalise<N>, n, n.v, n.v.chunks);
+    if (is_picture_layout(call->output_layout[0]))
+        norm_picture(call, n);
+    else
+        columns_launch<N>(call, normalise<N>, n, n.v, n.v.chunks);
 }
 
-/* Inputs x: (n, h, w, c). Outputs y: like x, and statistics. y may be x. */
+/* Inputs x: (n, h, w, c). Outputs y: like x, or a picture; and statistics. y may be x. */
 static void run_instance_norm(const nn_call *call)
 {
     normalisation n = normalisation_of(call);
     n.statistics = call->output[1];
+    merge_for_picture(call, n);
     is_wide(n) ? launch_forward<CUDA_WIDE>(call, n) : launch_forward<1>(call, n);
 }
 
@@ -318,16 +235,20 @@ template <int N> static void launch_gradient(const nn_call *call, const normalis
 {
     columns_launch<N>(call, sum_gradients<N>, n, n.v, n.v.chunks);
     if (n.merged) columns_launch<1>(call, mean_gradients, n, n.v, 1);
-    columns_launch<N>(call, input_gradient<N>, n, n.v, n.v.chunks);
+    if (is_picture_layout(call->output_layout[0]))
+        norm_picture_grad(call, n);
+    else
+        columns_launch<N>(call, input_gradient<N>, n, n.v, n.v.chunks);
 }
 
-/* Inputs x, statistics, dy: like x. Output dx: like x; it may be x or dy. */
+/* Inputs x, statistics, dy: like x. Output dx: like x, which may be x or dy; or a picture. */
 static void run_instance_norm_grad(const nn_call *call)
 {
     normalisation n = normalisation_of(call);
     n.statistics = nn_call_mutable(call, 1); /* read only */
     n.dy = call->input[2];
     n.means = n.partial + n.v.images * n.v.chunks * 2 * n.v.c;
+    merge_for_picture(call, n);
     is_wide(n) ? launch_gradient<CUDA_WIDE>(call, n) : launch_gradient<1>(call, n);
 }
 

@@ -1,8 +1,5 @@
 /* See picture.h. A thread moves a granule: 16 bytes of a picture. */
-#include "nn/cuda/picture.h"
-
-#include "nn/cuda/launch.h"
-#include "nn/cuda/tensor.h"
+#include "nn/cuda/picture_frame.h"
 
 enum { PICTURE_LAYOUT = 1 << 16, REFLECT_BIT = 1 << 8, PLANES_BIT = 1 << 9, BORDER_BITS = 4 };
 
@@ -39,92 +36,72 @@ picture picture_of(const nn_call *call, size_t number)
     return describe(call->input_layout[number], call->input_shape[number], call->input[number]);
 }
 
-/* Eight numbers. */
-struct granule {
-    uint4 bits;
-};
-
-struct bordering {
-    const float *from;
-    granule *to;
-    unsigned source_h, source_w, c; /* of the plain picture */
-    unsigned h, w, granules;        /* with the border; granules of a pixel */
-    picture_border border;
-};
-
-/* The plain picture's row or column, or -1 where a border has zeros. */
-__device__ static inline int source_place(const bordering &b, unsigned at, unsigned border, unsigned size)
+picture_frame picture_frame_of(const nn_call *call)
 {
-    int place = (int)at - (int)border;
-    if (place >= 0 && place < (int)size) return place;
-    return !b.border.reflect ? -1 : place < 0 ? -place : 2 * ((int)size - 1) - place;
+    nn_layout layout = call->output_layout[0];
+    nn_shape s = call->output_shape[0];
+    picture p = describe(layout, s, NULL);
+    picture_frame f = {};
+    f.to = (granule *)(void *)call->output[0];
+    f.source_h = (unsigned)s.dim[NN_H], f.source_w = (unsigned)s.dim[NN_W], f.c = (unsigned)s.dim[NN_C];
+    f.h = p.h, f.w = p.w, f.granules = p.c / TENSOR_GRANULE;
+    f.border = border_of(layout);
+    f.planes = (layout & PLANES_BIT) != 0;
+    return f;
 }
 
-/* Granule `number` of column j; from: the plain row, or NULL for zeros. wide: channels come in whole granules, so loads are
- * of 16 bytes. */
+struct bordering {
+    picture_frame f;
+    const float *from;
+};
+
+/* Granule `number` of column j; from: the plain row, or NULL for zeros. wide: channels come in whole granules. */
 template <bool wide>
-__device__ static inline granule bordered(const bordering &b, const float *from, unsigned j, unsigned number)
+__device__ static inline granule bordered(const picture_frame &f, const float *from, unsigned j, unsigned number)
 {
     unsigned channel = number * TENSOR_GRANULE;
-    int column = source_place(b, j, b.border.left, b.source_w);
-    float v[TENSOR_GRANULE] = {};
-    if (from && column >= 0) {
-        const float *at = from + (size_t)(unsigned)column * b.c + channel;
-        if (wide) {
-            const float4 *four = (const float4 *)(const void *)at;
-            float4 low = four[0], high = four[1];
-            v[0] = low.x, v[1] = low.y, v[2] = low.z, v[3] = low.w;
-            v[4] = high.x, v[5] = high.y, v[6] = high.z, v[7] = high.w;
-        } else {
-#pragma unroll
-            for (unsigned k = 0; k < TENSOR_GRANULE; k++)
-                if (channel + k < b.c) v[k] = at[k];
-        }
-    }
-    granule g = {{tensor_pair(v[0], v[1]), tensor_pair(v[2], v[3]), tensor_pair(v[4], v[5]), tensor_pair(v[6], v[7])}};
-    return g;
+    int column = picture_source(f, j, f.border.left, f.source_w);
+    cuda_few<TENSOR_GRANULE> few = {};
+    if (from && column >= 0) few = granule_load<wide>(from + (size_t)(unsigned)column * f.c + channel, f.c - channel);
+    return granule_of(few);
 }
 
 /* blockIdx.x: a row with its border. In order of planes eight neighbouring threads take neighbouring columns, which lie
  * beside one another in the result and are 32 bytes each of the plain row. */
 template <bool wide, bool planes> static __global__ void add_border(bordering b)
 {
-    unsigned i = blockIdx.x % b.h, image = blockIdx.x / b.h;
-    int row = source_place(b, i, b.border.top, b.source_h);
-    const float *from = row < 0 ? NULL : b.from + ((size_t)image * b.source_h + (unsigned)row) * b.source_w * b.c;
+    const picture_frame &f = b.f;
+    unsigned i = blockIdx.x % f.h, image = blockIdx.x / f.h;
+    int row = picture_source(f, i, f.border.top, f.source_h);
+    const float *from = row < 0 ? NULL : b.from + ((size_t)image * f.source_h + (unsigned)row) * f.source_w * f.c;
     if (!planes) {
-        granule *to = b.to + (size_t)blockIdx.x * b.w * b.granules;
-        for (unsigned e = cuda_row_first(), end = cuda_row_end(b.w * b.granules); e < end; e += CUDA_BLOCK)
-            to[e] = bordered<wide>(b, from, e / b.granules, e % b.granules);
+        granule *to = f.to + (size_t)blockIdx.x * f.w * f.granules;
+        for (unsigned e = cuda_row_first(), end = cuda_row_end(f.w * f.granules); e < end; e += CUDA_BLOCK)
+            to[e] = bordered<wide>(f, from, e / f.granules, e % f.granules);
         return;
     }
     enum { COLUMNS = 8 };
-    granule *to = b.to + ((size_t)image * b.granules * b.h + i) * b.w;
-    unsigned columns = (b.w + COLUMNS - 1) / COLUMNS * COLUMNS;
-    for (unsigned e = cuda_row_first(), end = cuda_row_end(columns * b.granules); e < end; e += CUDA_BLOCK) {
-        unsigned part = e / (COLUMNS * b.granules), rest = e - part * COLUMNS * b.granules;
+    granule *to = f.to + ((size_t)image * f.granules * f.h + i) * f.w;
+    unsigned columns = (f.w + COLUMNS - 1) / COLUMNS * COLUMNS;
+    for (unsigned e = cuda_row_first(), end = cuda_row_end(columns * f.granules); e < end; e += CUDA_BLOCK) {
+        unsigned part = e / (COLUMNS * f.granules), rest = e - part * COLUMNS * f.granules;
         unsigned number = rest / COLUMNS, j = part * COLUMNS + rest % COLUMNS;
-        if (j < b.w) to[(size_t)number * b.h * b.w + j] = bordered<wide>(b, from, j, number);
+        if (j < f.w) to[(size_t)number * f.h * f.w + j] = bordered<wide>(f, from, j, number);
     }
 }
 
 void picture_reorder(const nn_call *call)
 {
-    nn_shape s = call->input_shape[0];
-    picture p = describe(call->output_layout[0], s, call->output[0]);
-    bordering b = {};
-    b.from = call->input[0];
-    b.to = (granule *)(void *)call->output[0];
-    b.source_h = (unsigned)s.dim[NN_H], b.source_w = (unsigned)s.dim[NN_W], b.c = (unsigned)s.dim[NN_C];
-    b.h = p.h, b.w = p.w, b.granules = p.c / TENSOR_GRANULE;
-    b.border = border_of(call->output_layout[0]);
-    bool wide = b.c % TENSOR_GRANULE == 0, planes = (call->output_layout[0] & PLANES_BIT) != 0;
-    if (planes)
-        cuda_launch_rows(call, wide ? add_border<true, true> : add_border<false, true>, b, (size_t)p.images * p.h,
-                         ((size_t)b.w + 7) / 8 * 8 * b.granules);
+    bordering b = {picture_frame_of(call), call->input[0]};
+    const picture_frame &f = b.f;
+    size_t rows = call->input_shape[0].dim[NN_N] * f.h;
+    bool wide = f.c % TENSOR_GRANULE == 0;
+    if (f.planes)
+        cuda_launch_rows(call, wide ? add_border<true, true> : add_border<false, true>, b, rows,
+                         ((size_t)f.w + 7) / 8 * 8 * f.granules);
     else
-        cuda_launch_rows(call, wide ? add_border<true, false> : add_border<false, false>, b, (size_t)p.images * p.h,
-                         (size_t)b.w * b.granules);
+        cuda_launch_rows(call, wide ? add_border<true, false> : add_border<false, false>, b, rows,
+                         (size_t)f.w * f.granules);
 }
 
 enum { GATHER_PIXELS = 8, GATHER_GRANULES = 1024 };

@@ -1,0 +1,160 @@
+/* Norms in bf16 whose results convolutions alone read, and so do their gradients': what their kernels write as pictures is
+ * bit for bit what a reorder makes of the plain result. A value that is read from outside as well stays plain, which is how
+ * the same network is had without: a kernel more for each such value. */
+#include "cuda/check.h"
+
+/* conv -> norm -> relu -> pad -> conv -> norm */
+typedef struct network {
+    const char *name;
+    nn_shape x, first, second; /* the input; the weights */
+    size_t stride, padding;    /* of the second convolution */
+    nn_pad_mode mode;
+    size_t pictures; /* among the first norm's result and both norms' gradients */
+} network;
+
+enum { RESULT, DX, DFIRST, DSECOND, RESULTS };
+
+typedef struct built {
+    nn_graph *graph;
+    nn_value x, first, second, weights; /* inputs; weights: the result's in the loss */
+    nn_value result[RESULTS];
+} built;
+
+static built build(const network *n, bool plain)
+{
+    nn_graph *g = nn_graph_create();
+    built b = {.graph = g, .x = nn_input(g, "x", n->x), .first = nn_input(g, "first", n->first),
+               .second = nn_input(g, "second", n->second)};
+    nn_value a = nn_conv2d(g, b.x, b.first, 1, 1), y = nn_relu(g, nn_instance_norm(g, a, 1e-5f));
+    bool reflect = n->mode == NN_PAD_REFLECT;
+    nn_value padded = reflect ? nn_pad(g, y, n->mode, n->padding) : y;
+    nn_value c = nn_conv2d(g, padded, b.second, n->stride, reflect ? 0 : n->padding);
+    b.result[RESULT] = nn_instance_norm(g, c, 1e-5f);
+    b.weights = nn_input(g, "weights", nn_shape_at(g, b.result[RESULT]));
+    nn_value loss = nn_mean_abs(g, nn_multiply(g, b.result[RESULT], b.weights), NN_NONE, -1e4f);
+    nn_value gradient[5];
+    nn_grad(g, loss, (nn_value[]){b.x, b.first, b.second, a, c}, 5, gradient);
+    for (int i = 0; i < 3; i++) b.result[DX + i] = gradient[i];
+    for (int i = 0; i < RESULTS; i++) nn_output(g, b.result[i]);
+    if (plain) {
+        nn_output(g, y);
+        nn_output(g, gradient[3]);
+        nn_output(g, gradient[4]);
+    }
+    return b;
+}
+
+static void write_noise(nn_program *p, const built *b, nn_value input, uint32_t stream)
+{
+    size_t count = nn_count(nn_shape_at(b->graph, input));
+    float *host = malloc(count * sizeof *host);
+    check_noise(host, count, stream, 0);
+    nn_program_write(p, input, host);
+    free(host);
+}
+
+/* Memory begins as NaN: every byte of a picture has to be written. */
+static void fill(nn_backend *backend, nn_arena *arena)
+{
+    unsigned char *host = malloc(arena->bytes);
+    memset(host, 0xff, arena->bytes);
+    backend->interface->write(backend, arena->memory, host, arena->bytes);
+    free(host);
+}
+
+static void read_results(const nn_program *p, const built *b, float *out[RESULTS])
+{
+    for (int i = 0; i < RESULTS; i++) {
+        out[i] = malloc(nn_count(nn_shape_at(b->graph, b->result[i])) * sizeof **out);
+        nn_program_read(p, b->result[i], out[i]);
+    }
+}
+
+/* Kernels of the program; its results, of a run that was recorded, are the caller's. */
+static size_t run(test *t, nn_backend *backend, const network *n, bool plain, float *out[RESULTS])
+{
+    error err = {0};
+    built b = build(n, plain);
+    nn_program *p = NULL;
+    nn_arena arena = {0};
+    status result = nn_graph_status(b.graph, &err);
+    if (result == STATUS_OK)
+        result = nn_program_create(b.graph, backend, &(nn_program_options){.precision = NN_BF16}, &p, &err);
+    if (result == STATUS_OK) result = nn_arena_bind(&arena, backend, &p, 1, &err);
+    for (int i = 0; i < 2 && result == STATUS_OK; i++) {
+        fill(backend, &arena);
+        const nn_value input[] = {b.x, b.first, b.second, b.weights};
+        for (uint32_t k = 0; k < 4; k++) write_noise(p, &b, input[k], k);
+        nn_program_run(p);
+    }
+    if (result == STATUS_OK) result = nn_backend_check(backend, &err);
+    if (result != STATUS_OK) test_failed(t, __FILE__, __LINE__, "%s: %s", n->name, err.message);
+    if (result == STATUS_OK) read_results(p, &b, out);
+    size_t length = p ? nn_program_length(p) : 0;
+    nn_program_destroy(p);
+    nn_arena_free(&arena);
+    nn_graph_destroy(b.graph);
+    return length;
+}
+
+static void check(test *t, nn_backend *backend, const network *n, const char *device)
+{
+    static const char *const names[] = {"the result", "dx", "the first weight's gradient", "the second weight's gradient"};
+    float *as_pictures[RESULTS] = {0}, *plain[RESULTS] = {0};
+    size_t length = run(t, backend, n, false, as_pictures), with_reorders = run(t, backend, n, true, plain);
+    if (length + n->pictures != with_reorders)
+        test_failed(t, __FILE__, __LINE__, "%s, %s: %zu kernels, %zu with plain values; expected %zu fewer", device, n->name,
+                    length, with_reorders, n->pictures);
+    built b = build(n, false);
+    for (int i = 0; i < RESULTS && as_pictures[i] && plain[i]; i++) {
+        size_t count = nn_count(nn_shape_at(b.graph, b.result[i]));
+        if (memcmp(as_pictures[i], plain[i], count * sizeof **plain) != 0)
+            test_failed(t, __FILE__, __LINE__, "%s, %s: other bits in %s", device, n->name, names[i]);
+        double sum = 0;
+        for (size_t k = 0; k < count; k++) sum += fabs((double)plain[i][k]);
+        CHECK(t, isfinite(sum) && sum > 0);
+    }
+    for (int i = 0; i < RESULTS; i++) {
+        free(as_pictures[i]);
+        free(plain[i]);
+    }
+    nn_graph_destroy(b.graph);
+}
+
+#define S(a, b, c, d) {{a, b, c, d}}
+/* Those on tensor cores ask for both operands of a weight gradient as the other convolutions do. Of the others' gradients
+ * the weight gradient asks for dy without a border. */
+static const network networks[] = {
+    {"reflected", S(1, 8, 9, 32), S(64, 32, 3, 3), S(64, 64, 3, 3), 1, 1, NN_PAD_REFLECT, 3},
+    {"reflected, batch, odd channels", S(2, 7, 11, 33), S(37, 33, 3, 3), S(35, 37, 3, 3), 1, 1, NN_PAD_REFLECT, 3},
+    {"zeros, batch, four channels at once", S(2, 5, 19, 32), S(36, 32, 3, 3), S(40, 36, 3, 3), 1, 1, NN_PAD_ZERO, 3},
+    {"zeros, more channels than a block's", S(1, 4, 7, 40), S(136, 40, 3, 3), S(72, 136, 3, 3), 1, 1, NN_PAD_ZERO, 3},
+    {"valid", S(1, 9, 6, 32), S(32, 32, 3, 3), S(32, 32, 3, 3), 1, 0, NN_PAD_ZERO, 3},
+    {"7x7, reflected", S(2, 9, 8, 12), S(24, 12, 3, 3), S(16, 24, 7, 7), 1, 3, NN_PAD_REFLECT, 1},
+    {"4x4 of stride 2", S(2, 10, 13, 8), S(20, 8, 3, 3), S(24, 20, 4, 4), 2, 1, NN_PAD_ZERO, 1},
+    {"3x3 of stride 2", S(1, 9, 12, 3), S(5, 3, 3, 3), S(8, 5, 3, 3), 2, 1, NN_PAD_ZERO, 1},
+};
+
+/* Blocks whose threads take more places than are on their way at once. */
+static const network long_parts_network =
+    {"1x1, long parts", S(1, 3, 5101, 1), S(8, 1, 1, 1), S(8, 8, 1, 1), 1, 0, NN_PAD_ZERO, 2};
+#undef S
+
+/* major: the emulated device's; a real one is what it is. */
+static void check_on(test *t, const char *major, const network *first, size_t count)
+{
+    error err = {0};
+    nn_backend *backend;
+    setenv("EMULATED_MAJOR", major, 1);
+    status result = check_create_device(&check_precisions[2], &backend, &err);
+    unsetenv("EMULATED_MAJOR");
+    REQUIRE_OK(t, result, err);
+    for (size_t i = 0; i < count; i++) check(t, backend, &first[i], backend->device_name);
+    nn_backend_destroy(backend);
+}
+
+static void pictures_by_pixels(test *t) { check_on(t, "8", networks, sizeof networks / sizeof *networks); }
+static void pictures_in_planes(test *t) { check_on(t, "9", networks, sizeof networks / sizeof *networks); }
+static void long_parts(test *t) { check_on(t, "9", &long_parts_network, 1); }
+
+TEST_MAIN(TEST(pictures_by_pixels), TEST(pictures_in_planes), TEST(long_parts))
