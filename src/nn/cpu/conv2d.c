@@ -3,7 +3,14 @@
 
 #include "nn/cpu/kernels/conv_direct.h"
 
-enum { LEAST_CHANNELS = 16, PATCH = 6, LEAST_TILES = 24, LEAST_PIXELS = 1024, LEAST_GRADIENT_PIXELS = 256 };
+enum {
+    LEAST_CHANNELS = 16,
+    LEAST_PHASE_CHANNELS = 32, /* of a 3x3 kernel by phases */
+    PATCH = 6,
+    LEAST_TILES = 24,
+    LEAST_PIXELS = 1024,
+    LEAST_GRADIENT_PIXELS = 256
+};
 
 bool cpu_conv2d_is_winograd(const nn_call *call)
 {
@@ -19,7 +26,8 @@ bool cpu_conv2d_is_winograd(const nn_call *call)
     return full && w.dim[NN_IN] >= LEAST_CHANNELS && w.dim[NN_OUT] >= LEAST_CHANNELS && tiles >= LEAST_TILES;
 }
 
-bool cpu_conv2d_is_direct(const nn_call *call)
+/* Whether strided kernels of ours take it, directly or by phases. */
+static bool is_strided(const nn_call *call)
 {
     bool weight_grad = call->op == NN_CONV2D_WEIGHT_GRAD;
     nn_shape w = weight_grad ? call->output_shape[0] : call->input_shape[1];
@@ -32,12 +40,25 @@ bool cpu_conv2d_is_direct(const nn_call *call)
            pixels >= (weight_grad ? LEAST_GRADIENT_PIXELS : LEAST_PIXELS);
 }
 
+bool cpu_conv2d_is_phased(const nn_call *call)
+{
+    if (!is_strided(call) || call->op == NN_CONV2D_WEIGHT_GRAD) return false;
+    nn_shape w = call->input_shape[1];
+    size_t kernel = w.dim[NN_KH], least = kernel == 3 ? LEAST_PHASE_CHANNELS : LEAST_CHANNELS;
+    return (kernel == 3 || kernel == 4) && w.dim[NN_KW] == kernel && call->attr.padding < kernel &&
+           w.dim[NN_IN] >= least && w.dim[NN_OUT] >= least;
+}
+
+bool cpu_conv2d_is_direct(const nn_call *call) { return is_strided(call) && !cpu_conv2d_is_phased(call); }
+
 static status prepare_with(const nn_kernel *onednn, nn_backend *backend, nn_call *call, error *err)
 {
     const nn_kernel *kernel = onednn;
     if (cpu_conv2d_is_winograd(call)) {
         bool bf16 = call->precision == NN_BF16;
         kernel = (bf16 ? cpu_kernels_bf16() : ((const cpu_backend *)backend)->kernels)->winograd[call->op];
+    } else if (cpu_conv2d_is_phased(call)) {
+        kernel = ((const cpu_backend *)backend)->kernels->phases[call->op];
     } else if (cpu_conv2d_is_direct(call)) {
         kernel = ((const cpu_backend *)backend)->kernels->direct[call->op];
     }
