@@ -12,7 +12,7 @@ static void run(test *t, kernel_test *k)
 static void check_all(test *t, const convolution *cases, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        for (nn_op op = NN_CONV2D; op <= NN_CONV2D_DATA_GRAD; op++) {
+        for (nn_op op = NN_CONV2D; op <= NN_CONV2D_WEIGHT_GRAD; op++) {
             kernel_test k;
             open_direction(&k, &cases[i], op);
             run(t, &k);
@@ -87,7 +87,7 @@ static void exact_in_integers(test *t)
     }
 }
 
-/* Scratch does not grow with the picture. */
+/* Scratch does not grow with the picture, nor with threads that have no work. */
 static void scratch_is_bounded(test *t)
 {
     const nn_kernel *kernel = cpu_kernels_supported(0)->phases[NN_CONV2D];
@@ -103,6 +103,16 @@ static void scratch_is_bounded(test *t)
     }
     CHECK(t, bytes[1] <= bytes[0] + bytes[0] / 8);
     CHECK(t, bytes[1] < 4 << 20);
+    nn_call gradient = {.op = NN_CONV2D_WEIGHT_GRAD, .attr = call.attr, .input_count = 2, .output_count = 1,
+                        .input_shape = {call.input_shape[0], call.output_shape[0]},
+                        .output_shape = {call.input_shape[1]}};
+    kernel = cpu_kernels_supported(0)->phases[NN_CONV2D_WEIGHT_GRAD];
+    gradient.threads = 2;
+    CHECK(t, kernel->workspace(&gradient) < 8 << 20);
+    gradient.threads = 512; /* of which 256 have work, with 4 lanes: 2 parts of 8 x 16 panels */
+    size_t many = kernel->workspace(&gradient);
+    gradient.threads = 256;
+    CHECK(t, kernel->workspace(&gradient) == many);
 }
 
 static void dispatch(test *t)
@@ -112,8 +122,9 @@ static void dispatch(test *t)
     static const convolution other[] = {{1, 64, 64, 16, 64, 3, 2, 1, false},   /* few channels */
                                         {1, 16, 16, 256, 256, 4, 2, 1, false}, /* few pixels */
                                         {1, 256, 256, 3, 64, 4, 2, 1, false},  /* a picture */
-                                        {1, 64, 64, 64, 64, 5, 2, 2, false},   {1, 66, 66, 64, 64, 3, 1, 0, false}};
-    for (nn_op op = NN_CONV2D; op <= NN_CONV2D_DATA_GRAD; op++) {
+                                        {1, 64, 64, 64, 64, 5, 2, 2, false},   {1, 66, 66, 64, 64, 3, 1, 0, false},
+                                        {1, 64, 64, 256, 512, 3, 2, 1, false}}; /* many weights */
+    for (nn_op op = NN_CONV2D; op <= NN_CONV2D_WEIGHT_GRAD; op++) {
         for (size_t i = 0; i < sizeof phased / sizeof *phased; i++)
             CHECK(t, chosen_kernel(t, op, &phased[i]) == CHOSEN_PHASES);
         for (size_t i = 0; i < sizeof other / sizeof *other; i++)

@@ -12,10 +12,11 @@
  * 1.05 to 1.5 times as fast forward and for data gradients, 1.1 to 1.3 times for weight gradients, and no copies of the
  * activations; on AVX2 as fast as it, weight gradients 1.2 to 1.4 times.
  *
- * Of what is large enough for them, the kernels by phases take the 3x3 ones from 32 channels on both sides and the 4x4
- * ones, whose padding is less than they are: forward and data gradients. Against the direct kernels on 2 threads, 3x3
- * takes 0.7 to 0.86 of the time and 4x4 0.5 to 0.98 (AVX-512: the wider and smaller the picture, the less transformed
- * weights pay), on AVX2 0.54 to 0.69 and 0.4 to 0.7. Below 32 channels, transforms of 3x3's tiles eat what they save.
+ * Of what is large enough for them, the kernels by phases take 3x3 kernels from 32 channels on both sides and 4x4 ones,
+ * with padding less than they are, 1024 pixels of y and up to 16 MB of transformed weights. At the networks' layers they
+ * take, of the time of the direct ones: 3x3 kernels 0.65 to 0.8 on AVX-512, 0.54 to 0.85 on AVX2; 4x4 kernels 0.47 to
+ * 0.54 and 0.43 to 0.51 where y is 64x64 and 0.64 to 0.83 where it is 32x32, since transforming the weights weighs more.
+ * Above the 16 MB weight gradients lose, whose sums outgrow the caches; from 16 channels, 3x3 is as fast either way.
  */
 #ifndef NN_CPU_CONV2D_H
 #define NN_CPU_CONV2D_H

@@ -23,27 +23,13 @@ typedef struct filtering {
     phases_tiles tiles;
     phase phases[PHASES];
     phases_weight weight;
-    bool adds, summed; /* phases: to each other's results; before they are transformed */
-    size_t panels, depth; /* depth: rows of u, which a sum runs over */
-    size_t first_matrix[PHASES], matrices; /* of u */
-    size_t block, blocks;
-    size_t u_step, v_row, m_row;
-    size_t v_floats, m_floats; /* of a thread */
+    bool adds, summed;                     /* phases: to each other's results; before they are transformed */
+    size_t panels, depth;                  /* depth: rows of a matrix of u, which a sum runs over */
+    size_t first_matrix[PHASES], matrices; /* of each of u's panels */
+    size_t block, blocks;                  /* tiles of a block */
+    size_t u_step, v_row;                  /* from a matrix of u, a row of v to the next */
+    size_t v_floats, m_floats;             /* of a thread */
 } filtering;
-
-/* What taps of a kernel's side the phase `remainder` has. */
-static size_t taps_of(size_t remainder, size_t kernel) { return cpu_divide_up(kernel - remainder, STRIDE); }
-
-static phase phase_of_conv2d(const nn_call *call, size_t i, size_t j)
-{
-    const size_t *x = call->input_shape[0].dim, *w = call->input_shape[1].dim, *y = call->output_shape[0].dim;
-    ptrdiff_t padding = (ptrdiff_t)call->attr.padding;
-    return (phase){.down = taps_of(i, w[NN_KH]), .along = taps_of(j, w[NN_KW]), .row = i, .column = j,
-                   .tap_step = STRIDE,
-                   .in = {.h = x[NN_H], .w = x[NN_W], .channels = x[NN_C], .step = STRIDE,
-                          .top = (ptrdiff_t)i - padding, .left = (ptrdiff_t)j - padding},
-                   .out = {.h = y[NN_H], .w = y[NN_W], .channels = y[NN_C], .step = 1}};
-}
 
 /* A side of dx: pixels q, q + STRIDE, ... have the taps `first`, first - STRIDE, ..., of which the first one meets
  * pixel `start` of dy. */
@@ -55,7 +41,7 @@ typedef struct side {
 static side side_of(size_t q, size_t kernel, size_t padding)
 {
     size_t remainder = (q + padding) % STRIDE;
-    side s = {.taps = taps_of(remainder, kernel)};
+    side s = {.taps = phases_taps(remainder, kernel)};
     s.first = remainder + (s.taps - 1) * STRIDE;
     s.start = ((ptrdiff_t)(q + padding) - (ptrdiff_t)s.first) / STRIDE;
     return s;
@@ -81,7 +67,7 @@ static void plan_blocks(filtering *f, size_t threads)
     for (size_t i = 0; i < PHASES; i++) {
         size_t rows = cpu_round_up(f->block * phases_rows(&f->phases[i]), PRODUCT_UNIT);
         size_t matrices = phases_matrices(&f->phases[i]);
-        size_t v = matrices * (rows * f->v_row + SHIFT), m = matrices * (rows * f->m_row + SHIFT);
+        size_t v = matrices * (rows * f->v_row + SHIFT), m = matrices * (rows * WIDTH + SHIFT);
         if (f->v_floats < v) f->v_floats = v;
         if (f->m_floats < m) f->m_floats = m;
     }
@@ -100,15 +86,16 @@ static filtering filtering_of(const nn_call *call)
     f.tiles.count = out[NN_N] * f.tiles.rows * f.tiles.columns;
     for (size_t i = 0; i < PHASES; i++) {
         phase *p = &f.phases[i];
-        *p = forward ? phase_of_conv2d(call, i / STRIDE, i % STRIDE) : phase_of_data_grad(call, i / STRIDE, i % STRIDE);
+        *p = forward ? phases_of_conv2d(call->input_shape[0], call->input_shape[1], call->output_shape[0],
+                                        call->attr.padding, i / STRIDE, i % STRIDE)
+                     : phase_of_data_grad(call, i / STRIDE, i % STRIDE);
         if (!f.summed) f.first_matrix[i] = f.matrices;
         f.matrices = f.first_matrix[i] + phases_matrices(p);
     }
     f.depth = f.summed ? PHASES * in[NN_C] : in[NN_C];
-    f.u_step = f.panels * f.depth * WIDTH + SHIFT;
+    f.u_step = f.depth * WIDTH + SHIFT;
     /* After the channels of a phase come zeros, which the next one overwrites. */
     f.v_row = f.depth - in[NN_C] + cpu_round_up(in[NN_C], LANES);
-    f.m_row = f.panels * WIDTH;
     plan_blocks(&f, (size_t)call->threads);
     return f;
 }
@@ -116,7 +103,7 @@ static filtering filtering_of(const nn_call *call)
 static size_t workspace(const nn_call *call)
 {
     filtering f = filtering_of(call);
-    return (f.matrices * f.u_step + (size_t)call->threads * (f.v_floats + f.m_floats)) * sizeof(float);
+    return (f.panels * f.matrices * f.u_step + (size_t)call->threads * (f.v_floats + f.m_floats)) * sizeof(float);
 }
 
 static void transform_weights(const filtering *f, float *u)
@@ -124,7 +111,8 @@ static void transform_weights(const filtering *f, float *u)
     size_t chunks = cpu_divide_up(f->weight.in, INPUTS);
     phases_matrix to[PHASES];
     for (size_t i = 0; i < PHASES; i++)
-        to[i] = (phases_matrix){.u = u + f->first_matrix[i] * f->u_step, .step = f->u_step, .rows = f->depth,
+        to[i] = (phases_matrix){.u = u + f->panels * f->first_matrix[i] * f->u_step, .step = f->u_step,
+                                .panel_step = phases_matrices(&f->phases[i]) * f->u_step,
                                 .row = f->summed ? i * f->weight.in : 0};
 #pragma omp for schedule(dynamic)
     for (size_t task = 0; task < f->panels * chunks; task++) {
@@ -134,19 +122,23 @@ static void transform_weights(const filtering *f, float *u)
     }
 }
 
-/* Phase number i of a block from v to the result. */
+/* Phase number i of a block from v to the result, panel by panel: m stays in the caches. */
 static void filter_phase(const filtering *f, const nn_call *call, size_t i, size_t first, size_t count, const float *u,
                          phases_place v, float *m)
 {
     const phase *p = &f->phases[i];
-    size_t rows = count * phases_rows(p);
-    phases_place sums = {m, cpu_round_up(f->block * phases_rows(p), PRODUCT_UNIT) * f->m_row + SHIFT, f->m_row};
-    for (size_t k = 0; k < phases_matrices(p); k++)
-        CPU_NAME(cpu_winograd_multiply)(v.data + k * v.matrix_step, f->v_row, u + (f->first_matrix[i] + k) * f->u_step,
-                                        rows, f->depth, f->panels, m + k * sums.matrix_step);
+    size_t rows = count * phases_rows(p), matrices = phases_matrices(p);
+    phases_place sums = {m, cpu_round_up(f->block * phases_rows(p), PRODUCT_UNIT) * WIDTH + SHIFT, WIDTH, WIDTH};
     bool later = f->adds && !f->summed && i > 0;
     const float *bias = call->input_count > 2 && !later ? call->input[2] : NULL;
-    CPU_NAME(cpu_phases_to_picture)(&f->tiles, p, sums, first, count, bias, later, call->output[0]);
+    u += f->panels * f->first_matrix[i] * f->u_step;
+    for (size_t panel = 0; panel < f->panels; panel++) {
+        for (size_t k = 0; k < matrices; k++, u += f->u_step)
+            CPU_NAME(cpu_winograd_multiply)(v.data + k * v.matrix_step, f->v_row, u, rows, f->depth, 1,
+                                            m + k * sums.matrix_step);
+        phases_run run = {first, count, panel * WIDTH, cpu_least((panel + 1) * WIDTH, p->out.channels)};
+        CPU_NAME(cpu_phases_to_picture)(&f->tiles, p, &sums, &run, bias, later, call->output[0]);
+    }
 }
 
 static void filter_block(const filtering *f, const nn_call *call, size_t block, const float *u, float *v, float *m)
@@ -155,8 +147,9 @@ static void filter_block(const filtering *f, const nn_call *call, size_t block, 
     for (size_t i = 0; i < PHASES; i++) {
         const phase *p = &f->phases[i];
         size_t rows = cpu_round_up(f->block * phases_rows(p), PRODUCT_UNIT);
-        phases_place to = {v + (f->summed ? i * f->weight.in : 0), rows * f->v_row + SHIFT, f->v_row};
-        CPU_NAME(cpu_phases_from_picture)(&f->tiles, p, call->input[0], first, count, to);
+        phases_place to = {v + (f->summed ? i * f->weight.in : 0), rows * f->v_row + SHIFT, f->v_row, WIDTH};
+        phases_run all = {first, count, 0, cpu_round_up(f->weight.in, LANES)};
+        CPU_NAME(cpu_phases_from_picture)(&f->tiles, p, call->input[0], &all, &to);
         to.data = v;
         if (!f->summed || i == PHASES - 1) filter_phase(f, call, i, first, count, u, to, m);
     }
@@ -167,7 +160,7 @@ static void filter_block(const filtering *f, const nn_call *call, size_t block, 
 static void run(const nn_call *call)
 {
     filtering f = filtering_of(call);
-    float *u = call->workspace, *scratch = u + f.matrices * f.u_step;
+    float *u = call->workspace, *scratch = u + f.panels * f.matrices * f.u_step;
 #pragma omp parallel num_threads(call->threads)
     {
         transform_weights(&f, u);

@@ -56,6 +56,7 @@ const cpu_kernel_table CPU_NAME(cpu_kernels) = {
     .phases = {
         [NN_CONV2D] = &CPU_NAME(cpu_conv2d_phases),
         [NN_CONV2D_DATA_GRAD] = &CPU_NAME(cpu_conv2d_data_grad_phases),
+        [NN_CONV2D_WEIGHT_GRAD] = &CPU_NAME(cpu_conv2d_weight_grad_phases),
     },
     .winograd = {
         [NN_CONV2D] = &CPU_NAME(cpu_winograd),
