@@ -85,7 +85,7 @@ static void scratch_is_bounded(test *t)
 
 static void dispatch(test *t)
 {
-    static const convolution direct[] = {{1, 256, 256, 64, 128, 3, 2, 1, false}, {1, 64, 64, 32, 64, 4, 2, 1, false}};
+    static const convolution direct[] = {{1, 64, 64, 16, 64, 3, 2, 1, false}, {1, 64, 64, 32, 64, 5, 2, 2, false}};
     static const convolution other[] = {{1, 256, 256, 3, 64, 4, 2, 1, false},  /* a picture */
                                         {1, 16, 16, 256, 256, 4, 2, 1, false}, /* few pixels */
                                         {1, 64, 64, 64, 64, 5, 1, 1, false}};

@@ -3,7 +3,15 @@
 
 #include "nn/cpu/kernels/conv_direct.h"
 
-enum { LEAST_CHANNELS = 16, PATCH = 6, LEAST_TILES = 24, LEAST_PIXELS = 1024, LEAST_GRADIENT_PIXELS = 256 };
+enum {
+    LEAST_CHANNELS = 16,
+    LEAST_CHANNELS_OF_3 = 32,      /* of a 3x3 kernel by phases */
+    MOST_PHASE_BYTES = 16 << 20,   /* of transformed weights */
+    PATCH = 6,
+    LEAST_TILES = 24,
+    LEAST_PIXELS = 1024,
+    LEAST_GRADIENT_PIXELS = 256
+};
 
 bool cpu_conv2d_is_winograd(const nn_call *call)
 {
@@ -19,18 +27,34 @@ bool cpu_conv2d_is_winograd(const nn_call *call)
     return full && w.dim[NN_IN] >= LEAST_CHANNELS && w.dim[NN_OUT] >= LEAST_CHANNELS && tiles >= LEAST_TILES;
 }
 
-bool cpu_conv2d_is_direct(const nn_call *call)
+static size_t pixels_of(nn_shape s) { return s.dim[NN_N] * s.dim[NN_H] * s.dim[NN_W]; }
+
+/* Whether strided kernels of ours take it, directly or by phases. */
+static bool is_strided(const nn_call *call)
 {
     bool weight_grad = call->op == NN_CONV2D_WEIGHT_GRAD;
     nn_shape w = weight_grad ? call->output_shape[0] : call->input_shape[1];
     nn_shape y = weight_grad ? call->input_shape[1]
                  : call->op == NN_CONV2D ? call->output_shape[0]
                                          : call->input_shape[0];
-    size_t pixels = y.dim[NN_N] * y.dim[NN_H] * y.dim[NN_W];
     bool fits = call->precision == NN_FP32 && call->attr.stride == CPU_DIRECT_STRIDE;
     return fits && w.dim[NN_IN] >= LEAST_CHANNELS && w.dim[NN_OUT] >= LEAST_CHANNELS &&
-           pixels >= (weight_grad ? LEAST_GRADIENT_PIXELS : LEAST_PIXELS);
+           pixels_of(y) >= (weight_grad ? LEAST_GRADIENT_PIXELS : LEAST_PIXELS);
 }
+
+bool cpu_conv2d_is_phased(const nn_call *call)
+{
+    bool weight_grad = call->op == NN_CONV2D_WEIGHT_GRAD;
+    nn_shape w = weight_grad ? call->output_shape[0] : call->input_shape[1];
+    size_t in = w.dim[NN_IN], out = w.dim[NN_OUT], kernel = w.dim[NN_KH];
+    if (!is_strided(call) || (kernel != 3 && kernel != 4) || w.dim[NN_KW] != kernel || call->attr.padding >= kernel)
+        return false;
+    if (weight_grad && pixels_of(call->input_shape[1]) < LEAST_PIXELS) return false;
+    size_t least = kernel == 3 ? LEAST_CHANNELS_OF_3 : LEAST_CHANNELS, matrices = kernel == 3 ? 36 : 100;
+    return in >= least && out >= least && matrices * in * out * sizeof(float) <= MOST_PHASE_BYTES;
+}
+
+bool cpu_conv2d_is_direct(const nn_call *call) { return is_strided(call) && !cpu_conv2d_is_phased(call); }
 
 static status prepare_with(const nn_kernel *onednn, nn_backend *backend, nn_call *call, error *err)
 {
@@ -38,6 +62,8 @@ static status prepare_with(const nn_kernel *onednn, nn_backend *backend, nn_call
     if (cpu_conv2d_is_winograd(call)) {
         bool bf16 = call->precision == NN_BF16;
         kernel = (bf16 ? cpu_kernels_bf16() : ((const cpu_backend *)backend)->kernels)->winograd[call->op];
+    } else if (cpu_conv2d_is_phased(call)) {
+        kernel = ((const cpu_backend *)backend)->kernels->phases[call->op];
     } else if (cpu_conv2d_is_direct(call)) {
         kernel = ((const cpu_backend *)backend)->kernels->direct[call->op];
     }

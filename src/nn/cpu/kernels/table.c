@@ -53,6 +53,11 @@ const cpu_kernel_table CPU_NAME(cpu_kernels) = {
         [NN_CONV2D_DATA_GRAD] = &CPU_NAME(cpu_conv2d_data_grad_direct),
         [NN_CONV2D_WEIGHT_GRAD] = &CPU_NAME(cpu_conv2d_weight_grad_direct),
     },
+    .phases = {
+        [NN_CONV2D] = &CPU_NAME(cpu_conv2d_phases),
+        [NN_CONV2D_DATA_GRAD] = &CPU_NAME(cpu_conv2d_data_grad_phases),
+        [NN_CONV2D_WEIGHT_GRAD] = &CPU_NAME(cpu_conv2d_weight_grad_phases),
+    },
     .winograd = {
         [NN_CONV2D] = &CPU_NAME(cpu_winograd),
         [NN_CONV2D_DATA_GRAD] = &CPU_NAME(cpu_winograd_data_grad),
