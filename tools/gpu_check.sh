@@ -32,6 +32,12 @@ if command -v cuobjdump >/dev/null && [ -e build/gpu/cyclegan-cuda.so ]; then
     echo "kernels: $(grep -c Function "$out/resources.txt"), with local memory: $(grep -cE 'LOCAL:[1-9]|STACK:[1-9]' "$out/resources.txt")"
 fi
 CHECK_OUT="$out" step check.log make "${arguments[@]}" check-cuda
+# Where a step's time goes, where CUPTI is there to tell.
+if gcc -shared -fPIC -O1 -I/usr/local/cuda/include -o build/gpu/kernels.so bench/gpu/kernels.c -L/usr/local/cuda/lib64 \
+    -lcupti 2>"$out/kernels.txt"; then
+    LD_LIBRARY_PATH=/usr/local/cuda/lib64 CUDA_INJECTION64_PATH=$PWD/build/gpu/kernels.so KERNELS_OUT=$out/kernels.txt \
+        KERNELS_REPLAYS=19 step kernels.log build/gpu/bench_gpu step 256 resnet_9blocks 64 64 transpose 1 bf16 15
+fi
 BENCH_OUT="$out" BENCH_SECONDS=$((minutes * 60)) step bench.log make "${arguments[@]}" bench-cuda
 cat "$out/bench.log"
 exit $((failures > 0))
