@@ -13,8 +13,7 @@ enum {
     PART_GRANULES = PART_CHANNELS / TENSOR_GRANULE,
     STEP = COLUMNS_LANES * COLUMNS_DEEP / PART_GRANULES, /* places that a block's threads take at once */
     DEEP = 3,                                            /* of a thread, on their way at once */
-    NEIGHBOURS = 8,                                      /* threads that write 128 bytes */
-    BLOCKS = 2 * 132                                     /* that the largest device runs at once */
+    NEIGHBOURS = 8                                       /* threads that write 128 bytes */
 };
 
 typedef cuda_few<TENSOR_GRANULE> numbers;
@@ -180,12 +179,13 @@ bool norm_picture_is_wide(const normalisation &n)
            cuda_aligned(n.partial);
 }
 
-/* Parts such that the device runs all blocks at once. */
+/* Parts such that the device runs all blocks at once: two on each processor (COLUMNS_BOUNDS). */
 static void launch(const nn_call *call, const normalisation &n, void (*kernel)(painting))
 {
     painting a = {n, picture_frame_of(call), 0, 0};
     a.places = a.frame.h * a.frame.w;
-    size_t groups = cuda_divide_up(n.v.c, PART_CHANNELS), parts = BLOCKS / (groups * n.v.images);
+    size_t groups = cuda_divide_up(n.v.c, PART_CHANNELS);
+    size_t parts = 2 * cuda_of(call)->multiprocessors / (groups * n.v.images);
     if (parts == 0) parts = 1;
     a.part = (unsigned)(cuda_divide_up(a.places, parts * NEIGHBOURS) * NEIGHBOURS);
     if (a.part < STEP) a.part = STEP;
