@@ -259,6 +259,7 @@ extern "C" __attribute__((visibility("default"))) status nn_cuda_module_create(c
     memcpy(cuda->name, properties.name, sizeof cuda->name - 1);
     cuda->major = properties.major, cuda->minor = properties.minor;
     cuda->multiprocessors = (size_t)properties.multiProcessorCount;
+    cuda->shared_bytes = properties.sharedMemPerBlockOptin;
     cuda->base.device_name = cuda->name;
     cuda->tf32 = options->tf32;
     status result = start(cuda, err);

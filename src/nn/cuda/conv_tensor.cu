@@ -40,6 +40,11 @@ __device__ static inline unsigned turned(unsigned row, unsigned granule)
 static unsigned halo_bytes(const direct &d) { return d.halo_pixels * CHUNK * TENSOR_GRANULE_BYTES; }
 static unsigned stage_bytes(int columns) { return (unsigned)columns * CHUNK * TENSOR_GRANULE_BYTES; }
 
+static unsigned shared_bytes(const direct &d, int columns)
+{
+    return (d.chunks > 1 ? 2 : 1) * halo_bytes(d) + STAGES * stage_bytes(columns);
+}
+
 /* One block's place and memory. columns: channels of the result; 2 x columns threads. */
 template <int columns> struct tile {
     enum { THREADS = 2 * columns };
@@ -182,10 +187,10 @@ void tensor_conv_run(const nn_call *call, const tensor_conv *conv)
     d.granules = conv->p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
     d.halo_w = TILE_W + conv->kw - 1, d.halo_pixels = halo_pixels(conv->kh, conv->kw);
     size_t tiles = (size_t)conv->p.images * d.rows * d.columns;
-    bool broad = tiles * cuda_divide_up(conv->c, 128) >= cuda_of(call)->multiprocessors;
+    bool broad = tiles * cuda_divide_up(conv->c, 128) >= cuda_of(call)->multiprocessors &&
+                 shared_bytes(d, 128) <= cuda_of(call)->shared_bytes;
     int columns = broad ? 128 : 64;
     cuda_launch_shared(call, broad ? convolve<128> : convolve<64>, d,
                        dim3((unsigned)tiles, (unsigned)cuda_divide_up(conv->c, (size_t)columns)),
-                       dim3(2 * (unsigned)columns),
-                       (d.chunks > 1 ? 2 : 1) * halo_bytes(d) + STAGES * stage_bytes(columns));
+                       dim3(2 * (unsigned)columns), shared_bytes(d, columns));
 }

@@ -46,7 +46,7 @@ typedef struct cuda_backend {
     void *lt_workspace;
     char name[256];
     int major, minor; /* compute capability */
-    size_t multiprocessors;
+    size_t multiprocessors, shared_bytes; /* shared: of a block at most */
     bool tf32;
     cuda_choices *choices;
     cuda_slot slot[CUDA_SLOTS];

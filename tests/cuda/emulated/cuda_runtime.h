@@ -58,6 +58,7 @@ typedef enum cudaDataType { CUDA_R_32F, CUDA_R_16BF } cudaDataType_t;
 struct cudaDeviceProp {
     char name[256];
     int major, minor, multiProcessorCount;
+    size_t sharedMemPerBlockOptin;
 };
 
 const char *cudaGetErrorString(cudaError_t code);
