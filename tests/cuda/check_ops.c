@@ -189,13 +189,13 @@ static const gradient_case wide_cases[] = {
     {"conv2d of many tiles", 2, {S(1, 291, 289, 16), S(16, 16, 3, 3)}, conv, 0, 0},
 };
 
-static void check_wide(test *t, const check_precision *precision, size_t count)
+static void check_cases(test *t, const check_precision *precision, const gradient_case *cases, size_t count)
 {
     error err = {0};
     nn_backend *cpu, *device;
     REQUIRE_OK(t, nn_cpu_create(0, &cpu, &err), err);
     REQUIRE_OK(t, check_create_device(precision, &device, &err), err);
-    for (size_t k = 0; k < count; k++) check_case(t, cpu, device, precision, &wide_cases[k]);
+    for (size_t k = 0; k < count; k++) check_case(t, cpu, device, precision, &cases[k]);
     nn_backend_destroy(device);
     nn_backend_destroy(cpu);
 }
@@ -205,14 +205,25 @@ enum { WIDE_CASES = sizeof wide_cases / sizeof *wide_cases };
 static void wide_convolutions(test *t)
 {
     for (int i = 0; i < CHECK_PRECISIONS; i++) /* the last case is slow; TF32 goes fp32's ways */
-        check_wide(t, &check_precisions[i], WIDE_CASES - (i == 1));
+        check_cases(t, &check_precisions[i], wide_cases, WIDE_CASES - (i == 1));
 }
 
 /* The emulated device can be an Ampere, whose tensor cores multiply by warps; a real one stays what it is. */
 static void wide_convolutions_on_ampere(test *t)
 {
     setenv("EMULATED_MAJOR", "8", 1);
-    check_wide(t, &check_precisions[2], WIDE_CASES - 1);
+    check_cases(t, &check_precisions[2], wide_cases, WIDE_CASES - 1);
+    unsetenv("EMULATED_MAJOR");
+}
+
+/* Compute capability 8.6 and its like, where 128 channels of the result are too many for a block. */
+static void wide_convolutions_in_little_memory(test *t)
+{
+    static const gradient_case c = {"conv2d of many tiles, 72 wide", 2, {S(2, 17, 17, 72), S(72, 72, 3, 3)}, conv, 0, 0};
+    setenv("EMULATED_MAJOR", "8", 1);
+    setenv("EMULATED_MINOR", "6", 1);
+    check_cases(t, &check_precisions[2], &c, 1);
+    unsetenv("EMULATED_MINOR");
     unsetenv("EMULATED_MAJOR");
 }
 
@@ -236,14 +247,7 @@ static const gradient_case long_cases[] = {
 
 static void long_pictures(test *t)
 {
-    error err = {0};
-    nn_backend *cpu, *device;
-    REQUIRE_OK(t, nn_cpu_create(0, &cpu, &err), err);
-    REQUIRE_OK(t, check_create_device(&check_precisions[2], &device, &err), err);
-    for (size_t k = 0; k < sizeof long_cases / sizeof *long_cases; k++)
-        check_case(t, cpu, device, &check_precisions[2], &long_cases[k]);
-    nn_backend_destroy(device);
-    nn_backend_destroy(cpu);
+    check_cases(t, &check_precisions[2], long_cases, sizeof long_cases / sizeof *long_cases);
 }
 
 /* Kernels of a convolution of a padded picture, forward and backward. */
@@ -284,4 +288,5 @@ static void operations_in_tf32(test *t) { check_all(t, &check_precisions[1]); }
 static void operations_in_bf16(test *t) { check_all(t, &check_precisions[2]); }
 
 TEST_MAIN(TEST(operations_in_fp32), TEST(operations_in_tf32), TEST(operations_in_bf16),
-          TEST(wide_convolutions), TEST(wide_convolutions_on_ampere), TEST(long_pictures), TEST(reflections_are_no_copies))
+          TEST(wide_convolutions), TEST(wide_convolutions_on_ampere), TEST(wide_convolutions_in_little_memory),
+          TEST(long_pictures), TEST(reflections_are_no_copies))

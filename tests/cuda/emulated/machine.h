@@ -13,7 +13,6 @@ namespace emulated {
 
 constexpr size_t STACK = 64 * 1024;
 constexpr size_t MOST_THREADS = 1024; /* of a block */
-constexpr size_t MOST_SHARED = 227 << 10;
 constexpr size_t DEVICE_MEMORY = (size_t)1 << 37; /* what no test asks for in earnest */
 
 /* Where a thread stopped: all of a block must stop at the same. */
@@ -64,6 +63,7 @@ struct block_run {
     fiber *current;
     const std::function<void()> *thread;
     std::vector<char> shared; /* asked for at the launch */
+    size_t most_shared;       /* of the device opened last */
     unsigned seed;
 };
 

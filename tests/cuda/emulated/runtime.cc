@@ -138,7 +138,8 @@ namespace {
 
 void check_launch(dim3 grid, unsigned threads, size_t shared)
 {
-    if (shared <= MOST_SHARED && threads > 0 && threads <= MOST_THREADS && grid.x > 0 && grid.y > 0 && grid.z > 0 && grid.y <= 65535 && grid.z <= 65535)
+    if (shared <= machine.most_shared && threads > 0 && threads <= MOST_THREADS && grid.x > 0 && grid.y > 0 && grid.z > 0 &&
+        grid.y <= 65535 && grid.z <= 65535)
         return;
     fprintf(stderr, "emulated CUDA: a launch of %ux%ux%u blocks of %u threads and %zu bytes\n", grid.x, grid.y, grid.z,
             threads, shared);
@@ -209,10 +210,12 @@ cudaError_t cudaGetDeviceCount(int *count)
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int)
 {
     strcpy(properties->name, "emulated device");
-    const char *major = getenv("EMULATED_MAJOR"); /* 8: Ampere's kernels */
+    const char *major = getenv("EMULATED_MAJOR"), *minor = getenv("EMULATED_MINOR"); /* 8: Ampere's kernels */
     properties->major = major ? atoi(major) : 9;
-    properties->minor = 0;
-    properties->sharedMemPerBlockOptin = properties->major == 9 ? MOST_SHARED : 163 << 10;
+    properties->minor = minor ? atoi(minor) : 0;
+    /* CUDA C++ Programming Guide, "Technical Specifications per Compute Capability": of 9.0, 8.0 and 8.6. */
+    size_t kilobytes = properties->major == 9 ? 227 : properties->minor == 0 ? 163 : 99;
+    machine.most_shared = properties->sharedMemPerBlockOptin = kilobytes << 10;
     properties->multiProcessorCount = 8; /* few, so that small pictures fill it */
     return cudaSuccess;
 }
