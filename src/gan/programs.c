@@ -1,5 +1,7 @@
-/* The graphs of a step. Where a network has two batches and the device is wide, they are one batch, which costs memory (the
- * activations of both are alive together) and saves time: half as many kernels, each with twice the work. Losses as in the reference's cycle_gan_model.py:
+/* The graphs of a step. Where a network has two batches and the device is wide, they are one batch, which costs memory
+ * (the activations of both are alive together) and saves time: half as many kernels, each with twice the work.
+ *
+ * Losses as in the reference's cycle_gan_model.py:
  *
  *   generators:      gan(D_A(G_A(a)), real) + gan(D_B(G_B(b)), real)
  *                    + lambda_cycle_a |G_B(G_A(a)) - a| + lambda_cycle_b |G_A(G_B(b)) - b|

@@ -118,8 +118,7 @@ template <int columns> struct tile {
         }
     }
 
-    /* The weight of one tap for 64 channels, as it lies; behind the last channels of the result another block's, which
-     * are not stored. */
+    /* The weight of one tap for 64 channels, as it lies; zeros for 64 channels of the result that are not there. */
     __device__ void copy_weight(const step &s, unsigned stage) const
     {
         enum { GRANULES = BLOCK_BYTES / TENSOR_GRANULE_BYTES };

@@ -21,8 +21,7 @@ enum {
     WARP_ROWS = 4,    /* of pixels: 4 fragments of 16 */
     WARP_COLUMNS = 32, /* channels of the result */
     LEAST_CHANNELS = 32,
-    MOST_SHARED = 96 << 10, /* two blocks at once on a multiprocessor */
-    MULTIPROCESSORS = 132
+    MOST_SHARED = 96 << 10 /* with 64 channels of the result: less than any device has for a block */
 };
 
 struct direct {

@@ -18,8 +18,7 @@ enum {
     THREADS = GROUPS * TENSOR_GROUP,
     STAGES = 4,
     AHEAD = STAGES - 2,
-    ROW = THIN_TAPS * TENSOR_GRANULE, /* sums of a row of taps */
-    SHARES = 132
+    ROW = THIN_TAPS * TENSOR_GRANULE /* sums of a row of taps */
 };
 
 typedef tensor_group_sums<ROW> row_sums;
