@@ -223,7 +223,7 @@ void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
     d.halo_w = TILE_W + conv->kw - 1, d.halo_pixels = (TILE_H + conv->kh - 1) * d.halo_w;
     d.slices_each = (unsigned)cuda_divide_up(cuda_divide_up(d.halo_pixels, COPIES), conv->kh * conv->kw - AHEAD);
     size_t tiles = (size_t)conv->p.images * d.rows * d.columns;
-    bool broad = tiles * cuda_divide_up(conv->c, 128) >= cuda_of(call)->multiprocessors;
+    bool broad = conv->c > ROWS && tiles * cuda_divide_up(conv->c, 128) >= cuda_of(call)->multiprocessors;
     unsigned columns = broad ? 128 : 64;
     cuda_launch_shared(call, broad ? convolve_grouped<128> : convolve_grouped<64>, d,
                        dim3((unsigned)tiles, (unsigned)cuda_divide_up(conv->c, columns)), dim3(THREADS),

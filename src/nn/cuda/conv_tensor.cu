@@ -186,7 +186,7 @@ void tensor_conv_run(const nn_call *call, const tensor_conv *conv)
     d.granules = conv->p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
     d.halo_w = TILE_W + conv->kw - 1, d.halo_pixels = halo_pixels(conv->kh, conv->kw);
     size_t tiles = (size_t)conv->p.images * d.rows * d.columns;
-    bool broad = tiles * cuda_divide_up(conv->c, 128) >= cuda_of(call)->multiprocessors &&
+    bool broad = conv->c > 64 && tiles * cuda_divide_up(conv->c, 128) >= cuda_of(call)->multiprocessors &&
                  shared_bytes(d, 128) <= cuda_of(call)->shared_bytes;
     int columns = broad ? 128 : 64;
     cuda_launch_shared(call, broad ? convolve<128> : convolve<64>, d,
