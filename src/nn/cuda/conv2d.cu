@@ -1,4 +1,5 @@
-/* Convolutions as matrix products, but for those that go to winograd.h. Each has two forms, which gather or fold along different grids:
+/* Convolutions as matrix products, but for those that go to winograd.h or conv_bf16.h. Each has two forms, which gather
+ * or fold along different grids:
  *
  *   gather  a row for each pixel of the result with all that it meets, times the weight as rows of the result's channels
  *   fold    each pixel of the source times the weight as rows of the source's channels, a product for each tap, and then

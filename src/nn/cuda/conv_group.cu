@@ -2,9 +2,9 @@
  * threads with 8x8 pixels each.
  *
  * As in conv_tensor.cu a block reads the pixels that its taps meet into shared memory once for 64 channels, and the weight
- * tap by tap. The eight pixels beside one another that a product takes as rows are neighbours in a plane of granules, from whatever
- * pixel a tap begins. Copies are what bounds this kernel: in another order than that of shared memory they took three
- * times as long as the products (H200), so pictures come in planes and weights in blocks.
+ * tap by tap. The eight pixels beside one another that a product takes as rows are neighbours in a plane of granules,
+ * from whatever pixel a tap begins. Copies are what bounds this kernel: in another order than that of shared memory they
+ * took three times as long as the products (H200), so pictures come in planes and weights in blocks.
  *
  * Products of a tap run beside the copies for later ones: weights are asked for AHEAD taps before they are wanted, into
  * memory whose products are done since the barrier before.

@@ -131,8 +131,8 @@ template <int columns> struct tile {
                 float *y = d.v.y + (((size_t)image * d.v.h + row) * d.v.w + column) * d.v.c;
 #pragma unroll
                 for (unsigned j = 0; j < 4; j++)
-                    tensor_store_pair(d.v, y, first + warp / 2 * WARP_COLUMNS + j * 8 + lane % 4 * 2, sums[i][j].part[2 * half],
-                               sums[i][j].part[2 * half + 1]);
+                    tensor_store_pair(d.v, y, first + warp / 2 * WARP_COLUMNS + j * 8 + lane % 4 * 2,
+                                      sums[i][j].part[2 * half], sums[i][j].part[2 * half + 1]);
             }
     }
 };

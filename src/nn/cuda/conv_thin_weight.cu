@@ -1,5 +1,5 @@
-/* Weight gradients of conv_thin.h: blocks of 64 wide channels at all taps, two groups of threads with four rows of taps each.
- * Eight taps of a row are the columns of a product, 8 thin channels each. Every block has a share of the tiles of 16x8
+/* Weight gradients of conv_thin.h: blocks of 64 wide channels at all taps, two groups of threads with four rows of taps
+ * each. Eight taps of a row are the columns of a product, 8 thin channels each. Every block has a share of the tiles of 16x8
  * pixels; the shares' sums are added by a second kernel, always in the same order. */
 #include "nn/cuda/conv_thin.h"
 
@@ -72,8 +72,9 @@ __device__ static inline void copy_tile(const thin_weighing &g, unsigned number)
 __device__ static inline void multiply_tile(const thin_weighing &g, row_sums *sums, unsigned number)
 {
     unsigned first = threadIdx.x / TENSOR_GROUP * GROUP_TAPS;
-    tensor_matrix wide = tensor_matrix_at(stage(g, number), TILE_W * TENSOR_GRANULE_BYTES, PLANE_BYTES);
-    tensor_matrix narrow = tensor_matrix_at(stage(g, number) + WIDE_PLANES * PLANE_BYTES + first * HALO_W * TENSOR_GRANULE_BYTES,
+    tensor_address from = stage(g, number), pixels = from + WIDE_PLANES * PLANE_BYTES;
+    tensor_matrix wide = tensor_matrix_at(from, TILE_W * TENSOR_GRANULE_BYTES, PLANE_BYTES);
+    tensor_matrix narrow = tensor_matrix_at(pixels + first * HALO_W * TENSOR_GRANULE_BYTES,
                                             HALO_W * TENSOR_GRANULE_BYTES, TENSOR_GRANULE_BYTES);
 #pragma unroll 1
     for (unsigned i = 0; i < TILE_H; i += 2) {

@@ -25,7 +25,8 @@ cuda_mapping cuda_mapping_to_x(nn_shape x, nn_shape y, nn_shape weight, const nn
 cuda_mapping cuda_mapping_to_y(nn_shape x, nn_shape y, nn_shape weight, const nn_attributes *attr);
 
 /* Rows first .. first + count - 1 of the matrix (destination pixels of all images, padded(kh * kw * c)): what each pixel
- * meets, in order of taps, c channels each (with `collect` sums); zeros beside the grid and behind the last. rows: float or bf16. */
+ * meets, in order of taps, c channels each (with `collect` sums); zeros beside the grid and behind the last. rows: float
+ * or bf16. */
 void cuda_gather(const nn_call *call, const cuda_mapping *m, const float *source, unsigned c, size_t first,
                  size_t count, void *rows, bool bf16);
 

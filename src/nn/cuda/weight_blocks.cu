@@ -72,8 +72,8 @@ static __global__ void to_blocks(blocking b)
     for (unsigned e = threadIdx.x; e < b.taps * ROWS; e += CUDA_BLOCK) {
         unsigned tap = e / ROWS, r = e % ROWS;
         const float *v = tile + r * (b.out_rows ? run : b.taps) + tap;
-        uint4 granule = {tensor_pair(v[0], v[next]), tensor_pair(v[2 * next], v[3 * next]), tensor_pair(v[4 * next], v[5 * next]),
-                         tensor_pair(v[6 * next], v[7 * next])};
+        uint4 granule = {tensor_pair(v[0], v[next]), tensor_pair(v[2 * next], v[3 * next]),
+                         tensor_pair(v[4 * next], v[5 * next]), tensor_pair(v[6 * next], v[7 * next])};
         to[(size_t)tap * CHUNK * ROWS + r] = granule;
     }
 }
