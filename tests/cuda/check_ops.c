@@ -208,11 +208,14 @@ static void wide_convolutions(test *t)
         check_cases(t, &check_precisions[i], wide_cases, WIDE_CASES - (i == 1));
 }
 
-/* The emulated device can be an Ampere, whose tensor cores multiply by warps; a real one stays what it is. */
+/* The emulated device can be an Ampere, whose tensor cores multiply by warps; a real one stays what it is. The other cases
+ * go other ways on both. */
 static void wide_convolutions_on_ampere(test *t)
 {
     setenv("EMULATED_MAJOR", "8", 1);
-    check_cases(t, &check_precisions[2], wide_cases, WIDE_CASES - 1);
+    for (size_t i = 0; i < WIDE_CASES; i++)
+        if (strncmp(wide_cases[i].name, "conv2d on tensor cores", 22) == 0)
+            check_cases(t, &check_precisions[2], &wide_cases[i], 1);
     unsetenv("EMULATED_MAJOR");
 }
 
