@@ -1,7 +1,7 @@
 #!/bin/bash
 # The checks of `make check-cuda` on this machine's GPU: check.sh FOLDER-OF-PROGRAMS. Fresh random inputs each time; the
 # seed is printed, and CHECK_SEED repeats it. Curves and logs go to CHECK_OUT (the folder of the programs). All run at
-# once, CHECK_SECONDS (120) at most, since a lent GPU's time is short: most of theirs is the CPU's.
+# once, CHECK_SECONDS (120) at most: most of their time is the CPU's, for what they compare with.
 set -uo pipefail
 programs=$1
 out=${CHECK_OUT:-$programs}
