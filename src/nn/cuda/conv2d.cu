@@ -22,9 +22,6 @@
 #include "nn/cuda/product.h"
 #include "nn/cuda/winograd.h"
 
-enum { CHUNK_BYTES = 24 << 20, CHUNK_ROWS = 128 };
-static const size_t greatest_fold = (size_t)1 << 30; /* bytes of one picture: beyond it chunks of a gather are better */
-
 /* How one call is done. */
 struct plan {
     cuda_mapping m;
@@ -55,9 +52,7 @@ static const void *operand(const nn_call *call, const plan *p, const float *x, s
 static void set_chunk(plan *p)
 {
     p->row = cuda_padded(p->m.kh * p->m.kw * p->source_c);
-    size_t rows = CHUNK_BYTES / (p->row * element_bytes(p)) / CHUNK_ROWS * CHUNK_ROWS;
-    if (rows < CHUNK_ROWS) rows = CHUNK_ROWS;
-    p->chunk = rows < p->pixels ? rows : p->pixels;
+    p->chunk = cuda_chunk_rows(p->row * element_bytes(p), p->pixels);
 }
 
 static plan plan_between(const nn_call *call, const cuda_mapping *m, nn_shape source, nn_shape destination)
@@ -80,12 +75,12 @@ static plan plan_of(const nn_call *call)
     cuda_mapping m = call->op == NN_CONV2D ? cuda_mapping_to_x(source, result, w, &call->attr)
                                            : cuda_mapping_to_y(result, source, w, &call->attr);
     plan p = plan_between(call, &m, source, result);
-    size_t taps = m.kh * m.kw, folded = p.source_pixels * cuda_padded(taps * p.c) * sizeof(float);
-    size_t each = folded / p.images;
-    p.fold = folded < p.pixels * cuda_padded(taps * p.source_c) * element_bytes(&p) && each <= greatest_fold;
+    size_t taps = m.kh * m.kw, gathered = p.pixels * cuda_padded(taps * p.source_c) * element_bytes(&p);
+    p.fold = cuda_fold_pays(p.images, p.source_pixels, taps, p.c, gathered);
     if (p.fold) {
         p.row = cuda_padded(taps * p.c);
-        p.chunk = each < CHUNK_BYTES ? CHUNK_BYTES / each : 1;
+        size_t each = p.source_pixels * p.row * sizeof(float) / p.images;
+        p.chunk = each < CUDA_CHUNK_BYTES ? CUDA_CHUNK_BYTES / each : 1;
         if (p.chunk > p.images) p.chunk = p.images;
     } else {
         set_chunk(&p);

@@ -1,15 +1,13 @@
 /* Ways of one sum: by conv_tensor.h where there are channels enough on both sides, by conv_thin.h where there are on one
- * and hardly any on the other, else as the product of a gathered matrix. The
- * data gradient of a convolution of stride 1 is the convolution of dy, with a border of kernel - 1 - padding zeros, by the
- * weight backwards. A weight gradient gathers from x, or from dy along all pixels of x with its border, whichever has
+ * and hardly any on the other, else as the product of a gathered matrix. The data gradient of a convolution of stride 1
+ * is the convolution of dy, with a border of kernel - 1 - padding zeros, by the weight backwards. A weight gradient gathers from x, or from dy along all pixels of x with its border, whichever has
  * fewer channels, and multiplies by the other picture as it lies there.
  */
 #include "nn/cuda/conv_bf16.h"
 
 #include "nn/cuda/conv_thin.h"
+#include "nn/cuda/gather.h"
 #include "nn/cuda/product.h"
-
-enum { CHUNK_BYTES = 24 << 20, CHUNK_ROWS = 128, GREATEST_FOLD = 1 << 30 };
 
 static bool fits_border(size_t border) { return border <= PICTURE_MOST_BORDER; }
 
@@ -19,13 +17,7 @@ static nn_layout layout_of(size_t top, size_t left, bool reflect, bool planes)
     return picture_layout(border, planes ? PICTURE_PLANES : PICTURE_PIXELS);
 }
 
-/* Rows of a gathered matrix that exist at once: those that stay in the second-level cache. */
-static size_t chunk_of(size_t row, size_t rows)
-{
-    size_t chunk = CHUNK_BYTES / (row * sizeof(__nv_bfloat16)) / CHUNK_ROWS * CHUNK_ROWS;
-    if (chunk < CHUNK_ROWS) chunk = CHUNK_ROWS;
-    return chunk < rows ? chunk : rows;
-}
+static size_t chunk_of(size_t row, size_t rows) { return cuda_chunk_rows(row * sizeof(__nv_bfloat16), rows); }
 
 /* Convolution, or data gradient of stride 1: source input 0, weight input 1, result y. */
 struct convolution {
@@ -54,12 +46,11 @@ static bool is_direct(const convolution *v)
     return v->stride == 1 && tensor_conv_suits(v->source_c, v->c, v->kh, v->kw);
 }
 
-/* Whether conv2d.cu's products of taps, folded, are less to write than this gathered matrix. */
-static bool folds(const convolution *v, size_t source_pixels, size_t images)
+/* Whether that is conv2d.cu's: its products of taps, folded. */
+static bool folds(const convolution *v, nn_shape source)
 {
-    size_t folded = source_pixels * cuda_padded(v->kh * v->kw * v->c) * sizeof(float);
-    return folded < v->pixels * v->kh * v->kw * cuda_padded(v->source_c) * sizeof(__nv_bfloat16) &&
-           folded / images <= (size_t)GREATEST_FOLD;
+    size_t taps = v->kh * v->kw, gathered = v->pixels * taps * cuda_padded(v->source_c) * sizeof(__nv_bfloat16);
+    return cuda_fold_pays(source.dim[NN_N], nn_count(source) / v->source_c, taps, v->c, gathered);
 }
 
 static bool is_thin(const nn_call *call, const convolution *v)
@@ -115,7 +106,7 @@ static bool prepare_convolution(nn_call *call)
     convolution v = convolution_of(call);
     bool thin = is_thin(call, &v), direct = thin || is_direct(&v);
     if (!fits_border(v.top) || !fits_border(v.left)) return false;
-    if (!direct && folds(&v, nn_count(x) / v.source_c, x.dim[NN_N])) return false;
+    if (!direct && folds(&v, x)) return false;
     bool blocks = direct && tensor_by_groups(call);
     call->input_layout[0] = layout_of(v.top, v.left, v.reflect, blocks);
     call->input_layout[1] = thin          ? v.backwards ? CUDA_IN_THIN : CUDA_OUT_THIN

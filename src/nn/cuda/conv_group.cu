@@ -61,7 +61,8 @@ struct step {
 template <int columns> struct tile {
     enum { BLOCKS = columns / ROWS, STAGE_BYTES = BLOCKS * BLOCK_BYTES };
     const grouped &d;
-    unsigned image, top, left, first; /* first: channel of the result */
+    size_t image;
+    unsigned top, left, first; /* first: channel of the result */
     unsigned part, lane;              /* the plane that this thread copies, and its first pixel */
     tensor_address halo, weights;
     const int *offsets;    /* in shared memory: of the halo's pixels in a plane; -1: beside it */
@@ -70,10 +71,8 @@ template <int columns> struct tile {
 
     __device__ tile(const grouped &v) : d(v)
     {
-        unsigned tiles = d.rows * d.columns, at = blockIdx.x % tiles;
-        image = blockIdx.x / tiles;
-        top = at / d.columns * TILE_H;
-        left = at % d.columns * TILE_W;
+        tensor_tile at = tensor_tile_at(blockIdx.x, d.rows, d.columns, TILE_H, TILE_W);
+        image = at.image, top = at.top, left = at.left;
         first = blockIdx.y * columns;
         part = threadIdx.x / COPIES;
         lane = threadIdx.x % COPIES;
@@ -81,7 +80,7 @@ template <int columns> struct tile {
         weights = tensor_shared(CUDA_SHARED());
         halo = tensor_shared(shared);
         offsets = (const int *)(const void *)(shared + halo_buffers(d) * CHUNK * halo_plane(d));
-        planes = (const uint4 *)(const void *)d.v.p.data + (size_t)image * d.granules * d.v.p.h * d.v.p.w;
+        planes = (const uint4 *)(const void *)d.v.p.data + image * d.granules * d.v.p.h * d.v.p.w;
         blocks = (const uint4 *)d.v.weight + blockIdx.y * BLOCKS * block_step();
     }
 
@@ -160,7 +159,7 @@ template <int columns> struct tile {
         for (unsigned half = 0; half < 2; half++) {
             unsigned row = top + warp * 2 + half, column = left + lane / 4;
             if (row >= d.v.h || column >= d.v.w) continue;
-            float *y = d.v.y + (((size_t)image * d.v.h + row) * d.v.w + column) * d.v.c;
+            float *y = d.v.y + ((image * d.v.h + row) * d.v.w + column) * d.v.c;
 #pragma unroll
             for (unsigned j = 0; j < columns / 8; j++)
                 tensor_store_pair(d.v, y, first + j * 8 + lane % 4 * 2, sums[j / 8].part[j % 8 * 4 + half * 2],

@@ -36,7 +36,7 @@ __device__ static inline tensor_address stage(unsigned number)
 __device__ static inline void copy_tile(const weighing &g, unsigned number)
 {
     enum { WARPS = TENSOR_GROUP / 32 };
-    weight_tile t = weight_tile_of(g, number, TILE_H, TILE_W);
+    tensor_tile t = tensor_tile_at(number, g.rows, g.columns, TILE_H, TILE_W);
     const picture &dy = g.v.dy, &x = g.v.x;
     unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, granules = dy.c / TENSOR_GRANULE;
     const uint4 *first = (const uint4 *)(const void *)dy.data;

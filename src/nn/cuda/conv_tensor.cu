@@ -48,16 +48,15 @@ static unsigned shared_bytes(const direct &d, int columns)
 template <int columns> struct tile {
     enum { THREADS = 2 * columns };
     const direct &d;
-    unsigned image, top, left, first; /* first: channel of the result */
+    size_t image;
+    unsigned top, left, first; /* first: channel of the result */
     tensor_address halo, weights;
     unsigned halo_size;
 
     __device__ tile(const direct &v) : d(v)
     {
-        unsigned tiles = d.rows * d.columns, at = blockIdx.x % tiles;
-        image = blockIdx.x / tiles;
-        top = at / d.columns * TILE_H;
-        left = at % d.columns * TILE_W;
+        tensor_tile at = tensor_tile_at(blockIdx.x, d.rows, d.columns, TILE_H, TILE_W);
+        image = at.image, top = at.top, left = at.left;
         first = blockIdx.y * columns;
         halo_size = d.halo_pixels * CHUNK * TENSOR_GRANULE_BYTES;
         halo = tensor_shared(CUDA_SHARED());
@@ -68,7 +67,7 @@ template <int columns> struct tile {
     __device__ void copy_halo(unsigned chunk) const
     {
         const picture &p = d.v.p;
-        const uint4 *from = (const uint4 *)(const void *)p.data + (size_t)image * p.h * p.w * d.granules;
+        const uint4 *from = (const uint4 *)(const void *)p.data + image * p.h * p.w * d.granules;
         tensor_address to = halo + chunk % 2 * halo_size;
         unsigned part = threadIdx.x % CHUNK, number = chunk * CHUNK + part;
         for (unsigned pixel = threadIdx.x / CHUNK; pixel < d.halo_pixels; pixel += THREADS / CHUNK) {
@@ -128,7 +127,7 @@ template <int columns> struct tile {
             for (unsigned half = 0; half < 2; half++) {
                 unsigned row = top + warp % 2 * WARP_ROWS + i, column = left + lane / 4 + 8 * half;
                 if (row >= d.v.h || column >= d.v.w) continue;
-                float *y = d.v.y + (((size_t)image * d.v.h + row) * d.v.w + column) * d.v.c;
+                float *y = d.v.y + ((image * d.v.h + row) * d.v.w + column) * d.v.c;
 #pragma unroll
                 for (unsigned j = 0; j < 4; j++)
                     tensor_store_pair(d.v, y, first + warp / 2 * WARP_COLUMNS + j * 8 + lane % 4 * 2,

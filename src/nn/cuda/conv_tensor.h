@@ -33,6 +33,19 @@ __device__ static inline void tensor_store_pair(const tensor_conv &v, float *y, 
     if (channel + 1 < v.c) y[channel + 1] = high;
 }
 
+/* Tile `number` of all images', which are cut into rows x columns tiles of h x w pixels each: where it is. */
+struct tensor_tile {
+    size_t image; /* what follows from it may not fit into 32 bits */
+    unsigned top, left;
+};
+
+__device__ static inline tensor_tile tensor_tile_at(unsigned number, unsigned rows, unsigned columns, unsigned h, unsigned w)
+{
+    unsigned per_image = rows * columns, image = number / per_image, at = number - image * per_image;
+    tensor_tile t = {image, at / columns * h, at % columns * w};
+    return t;
+}
+
 /* Whether pictures of so many channels (to so many) by so large a kernel are what this is good for. */
 bool tensor_conv_suits(size_t from, size_t to, size_t kh, size_t kw);
 void tensor_conv_run(const nn_call *call, const tensor_conv *conv);

@@ -39,20 +39,44 @@ __device__ static inline tensor_address stage(unsigned number)
     return tensor_shared(CUDA_SHARED()) + number % STAGES * (DY_BYTES + X_BYTES);
 }
 
+__device__ static inline void copy_granule(tensor_address to, const picture &p, size_t image, unsigned row,
+                                           unsigned column, unsigned number, bool inside)
+{
+    const uint4 *from = (const uint4 *)(const void *)p.data;
+    unsigned granules = p.c / TENSOR_GRANULE;
+    bool there = inside && row < p.h && column < p.w && number < granules;
+    tensor_copy(to, there ? from + ((image * p.h + row) * p.w + column) * granules + number : from, !there);
+}
+
+/* Granule `number` of pixel (i, j) of a tile. Beside the picture are zeros, in x as well: what lies there may not be a
+ * number. */
+__device__ static inline void copy_dy(const weighing &g, const tensor_tile &t, tensor_address to, unsigned i,
+                                      unsigned j, unsigned number)
+{
+    unsigned row = t.top + i, column = t.left + j;
+    copy_granule(to, g.v.dy, t.image, row + g.v.top, column + g.v.left, number, row < g.v.h && column < g.v.w);
+}
+
+__device__ static inline void copy_x(const weighing &g, const tensor_tile &t, tensor_address to, unsigned i,
+                                     unsigned j, unsigned number)
+{
+    copy_granule(to, g.v.x, t.image, t.top + i, t.left + j, number, true);
+}
+
 __device__ static inline void copy_tile(const weighing &g, unsigned number)
 {
-    weight_tile t = weight_tile_of(g, number, TILE_H, TILE_W);
+    tensor_tile t = tensor_tile_at(number, g.rows, g.columns, TILE_H, TILE_W);
     tensor_address to = stage(number);
     unsigned part = threadIdx.x % DY_GRANULES;
 #pragma unroll
     for (unsigned i = 0; i < TILE_H; i++) {
         unsigned j = threadIdx.x / DY_GRANULES;
-        weight_copy_dy(g, t, to + dy_place(i * TILE_W + j, part), i, j, blockIdx.x * DY_GRANULES + part);
+        copy_dy(g, t, to + dy_place(i * TILE_W + j, part), i, j, blockIdx.x * DY_GRANULES + part);
     }
     to += DY_BYTES;
     part = threadIdx.x % X_GRANULES;
     for (unsigned pixel = threadIdx.x / X_GRANULES; pixel < HALO_PIXELS; pixel += THREADS / X_GRANULES)
-        weight_copy_x(g, t, to + x_place(pixel, part), pixel / HALO_W, pixel % HALO_W, blockIdx.y * X_GRANULES + part);
+        copy_x(g, t, to + x_place(pixel, part), pixel / HALO_W, pixel % HALO_W, blockIdx.y * X_GRANULES + part);
 }
 
 __device__ static inline void multiply_tile(tensor_sums (*sums)[2][2], unsigned number)

@@ -32,11 +32,10 @@ __device__ static inline void copy_weight(const thin &t, tensor_address to)
 __device__ static inline void copy_pixels(const thin &t, tensor_address to, unsigned number)
 {
     const picture &p = t.v.p;
-    unsigned per_image = t.rows * t.columns, image = number / per_image, at = number - image * per_image;
-    unsigned top = at / t.columns * TILE_H, left = at % t.columns * TILE_W;
-    const uint4 *from = (const uint4 *)(const void *)p.data + (size_t)image * p.h * p.w;
+    tensor_tile at = tensor_tile_at(number, t.rows, t.columns, TILE_H, TILE_W);
+    const uint4 *from = (const uint4 *)(const void *)p.data + at.image * p.h * p.w;
     for (unsigned i = threadIdx.x; i < t.halo; i += THREADS) {
-        unsigned row = top + i / HALO_W, column = left + i % HALO_W;
+        unsigned row = at.top + i / HALO_W, column = at.left + i % HALO_W;
         bool there = row < p.h && column < p.w;
         tensor_copy(to + i * TENSOR_GRANULE_BYTES, there ? from + (size_t)row * p.w + column : from, !there);
     }
@@ -64,13 +63,13 @@ __device__ static inline void multiply(const thin &t, tensor_group_sums<THIN_ROW
 
 __device__ static inline void store(const thin &t, const tensor_group_sums<THIN_ROWS> &sums, unsigned number)
 {
-    unsigned per_image = t.rows * t.columns, image = number / per_image, at = number - image * per_image;
+    tensor_tile at = tensor_tile_at(number, t.rows, t.columns, TILE_H, TILE_W);
     unsigned lane = threadIdx.x % 32, first = blockIdx.y * THIN_ROWS + lane % 4 * 2;
-    unsigned row = at / t.columns * TILE_H + threadIdx.x / 32 * 2, column = at % t.columns * TILE_W + lane / 4;
+    unsigned row = at.top + threadIdx.x / 32 * 2, column = at.left + lane / 4;
 #pragma unroll
     for (unsigned half = 0; half < 2; half++) {
         if (row + half >= t.v.h || column >= t.v.w) continue;
-        float *y = t.v.y + (((size_t)image * t.v.h + row + half) * t.v.w + column) * t.v.c;
+        float *y = t.v.y + ((at.image * t.v.h + row + half) * t.v.w + column) * t.v.c;
 #pragma unroll
         for (unsigned j = 0; j < THIN_ROWS / 8; j++)
             tensor_store_pair(t.v, y, first + j * 8, sums.part[j * 4 + half * 2], sums.part[j * 4 + half * 2 + 1]);

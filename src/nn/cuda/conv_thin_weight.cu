@@ -46,13 +46,12 @@ __device__ static inline tensor_address stage(const thin_weighing &g, unsigned n
  * any pixels that there are meet those. */
 __device__ static inline void copy_tile(const thin_weighing &g, unsigned number)
 {
-    unsigned per_image = g.rows * g.columns, image = number / per_image, at = number - image * per_image;
-    unsigned top = at / g.columns * TILE_H, left = at % g.columns * TILE_W;
+    tensor_tile at = tensor_tile_at(number, g.rows, g.columns, TILE_H, TILE_W);
     const picture &wide = g.v.wide, &narrow = g.v.thin;
     unsigned lane = threadIdx.x % 32, part = threadIdx.x / 32, channel = blockIdx.x * WIDE_PLANES + part;
-    unsigned granules = wide.c / TENSOR_GRANULE, row = top + lane / TILE_W, column = left + lane % TILE_W;
+    unsigned granules = wide.c / TENSOR_GRANULE, row = at.top + lane / TILE_W, column = at.left + lane % TILE_W;
     const uint4 *first = (const uint4 *)(const void *)wide.data, *from = first;
-    from += (((size_t)image * granules + channel) * wide.h + row + g.v.top) * wide.w + column + g.v.left;
+    from += ((at.image * granules + channel) * wide.h + row + g.v.top) * wide.w + column + g.v.left;
     tensor_address to = stage(g, number) + part * PLANE_BYTES + lane * TENSOR_GRANULE_BYTES;
 #pragma unroll
     for (unsigned k = 0; k < TILE / 32; k++) {
@@ -60,10 +59,10 @@ __device__ static inline void copy_tile(const thin_weighing &g, unsigned number)
         bool there = channel < granules && column < g.v.w && row + down < g.v.h;
         tensor_copy(to + k * 32 * TENSOR_GRANULE_BYTES, there ? from + (size_t)down * wide.w : first, !there);
     }
-    from = (const uint4 *)(const void *)narrow.data + (size_t)image * narrow.h * narrow.w;
+    from = (const uint4 *)(const void *)narrow.data + at.image * narrow.h * narrow.w;
     to = stage(g, number) + WIDE_PLANES * PLANE_BYTES;
     for (unsigned i = threadIdx.x; i < g.halo; i += THREADS) {
-        row = top + i / HALO_W, column = left + i % HALO_W;
+        row = at.top + i / HALO_W, column = at.left + i % HALO_W;
         row = row < narrow.h ? row : narrow.h - 1, column = column < narrow.w ? column : narrow.w - 1;
         tensor_copy(to + i * TENSOR_GRANULE_BYTES, from + (size_t)row * narrow.w + column, false);
     }

@@ -3,6 +3,21 @@
 #include "nn/cuda/tensor.h"
 #include "nn/cuda/wide.h"
 
+size_t cuda_chunk_rows(size_t row_bytes, size_t rows)
+{
+    enum { STEP = 128 };
+    size_t chunk = CUDA_CHUNK_BYTES / row_bytes / STEP * STEP;
+    if (chunk < STEP) chunk = STEP;
+    return chunk < rows ? chunk : rows;
+}
+
+bool cuda_fold_pays(size_t images, size_t source_pixels, size_t taps, size_t c, size_t gathered_bytes)
+{
+    const size_t greatest = (size_t)1 << 30; /* bytes of one picture */
+    size_t folded = source_pixels * cuda_padded(taps * c) * sizeof(float);
+    return folded < gathered_bytes && folded / images <= greatest;
+}
+
 static cuda_mapping mapping_of(nn_shape source, nn_shape destination, nn_shape weight)
 {
     cuda_mapping m = {};

@@ -24,6 +24,17 @@ struct cuda_mapping {
 cuda_mapping cuda_mapping_to_x(nn_shape x, nn_shape y, nn_shape weight, const nn_attributes *attr);
 cuda_mapping cuda_mapping_to_y(nn_shape x, nn_shape y, nn_shape weight, const nn_attributes *attr);
 
+/* Gathered rows, or folded products of whole pictures, exist a chunk at a time: so many bytes stay in the second-level
+ * cache. */
+enum { CUDA_CHUNK_BYTES = 24 << 20 };
+
+/* Rows of a chunk: a multiple of 128, or all `rows` where those are fewer. */
+size_t cuda_chunk_rows(size_t row_bytes, size_t rows);
+
+/* Whether products of every tap with every source pixel of all images, folded to c channels, are less to write than a
+ * gathered matrix of so many bytes; and not so many for one picture that chunks of a gather are better all the same. */
+bool cuda_fold_pays(size_t images, size_t source_pixels, size_t taps, size_t c, size_t gathered_bytes);
+
 /* Rows first .. first + count - 1 of the matrix (destination pixels of all images, padded(kh * kw * c)): what each pixel
  * meets, in order of taps, c channels each (with `collect` sums); zeros beside the grid and behind the last. rows: float
  * or bf16. */
