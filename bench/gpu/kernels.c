@@ -26,6 +26,13 @@ typedef struct kind {
 static kind kinds[KINDS];
 static int kind_count;
 
+typedef struct span {
+    uint64_t begin, end; /* nanoseconds */
+} span;
+
+static span *spans; /* of all kernels */
+static size_t span_count, span_room;
+
 static void request(uint8_t **buffer, size_t *bytes, size_t *records)
 {
     *bytes = BUFFER_BYTES;
@@ -50,6 +57,18 @@ static kind *kind_of(const CUpti_ActivityKernel10 *k)
     return made;
 }
 
+static void keep_span(span s)
+{
+    if (span_count == span_room) {
+        size_t room = 2 * span_room + 4096;
+        span *more = realloc(spans, room * sizeof *more);
+        if (!more) return;
+        spans = more;
+        span_room = room;
+    }
+    spans[span_count++] = s;
+}
+
 static void complete(CUcontext context, uint32_t stream, uint8_t *buffer, size_t bytes, size_t valid)
 {
     CUpti_Activity *record = NULL;
@@ -59,6 +78,7 @@ static void complete(CUcontext context, uint32_t stream, uint8_t *buffer, size_t
         kind *found = record->kind == CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL && k->graphId ? kind_of(k) : NULL;
         if (!found) continue;
         double microseconds = (double)(k->end - k->start) / 1e3;
+        keep_span((span){k->start, k->end});
         found->microseconds += microseconds;
         found->count++;
         if (microseconds < found->least) found->least = microseconds;
@@ -72,16 +92,34 @@ static int descending(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
+static int earlier(const void *a, const void *b)
+{
+    const span *x = a, *y = b;
+    return (x->begin > y->begin) - (x->begin < y->begin);
+}
+
+/* Microseconds in which at least one kernel ran. */
+static double busy_time(void)
+{
+    uint64_t busy = 0, end = 0;
+    qsort(spans, span_count, sizeof *spans, earlier);
+    for (size_t i = 0; i < span_count; i++) {
+        uint64_t begin = spans[i].begin > end ? spans[i].begin : end;
+        if (spans[i].end > begin) busy += spans[i].end - begin, end = spans[i].end;
+    }
+    return (double)busy / 1e3;
+}
+
 static void report(void)
 {
     const char *path = getenv("KERNELS_OUT"), *replays = getenv("KERNELS_REPLAYS");
-    double n = replays ? atof(replays) : 1, busy = 0;
+    double n = replays ? atof(replays) : 1, sum = 0;
     cuptiActivityFlushAll(1);
     FILE *out = path ? fopen(path, "w") : NULL;
     if (!out) return;
     qsort(kinds, (size_t)kind_count, sizeof *kinds, descending);
-    for (int i = 0; i < kind_count; i++) busy += kinds[i].microseconds;
-    fprintf(out, "%.1f us of kernels in a replay\n", busy / n);
+    for (int i = 0; i < kind_count; i++) sum += kinds[i].microseconds;
+    fprintf(out, "%.1f us of kernels in a replay, %.1f us in which one or more run\n", sum / n, busy_time() / n);
     for (int i = 0; i < kind_count; i++) {
         const kind *k = &kinds[i];
         fprintf(out, "%9.1f us %7.2f x %8.2f least %7.2f  %s (%d,%d,%d)x%d r%d s%d\n", k->microseconds / n,

@@ -133,9 +133,9 @@ static void run(const gan *g, nn_program *program)
         nn_program_run(program);
 }
 
-static status read_losses(const gan_handles *h, const nn_program *program, float *losses, error *err)
+static void begin_read(const gan_handles *h, const nn_program *program, training_reading *reading)
 {
-    return training_update_check(&h->update, program, gan_loss_names, h->losses, losses, GAN_LOSSES, err);
+    training_update_begin_read(&h->update, program, h->losses, GAN_LOSSES, reading);
 }
 
 static void write_inputs(const gan_handles *h, nn_program *program, const training_update_options *update,
@@ -146,16 +146,24 @@ static void write_inputs(const gan_handles *h, nn_program *program, const traini
     training_update_write(&h->update, program, update, input->number, input->learning_rate);
 }
 
+/* On a device both programs are under way before anything is waited for; the discriminators have then learnt from this step
+ * although a gradient of the generators is not finite. */
 status gan_step(gan *g, const gan_step_input *input, float *losses, error *err)
 {
+    training_reading of_g, of_d;
     for (int i = 0; i < GAN_LOSSES; i++) losses[i] = 0;
     write_inputs(&g->g_handles, g->g_program, &g->g_update, input);
     for (int i = 0; i < 2; i++) nn_program_write(g->g_program, g->g_handles.decisions[i], input->decisions[i]);
     run(g, g->g_program);
-    TRY(read_losses(&g->g_handles, g->g_program, losses, err));
+    begin_read(&g->g_handles, g->g_program, &of_g);
+    if (!of_g.on_its_way) TRY(training_update_end_read(&of_g, gan_loss_names, losses, err));
     write_inputs(&g->d_handles, g->d_program, &g->d_update, input);
     run(g, g->d_program);
-    return read_losses(&g->d_handles, g->d_program, losses, err);
+    begin_read(&g->d_handles, g->d_program, &of_d);
+    status result = of_g.on_its_way ? training_update_end_read(&of_g, gan_loss_names, losses, err) : STATUS_OK;
+    error ignored = {0};
+    status second = training_update_end_read(&of_d, gan_loss_names, losses, result == STATUS_OK ? err : &ignored);
+    return result == STATUS_OK ? second : result;
 }
 
 status gan_sample(gan *g, int domain, const float *picture, float *translated, float *reconstructed, error *err)

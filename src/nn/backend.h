@@ -60,7 +60,7 @@ typedef struct nn_kernel {
     void (*release)(nn_call *call);
 } nn_kernel;
 
-enum { NN_READS = 2 };
+enum { NN_READS = 32 }; /* a step's losses, and more */
 
 typedef struct nn_backend_interface {
     const char *name; /* "cpu", "cuda" */
@@ -114,12 +114,22 @@ typedef struct nn_backend_interface {
     void *(*record)(nn_backend *backend, void (*work)(void *context), void *context);
     void (*replay)(nn_backend *backend, void *recording);
     void (*forget)(nn_backend *backend, void *recording);
+    /* (with lanes) Within `work`: what follows is launched in lane `lane`, 0 at first, which runs beside the others;
+     * what has been launched in the lane in use is named `mark`, a number of the caller's, once in a recording; what
+     * follows in the lane in use waits for what was named so. */
+    void (*use_lane)(nn_backend *backend, size_t lane);
+    void (*mark)(nn_backend *backend, size_t mark);
+    void (*await)(nn_backend *backend, size_t mark);
 } nn_backend_interface;
+
+/* The most lanes of a backend. */
+enum { NN_LANES = 4 };
 
 struct nn_backend {
     const nn_backend_interface *interface;
     int threads;
     const char *device_name; /* "NVIDIA H100", or NULL: the CPU */
+    size_t lanes; /* of a recording, whose kernels run beside one another; less than 2: they do not */
     bool wide; /* a few pictures leave most of it idle: two batches of one network are better one batch */
 };
 

@@ -83,3 +83,15 @@ size_t nn_draft_bytes(const nn_draft *d, nn_value v)
     if (d->layout[v] == NN_LAYOUT_PLAIN) return nn_count(d->values[v].shape) * sizeof(float);
     return d->backend->interface->layout_bytes(d->backend, d->layout[v], d->values[v].shape);
 }
+
+double nn_draft_operations(const nn_draft *d, const nn_node *node)
+{
+    nn_shape small, weight; /* small: on the side of the convolution's output */
+    switch (node->op) {
+    case NN_CONV2D: small = d->values[node->output[0]].shape, weight = d->values[node->input[1]].shape; break;
+    case NN_CONV2D_DATA_GRAD: small = d->values[node->input[0]].shape, weight = d->values[node->input[1]].shape; break;
+    case NN_CONV2D_WEIGHT_GRAD: small = d->values[node->input[1]].shape, weight = d->values[node->output[0]].shape; break;
+    default: return 0;
+    }
+    return 2.0 * (double)(small.dim[NN_N] * small.dim[NN_H] * small.dim[NN_W]) * (double)nn_count(weight);
+}

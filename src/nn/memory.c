@@ -17,6 +17,7 @@ typedef struct planner {
     const nn_draft *d;
     const uint32_t *order;
     bool reuse;
+    size_t linger;
     nn_memory_plan *plan;
     storage *storages;
     uint32_t count;
@@ -89,14 +90,22 @@ static int larger_first(const void *a, const void *b)
     return x < y ? -1 : x > y; /* by number: a total order, so that the plan is the same everywhere */
 }
 
-static bool alive_together(const storage *a, const storage *b) { return a->first <= b->last && b->first <= a->last; }
+static bool before(const planner *p, const storage *a, const storage *b)
+{
+    return b->first > p->linger && b->first - p->linger > a->last;
+}
+
+static bool alive_together(const planner *p, const storage *a, const storage *b)
+{
+    return !before(p, a, b) && !before(p, b, a);
+}
 
 /* `placed`: count storages sorted by offset. Inserts s at the lowest gap. */
-static void place(storage **placed, size_t count, storage *s)
+static void place(const planner *p, storage **placed, size_t count, storage *s)
 {
     size_t offset = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!alive_together(placed[i], s)) continue;
+        if (!alive_together(p, placed[i], s)) continue;
         if (placed[i]->offset >= offset + s->bytes) break;
         size_t end = placed[i]->offset + placed[i]->bytes;
         if (end > offset) offset = end;
@@ -117,7 +126,7 @@ static status assign_offsets(planner *p, error *err)
     size_t end = 0;
     for (uint32_t i = 0; i < p->count; i++) {
         if (p->reuse) {
-            place(placed, i, order[i]);
+            place(p, placed, i, order[i]);
         } else {
             order[i]->offset = end;
         }
@@ -128,14 +137,15 @@ static status assign_offsets(planner *p, error *err)
     return STATUS_OK;
 }
 
-status nn_memory_plan_create(nn_memory_plan *plan, const nn_draft *d, const uint32_t *order, bool reuse, error *err)
+status nn_memory_plan_create(nn_memory_plan *plan, const nn_draft *d, const uint32_t *order, bool reuse, size_t linger,
+                             error *err)
 {
     size_t most = d->value_count + d->node_count + 1;
     *plan = (nn_memory_plan){.storage_of = malloc(most * sizeof *plan->storage_of),
                              .workspace = malloc(most * sizeof *plan->workspace),
                              .offset = malloc(most * sizeof *plan->offset)};
-    planner p = {.d = d, .order = order, .reuse = reuse, .plan = plan, .storages = malloc(most * sizeof *p.storages),
-                 .last_use = calloc(most, sizeof *p.last_use)};
+    planner p = {.d = d, .order = order, .reuse = reuse, .linger = linger, .plan = plan,
+                 .storages = malloc(most * sizeof *p.storages), .last_use = calloc(most, sizeof *p.last_use)};
     status result = STATUS_OK;
     if (plan->storage_of && plan->workspace && plan->offset && p.storages && p.last_use) {
         memset(plan->storage_of, 0xff, most * sizeof *plan->storage_of);

@@ -4,6 +4,7 @@
  *   fuse.c      named patterns become single nodes
  *   layout.c    which values are in bf16; ask each kernel which layouts it wants, insert reorders
  *   schedule.c  candidate orders of execution
+ *   lanes.c     one more, for kernels beside one another, and what waits for what then
  *   memory.c    lifetimes, in-place, offsets in the arena
  *   program.c   take the order that needs least memory, bind pointers, run
  */
@@ -46,14 +47,35 @@ status nn_draft_choose_layouts(nn_draft *d, error *err);
 typedef enum nn_order { NN_ORDER_APPENDED, NN_ORDER_LATEST_FIRST, NN_ORDER_LEAST_MEMORY, NN_ORDERS } nn_order;
 status nn_draft_schedule(const nn_draft *d, nn_order kind, uint32_t *order, error *err);
 
+/* For the orders of execution with lanes. */
+typedef struct nn_lane_plan {
+    uint8_t *lane; /* of each step of the order; NULL: there is but one */
+    /* What a step waits for, earlier steps in other lanes: waits[wait_end[step - 1]] to waits[wait_end[step] - 1]. */
+    uint32_t *waits, *wait_end;
+    size_t wait_count;
+    bool *waited_for; /* for each step, whether another waits for it */
+} nn_lane_plan;
+status nn_lane_plan_create(nn_lane_plan *plan, size_t steps, error *err);
+void nn_lane_plan_free(nn_lane_plan *plan);
+/* order, lane: node_count entries, the nodes in a possible order of execution and the lane of each, below `lanes`. */
+status nn_draft_schedule_lanes(const nn_draft *d, size_t lanes, uint32_t *order, uint8_t *lane, error *err);
+/* calls: in that order, with their pointers. */
+status nn_lane_plan_find_waits(nn_lane_plan *plan, const nn_draft *d, const uint32_t *order, const nn_call *calls,
+                               error *err);
+
 typedef struct nn_memory_plan {
     uint32_t *storage_of; /* for each value, or NN_NO_STORAGE (lives in a block) */
     size_t *offset;       /* of each storage, in bytes */
     uint32_t *workspace;  /* storage of each node's workspace, or NN_NO_STORAGE */
     size_t bytes;
 } nn_memory_plan;
-status nn_memory_plan_create(nn_memory_plan *plan, const nn_draft *d, const uint32_t *order, bool reuse, error *err);
+/* linger: how many steps memory is left alone after its last use, so that what takes it over need not wait in a lane. */
+status nn_memory_plan_create(nn_memory_plan *plan, const nn_draft *d, const uint32_t *order, bool reuse, size_t linger,
+                             error *err);
 void nn_memory_plan_free(nn_memory_plan *plan);
+
+/* Arithmetic of a node, if it is a convolution: nn_program_operations. */
+double nn_draft_operations(const nn_draft *d, const nn_node *node);
 
 /* Bytes of a value in its layout. */
 size_t nn_draft_bytes(const nn_draft *d, nn_value v);

@@ -11,6 +11,7 @@ const char *const nn_precision_names[] = {"fp32", "bf16", NULL};
 struct nn_program {
     nn_draft draft; /* owns what the kernels prepared */
     nn_memory_plan memory;
+    nn_lane_plan lanes;
     nn_call *calls; /* in order of execution */
     uint32_t *order;
     char *base; /* of the arena it is bound to */
@@ -39,7 +40,7 @@ static status choose_order(nn_program *p, bool reuse, error *err)
     for (int kind = 0; kind < NN_ORDERS && result == STATUS_OK; kind++) {
         nn_memory_plan plan = {0};
         result = nn_draft_schedule(&p->draft, (nn_order)kind, order, err);
-        if (result == STATUS_OK) result = nn_memory_plan_create(&plan, &p->draft, order, reuse, err);
+        if (result == STATUS_OK) result = nn_memory_plan_create(&plan, &p->draft, order, reuse, 0, err);
         if (result == STATUS_OK && (kind == 0 || plan.bytes < p->memory.bytes)) {
             nn_memory_plan_free(&p->memory);
             p->memory = plan;
@@ -47,6 +48,36 @@ static status choose_order(nn_program *p, bool reuse, error *err)
         } else {
             nn_memory_plan_free(&plan);
         }
+    }
+    free(order);
+    return result;
+}
+
+/* How many steps memory that a lane has done with rests; a plan with lanes may take this part of the free memory. */
+enum { LANES_LINGER = 8, LANES_SHARE = 4 };
+
+/* Takes lanes where the backend has them and there is memory to spare: much more is alive together. */
+static status choose_lanes(nn_program *p, const nn_program_options *options, error *err)
+{
+    nn_backend *backend = p->draft.backend;
+    size_t count = p->draft.node_count, lanes = backend->lanes;
+    if (lanes < 2 || options->no_lanes) return STATUS_OK;
+    uint32_t *order = malloc((count + 1) * sizeof *order);
+    if (!order) return error_no_memory(err, "planning a graph", count * sizeof *order);
+    nn_lane_plan plan = {0};
+    nn_memory_plan memory = {0};
+    status result = nn_lane_plan_create(&plan, count, err);
+    if (result == STATUS_OK) result = nn_draft_schedule_lanes(&p->draft, lanes, order, plan.lane, err);
+    if (result == STATUS_OK)
+        result = nn_memory_plan_create(&memory, &p->draft, order, !options->no_reuse, LANES_LINGER, err);
+    if (result == STATUS_OK && (double)memory.bytes * LANES_SHARE <= nn_backend_available(backend)) {
+        nn_memory_plan_free(&p->memory);
+        p->memory = memory;
+        p->lanes = plan;
+        memcpy(p->order, order, count * sizeof *order);
+    } else {
+        nn_memory_plan_free(&memory);
+        nn_lane_plan_free(&plan);
     }
     free(order);
     return result;
@@ -83,6 +114,7 @@ static status compile(nn_program *p, const nn_graph *g, nn_backend *backend, con
     p->calls = malloc((count + 1) * sizeof *p->calls);
     if (!p->order || !p->calls) return error_no_memory(err, "a program", count * sizeof *p->calls);
     TRY(choose_order(p, !options->no_reuse, err));
+    TRY(choose_lanes(p, options, err));
     return check_blocks(p, err);
 }
 
@@ -115,6 +147,7 @@ void nn_program_destroy(nn_program *p)
     forget_recording(p);
     nn_draft_free(&p->draft);
     nn_memory_plan_free(&p->memory);
+    nn_lane_plan_free(&p->lanes);
     free(p->calls);
     free(p->order);
     free(p);
@@ -126,18 +159,7 @@ size_t nn_program_length(const nn_program *p) { return p->draft.node_count; }
 double nn_program_operations(const nn_program *p)
 {
     double total = 0;
-    for (size_t n = 0; n < p->draft.node_count; n++) {
-        const nn_node *node = &p->draft.nodes[n];
-        const nn_value_info *values = p->draft.values;
-        nn_shape small, weight; /* small: on the side of the convolution's output */
-        switch (node->op) {
-        case NN_CONV2D: small = values[node->output[0]].shape, weight = values[node->input[1]].shape; break;
-        case NN_CONV2D_DATA_GRAD: small = values[node->input[0]].shape, weight = values[node->input[1]].shape; break;
-        case NN_CONV2D_WEIGHT_GRAD: small = values[node->input[1]].shape, weight = values[node->output[0]].shape; break;
-        default: continue;
-        }
-        total += 2.0 * (double)(small.dim[NN_N] * small.dim[NN_H] * small.dim[NN_W]) * (double)nn_count(weight);
-    }
+    for (size_t n = 0; n < p->draft.node_count; n++) total += nn_draft_operations(&p->draft, &p->draft.nodes[n]);
     return total;
 }
 
@@ -167,7 +189,7 @@ static status bind(nn_program *p, void *base, error *err)
         if (kernel->bind) TRY(kernel->bind(call, err));
         p->calls[step] = *call;
     }
-    return STATUS_OK;
+    return p->lanes.lane ? nn_lane_plan_find_waits(&p->lanes, &p->draft, p->order, p->calls, err) : STATUS_OK;
 }
 
 status nn_arena_bind(nn_arena *arena, nn_backend *backend, nn_program *const *programs, size_t count, error *err)
@@ -229,6 +251,11 @@ bool nn_program_begin_read(const nn_program *p, nn_value output)
     return backend->interface->begin_read(backend, device, elements(p, output) * sizeof *device);
 }
 
+void nn_program_end_read(const nn_program *p, void *host, size_t bytes)
+{
+    p->draft.backend->interface->end_read(p->draft.backend, host, bytes);
+}
+
 status nn_program_check(const nn_program *p, error *err) { return nn_backend_check(p->draft.backend, err); }
 
 static void run_calls(void *program)
@@ -237,12 +264,27 @@ static void run_calls(void *program)
     for (size_t step = 0; step < p->draft.node_count; step++) p->calls[step].run(&p->calls[step]);
 }
 
+/* Within a recording: each step in its lane. */
+static void run_lanes(void *program)
+{
+    nn_program *p = program;
+    nn_backend *backend = p->draft.backend;
+    const nn_lane_plan *lanes = &p->lanes;
+    size_t wait = 0;
+    for (size_t step = 0; step < p->draft.node_count; step++) {
+        backend->interface->use_lane(backend, lanes->lane[step]);
+        for (; wait < lanes->wait_end[step]; wait++) backend->interface->await(backend, lanes->waits[wait]);
+        p->calls[step].run(&p->calls[step]);
+        if (lanes->waited_for[step]) backend->interface->mark(backend, step);
+    }
+}
+
 void nn_program_run(nn_program *p)
 {
     nn_backend *backend = p->draft.backend;
     const nn_backend_interface *interface = backend->interface;
     if (interface->record && p->has_run && !p->recording && !p->cannot_record) {
-        p->recording = interface->record(backend, run_calls, p);
+        p->recording = interface->record(backend, p->lanes.lane ? run_lanes : run_calls, p);
         p->cannot_record = !p->recording;
     }
     if (p->recording)

@@ -29,6 +29,7 @@ typedef struct nn_program_options {
     nn_precision precision; /* a backend that cannot is an error that says why */
     bool no_reuse;  /* every value has memory of its own: for tests and debugging */
     bool no_fusion; /* every node as it was built */
+    bool no_lanes;  /* one kernel after another */
 } nn_program_options;
 
 /* Whether programs of this precision run on the backend, before anything is built: the error that
@@ -67,10 +68,11 @@ void nn_program_read(const nn_program *p, nn_value output, float *host);
  * of an input must be written before each run. */
 void nn_program_write_part(nn_program *p, nn_value input, size_t first, size_t count, const float *host);
 void nn_program_read_part(const nn_program *p, nn_value output, size_t first, size_t count, float *host);
-/* nn_program_read in two parts: other programs of the arena may run between them, and the program be gone. False: not
- * here (begin_read in nn/backend.h), use nn_program_read. It ends with the backend's end_read,
- * of the output's bytes. */
+/* nn_program_read in two parts: other programs of the arena may run between them. False: not here (begin_read in
+ * nn/backend.h), use nn_program_read. It ends with nn_program_end_read of the output's bytes, or, when the program is gone,
+ * with the backend's end_read. */
 bool nn_program_begin_read(const nn_program *p, nn_value output);
+void nn_program_end_read(const nn_program *p, void *host, size_t bytes);
 /* After reading: STATUS_OK, or why what was read is none (nn_backend_check). */
 status nn_program_check(const nn_program *p, error *err);
 

@@ -84,7 +84,9 @@ static status run_step(void *context, const training_step *step, float *losses, 
         nn_program_run_profiled(f->step, f->profile);
     else
         nn_program_run(f->step);
-    return training_update_check(&f->update, f->step, loss_names, f->losses, losses, STYLE_FEEDFORWARD_LOSSES, err);
+    training_reading reading;
+    training_update_begin_read(&f->update, f->step, f->losses, STYLE_FEEDFORWARD_LOSSES, &reading);
+    return training_update_end_read(&reading, loss_names, losses, err);
 }
 
 static status sample(void *context, int domain, const float *picture, float *translated, float *reconstructed,

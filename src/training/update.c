@@ -52,17 +52,40 @@ void training_update_write(const training_update *u, nn_program *program, const 
     nn_program_write(program, u->ema_rate, &rate);
 }
 
-status training_update_check(const training_update *u, const nn_program *program, const char *const *names,
-                             const nn_value *values, float *losses, size_t count, error *err)
+/* Takes one number now, or lets it come. */
+static void begin_number(training_reading *r, const nn_program *program, nn_value value, size_t number)
 {
-    float flag;
-    nn_program_read(program, u->flag, &flag);
+    r->open[number] = nn_program_begin_read(program, value);
+    if (!r->open[number]) nn_program_read(program, value, &r->number[number]);
+    r->on_its_way |= r->open[number];
+}
+
+void training_update_begin_read(const training_update *u, const nn_program *program, const nn_value *values, size_t count,
+                                training_reading *r)
+{
+    *r = (training_reading){.program = program, .values = values, .count = count};
+    begin_number(r, program, u->flag, count);
     for (size_t i = 0; i < count; i++)
-        if (values[i] != NN_NONE) nn_program_read(program, values[i], &losses[i]);
-    TRY(nn_program_check(program, err));
-    if (flag != 0) return STATUS_OK;
-    for (size_t i = 0; i < count; i++)
-        if (values[i] != NN_NONE && !isfinite(losses[i]))
+        if (values[i] != NN_NONE) begin_number(r, program, values[i], i);
+}
+
+static void end_number(training_reading *r, size_t number)
+{
+    if (r->open[number]) nn_program_end_read(r->program, &r->number[number], sizeof r->number[number]);
+}
+
+status training_update_end_read(training_reading *r, const char *const *names, float *losses, error *err)
+{
+    end_number(r, r->count); /* in the order in which they began */
+    for (size_t i = 0; i < r->count; i++)
+        if (r->values[i] != NN_NONE) {
+            end_number(r, i);
+            losses[i] = r->number[i];
+        }
+    TRY(nn_program_check(r->program, err));
+    if (r->number[r->count] != 0) return STATUS_OK;
+    for (size_t i = 0; i < r->count; i++)
+        if (r->values[i] != NN_NONE && !isfinite(losses[i]))
             return error_set(err, STATUS_NOT_FINITE, "loss %s is %g", names[i], (double)losses[i]);
     return error_set(err, STATUS_NOT_FINITE, "a gradient is NaN or infinite");
 }

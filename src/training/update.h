@@ -4,7 +4,9 @@
  *     ... each step:
  *     training_update_write(&update, program, &options, step->number, step->learning_rate);
  *     nn_program_run(program);
- *     TRY(training_update_check(&update, program, names, values, losses, count, err));
+ *     training_update_begin_read(&update, program, values, count, &reading);
+ *     ... other programs may run meanwhile ...
+ *     TRY(training_update_end_read(&reading, names, losses, err));
  */
 #ifndef TRAINING_UPDATE_H
 #define TRAINING_UPDATE_H
@@ -31,10 +33,23 @@ void training_update_append(nn_graph *graph, nn_parameters *set, const model_tra
 /* number: of the step, from 0. Before the run. */
 void training_update_write(const training_update *u, nn_program *program, const training_update_options *options,
                            uint64_t number, double learning_rate);
-/* After the run. Reads the losses that are there (values[i] is not NN_NONE). STATUS_NOT_FINITE, naming the loss, when
- * one or a gradient is NaN or infinite: the weights are then as they were. */
-status training_update_check(const training_update *u, const nn_program *program, const char *const *names,
-                             const nn_value *values, float *losses, size_t count, error *err);
+enum { TRAINING_NUMBERS = 15 }; /* losses of a program, at most */
+
+/* Losses that are on their way from the device, or here. */
+typedef struct training_reading {
+    const nn_program *program;
+    const nn_value *values;
+    size_t count;
+    float number[TRAINING_NUMBERS + 1]; /* the last: the flag */
+    bool open[TRAINING_NUMBERS + 1], on_its_way; /* open: not here yet; on_its_way: some are not */
+} training_reading;
+
+/* After the run: begins to read the losses that are there (values[i] is not NN_NONE; count is TRAINING_NUMBERS at most).
+ * Readings end in the order in which they began. */
+void training_update_begin_read(const training_update *u, const nn_program *program, const nn_value *values, size_t count,
+                                training_reading *reading);
+/* STATUS_NOT_FINITE, naming the loss, when one or a gradient is NaN or infinite: the weights are then as they were. */
+status training_update_end_read(training_reading *reading, const char *const *names, float *losses, error *err);
 
 /* Seconds that `operations` of arithmetic (nn_program_operations) will take: one run of a program on made pictures is
  * timed (after one that is not, when that was quick), and scaled. 0 without memory. picture: its input of `count`. */

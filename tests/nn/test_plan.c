@@ -2,6 +2,7 @@
  * inputs whole, works in place only where its operation allows that, and effects come last, as appended. */
 #include "nn/plan.h"
 
+#include "base/rng.h"
 #include "models/discriminator.h"
 #include "models/generator.h"
 #include "test.h"
@@ -185,7 +186,7 @@ static void check_plans(test *t, const model_generator_options *options, size_t 
             for (int reuse = 0; reuse < 2; reuse++) {
                 nn_memory_plan plan;
                 REQUIRE_OK(t, nn_draft_schedule(&p.draft, (nn_order)kind, order, &p.err), p.err);
-                REQUIRE_OK(t, nn_memory_plan_create(&plan, &p.draft, order, reuse, &p.err), p.err);
+                REQUIRE_OK(t, nn_memory_plan_create(&plan, &p.draft, order, reuse, 0, &p.err), p.err);
                 check_order(t, &p.draft, order);
                 play(t, &p.draft, &plan, order);
                 bytes[kind][reuse] = plan.bytes;
@@ -195,6 +196,87 @@ static void check_plans(test *t, const model_generator_options *options, size_t 
         free(order);
         tear_down(&p);
     }
+}
+
+enum { LANES = 3, INTERLEAVINGS = 20 };
+
+static const void *place(const nn_memory_plan *plan, const char *base, uint32_t storage)
+{
+    return storage == NN_NO_STORAGE ? NULL : base + plan->offset[storage];
+}
+
+/* Calls in order of execution, as program.c binds them, but for blocks. */
+static void bind(const nn_draft *d, const nn_memory_plan *plan, const char *base, const uint32_t *order, nn_call *calls)
+{
+    for (size_t step = 0; step < d->node_count; step++) {
+        const nn_node *node = &d->nodes[order[step]];
+        nn_call *call = &calls[step];
+        *call = d->calls[order[step]];
+        for (size_t i = 0; i < node->input_count; i++) call->input[i] = place(plan, base, plan->storage_of[node->input[i]]);
+        for (size_t i = 0; i < node->output_count; i++)
+            call->output[i] = (float *)(uintptr_t)place(plan, base, plan->storage_of[node->output[i]]);
+        call->workspace = (void *)(uintptr_t)place(plan, base, plan->workspace[order[step]]);
+    }
+}
+
+/* Some order in which lanes that do not wait for anything else may run. Returns how often the lane changed. */
+static size_t interleave(const nn_draft *d, const nn_lane_plan *plan, const uint32_t *order, uint64_t seed,
+                         uint32_t *out)
+{
+    bool *done = calloc(d->node_count, sizeof *done);
+    size_t changes = 0, last = 0;
+    uint32_t throw = 0;
+    for (size_t i = 0; i < d->node_count;) {
+        size_t lane = rng_below(seed, RNG_TEST, 0, throw++, LANES), step = 0;
+        while (step < d->node_count && (done[step] || plan->lane[step] != lane)) step++;
+        if (step == d->node_count) continue;
+        bool waits = false;
+        for (size_t k = step ? plan->wait_end[step - 1] : 0; k < plan->wait_end[step]; k++) waits |= !done[plan->waits[k]];
+        if (waits) continue;
+        done[step] = true;
+        out[i++] = order[step];
+        changes += lane != last;
+        last = lane;
+    }
+    free(done);
+    return changes;
+}
+
+/* Whatever the lanes' speeds, nobody's memory is taken, and no input is missing. */
+static void lanes_may_run_at_any_speed(test *t)
+{
+    model_generator_options o = {.kind = MODEL_RESNET_6, .ngf = 4, .in_channels = 3, .out_channels = 3};
+    planned p;
+    REQUIRE_OK(t, set_up(&p, &o, 16, true), p.err);
+    size_t count = p.draft.node_count, base_bytes = 0, changes = 0;
+    uint32_t *order = malloc(count * sizeof *order), *mixed = malloc(count * sizeof *mixed);
+    nn_call *calls = malloc(count * sizeof *calls);
+    for (size_t linger = 0; linger < 10; linger += 9) {
+        nn_lane_plan plan;
+        nn_memory_plan memory;
+        REQUIRE_OK(t, nn_lane_plan_create(&plan, count, &p.err), p.err);
+        REQUIRE_OK(t, nn_draft_schedule_lanes(&p.draft, LANES, order, plan.lane, &p.err), p.err);
+        REQUIRE_OK(t, nn_memory_plan_create(&memory, &p.draft, order, true, linger, &p.err), p.err);
+        check_order(t, &p.draft, order);
+        play(t, &p.draft, &memory, order);
+        char *base = malloc(memory.bytes);
+        bind(&p.draft, &memory, base, order, calls);
+        REQUIRE_OK(t, nn_lane_plan_find_waits(&plan, &p.draft, order, calls, &p.err), p.err);
+        CHECK(t, plan.wait_count > 0 && memory.bytes >= base_bytes);
+        base_bytes = memory.bytes;
+        for (int i = 0; i < INTERLEAVINGS; i++) {
+            changes += interleave(&p.draft, &plan, order, (uint64_t)i, mixed);
+            play(t, &p.draft, &memory, mixed);
+        }
+        free(base);
+        nn_memory_plan_free(&memory);
+        nn_lane_plan_free(&plan);
+    }
+    CHECK(t, changes > INTERLEAVINGS * count / 10); /* they did run beside one another */
+    free(order);
+    free(mixed);
+    free(calls);
+    tear_down(&p);
 }
 
 static void resnets(test *t)
@@ -212,4 +294,4 @@ static void unets(test *t)
     check_plans(t, &o, 128);
 }
 
-TEST_MAIN(TEST(resnets), TEST(unets))
+TEST_MAIN(TEST(resnets), TEST(unets), TEST(lanes_may_run_at_any_speed))

@@ -1,9 +1,10 @@
-/* The device: memory, transfers, errors, recordings. */
+/* The device: memory, transfers, errors. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "nn/cuda/choices.h"
 #include "nn/cuda/module.h"
+#include "nn/cuda/recording.h"
 
 enum { OLDEST_MAJOR = 8 }; /* compute capability: TF32 and bf16 on tensor cores */
 
@@ -41,9 +42,8 @@ static void destroy(nn_backend *backend)
         if (cuda->reading[i].memory) cudaFreeHost(cuda->reading[i].memory);
         if (cuda->reading[i].there) cudaEventDestroy(cuda->reading[i].there);
     }
-    if (cuda->lt_workspace) cudaFree(cuda->lt_workspace);
     if (cuda->lt) cublasLtDestroy(cuda->lt);
-    if (cuda->stream) cudaStreamDestroy(cuda->stream);
+    cuda_lanes_destroy(cuda);
     cuda_choices_destroy(cuda->choices);
     free(cuda);
 }
@@ -127,15 +127,26 @@ static bool make_room(cuda_backend *cuda, cuda_reading *r, size_t bytes)
     return true;
 }
 
+/* One that is free and large enough, if there is one; any that is free, else; NULL: none is. */
+static cuda_reading *free_reading(cuda_backend *cuda, size_t bytes)
+{
+    cuda_reading *found = NULL;
+    for (int i = 0; i < NN_READS; i++) {
+        cuda_reading *r = &cuda->reading[i];
+        if (r->number == 0 && (!found || (found->bytes < bytes && r->bytes >= bytes))) found = r;
+    }
+    return found;
+}
+
 static bool begin_read(nn_backend *backend, const void *device, size_t bytes)
 {
     cuda_backend *cuda = of(backend);
-    cuda_reading *r = &cuda->reading[(cuda->oldest_reading + cuda->open_readings) % NN_READS];
-    if (cuda->open_readings == NN_READS || !make_room(cuda, r, bytes)) return false;
+    cuda_reading *r = free_reading(cuda, bytes);
+    if (!r || !make_room(cuda, r, bytes)) return false;
     cuda_note(cuda, "download", "cudaMemcpyAsync",
               cudaMemcpyAsync(r->memory, device, bytes, cudaMemcpyDeviceToHost, cuda->stream));
     cuda_note(cuda, "download", "cudaEventRecord", cudaEventRecord(r->there, cuda->stream));
-    cuda->open_readings++;
+    r->number = ++cuda->readings;
     return true;
 }
 
@@ -143,11 +154,16 @@ static bool begin_read(nn_backend *backend, const void *device, size_t bytes)
 static void end_read(nn_backend *backend, void *host, size_t bytes)
 {
     cuda_backend *cuda = of(backend);
-    cuda_reading *r = &cuda->reading[cuda->oldest_reading++ % NN_READS];
-    cuda->open_readings--;
-    cuda_note(cuda, "download", "cudaEventSynchronize", cudaEventSynchronize(r->there));
+    cuda_reading *oldest = NULL;
+    for (int i = 0; i < NN_READS; i++) {
+        cuda_reading *r = &cuda->reading[i];
+        if (r->number && (!oldest || r->number < oldest->number)) oldest = r;
+    }
+    if (!oldest) return;
+    oldest->number = 0;
+    cuda_note(cuda, "download", "cudaEventSynchronize", cudaEventSynchronize(oldest->there));
     if (cuda->failure.code == STATUS_OK)
-        memcpy(host, r->memory, bytes);
+        memcpy(host, oldest->memory, bytes);
     else
         memset(host, 0xFF, bytes);
 }
@@ -176,35 +192,6 @@ static double available(nn_backend *backend)
     return cuda_note(of(backend), "memory", "cudaMemGetInfo", cudaMemGetInfo(&there, &all)) ? (double)there : 0;
 }
 
-/* Thread-local capture: what other threads of the process do (decoding) is none of its business. */
-static void *record(nn_backend *backend, void (*work)(void *context), void *context)
-{
-    cuda_backend *cuda = of(backend);
-    cudaGraph_t graph = NULL;
-    cudaGraphExec_t executable = NULL;
-    if (!cuda_note(cuda, "recording", "cudaStreamBeginCapture",
-                   cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal)))
-        return NULL;
-    cuda->recording = true;
-    work(context);
-    cuda->recording = false;
-    if (cuda_note(cuda, "recording", "cudaStreamEndCapture", cudaStreamEndCapture(cuda->stream, &graph)))
-        cuda_note(cuda, "recording", "cudaGraphInstantiate", cudaGraphInstantiate(&executable, graph, 0));
-    if (graph) cudaGraphDestroy(graph);
-    return executable;
-}
-
-static void replay(nn_backend *backend, void *recording)
-{
-    cuda_backend *cuda = of(backend);
-    cuda_note(cuda, "a program", "cudaGraphLaunch", cudaGraphLaunch((cudaGraphExec_t)recording, cuda->stream));
-}
-
-static void forget(nn_backend *backend, void *recording)
-{
-    cuda_note(of(backend), "a program", "cudaGraphExecDestroy", cudaGraphExecDestroy((cudaGraphExec_t)recording));
-}
-
 static status check_precision(const nn_backend *backend, nn_precision precision, error *err)
 {
     (void)backend, (void)precision, (void)err; /* every device that open_device lets pass has both */
@@ -216,7 +203,8 @@ static const nn_backend_interface cuda_interface = {
     begin_read,  end_read,          synchronise,
     cuda_kernel, cuda_layout_bytes, cuda_can_reflect, check_precision, NULL, NULL,
     cuda_can_write_layout, check, available,
-    cuda_give_choices, cuda_take_choices, record, replay, forget,
+    cuda_give_choices, cuda_take_choices, cuda_record, cuda_replay, cuda_forget,
+    cuda_use_lane, cuda_mark, cuda_await,
 };
 
 static status open_device(int number, cudaDeviceProp *properties, error *err)
@@ -238,10 +226,8 @@ static status open_device(int number, cudaDeviceProp *properties, error *err)
 
 static status start(cuda_backend *cuda, error *err)
 {
-    cuda_note(cuda, "starting", "cudaStreamCreateWithFlags",
-              cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking));
+    cuda_lanes_create(cuda);
     cuda_note_blas(cuda, "starting", "cublasLtCreate", cublasLtCreate(&cuda->lt));
-    cuda_note(cuda, "starting", "cudaMalloc", cudaMalloc(&cuda->lt_workspace, CUDA_LT_WORKSPACE));
     return check(&cuda->base, err);
 }
 
@@ -256,6 +242,7 @@ extern "C" __attribute__((visibility("default"))) status nn_cuda_module_create(c
     cuda->base.interface = &cuda_interface;
     cuda->base.threads = 1;
     cuda->base.wide = true;
+    cuda->base.lanes = CUDA_LANES;
     memcpy(cuda->name, properties.name, sizeof cuda->name - 1);
     cuda->major = properties.major, cuda->minor = properties.minor;
     cuda->multiprocessors = (size_t)properties.multiProcessorCount;

@@ -1,6 +1,6 @@
 /* Inside the CUDA backend: the device, what its kernels share, and how they are launched.
  *
- * A kernel takes one struct of arguments by value, is launched by cuda_launch on the backend's only stream, and owns
+ * A kernel takes one struct of arguments by value, is launched by cuda_launch on the stream of the lane in use, and owns
  * nothing. Nothing waits for the device but `read` and `synchronise`. A call that fails is noted, the first one is kept
  * (nn_backend_check tells it), and from there on what is read is NaN, so that no result passes for good.
  *
@@ -37,13 +37,26 @@ typedef struct cuda_reading { /* pinned memory that a download goes to */
     void *memory;
     size_t bytes;
     cudaEvent_t there;
+    uint64_t number; /* of those that have begun, from 1; 0: it is free */
 } cuda_reading;
+
+/* What runs beside other lanes of a recording has a stream and room for cuBLASLt of its own. */
+typedef struct cuda_lane {
+    cudaStream_t stream;
+    void *lt_workspace;
+    cudaEvent_t edge; /* begin or end of a recording */
+} cuda_lane;
+
+enum { CUDA_LANES = 4 };
 
 typedef struct cuda_backend {
     nn_backend base;
-    cudaStream_t stream;
+    cudaStream_t stream; /* of the lane in use, 0 but within a recording */
     cublasLtHandle_t lt;
     void *lt_workspace;
+    cuda_lane lane[CUDA_LANES];
+    cudaEvent_t *marks; /* of a recording */
+    size_t mark_count;
     char name[256];
     int major, minor; /* compute capability */
     size_t multiprocessors, shared_bytes; /* shared: of a block at most */
@@ -51,8 +64,8 @@ typedef struct cuda_backend {
     cuda_choices *choices;
     cuda_slot slot[CUDA_SLOTS];
     unsigned next_slot;
-    cuda_reading reading[NN_READS]; /* in turn: those that are open follow on oldest_reading */
-    unsigned oldest_reading, open_readings;
+    cuda_reading reading[NN_READS];
+    uint64_t readings;
     bool recording;
     error failure; /* of the first call that failed */
 } cuda_backend;

@@ -2,7 +2,8 @@
  * instead of a GPU. Found before the toolkit's own header when tests/cuda is built.
  *
  * A block's threads are fibers: they run one at a time, each until a barrier, in an order that changes from round to
- * round, so that a missing barrier shows. Streams run what they are given at once, or record it.
+ * round, so that a missing barrier shows. Streams run what they are given at once, or record it; a recording
+ * runs in a random order of those that its edges allow, so that a missing edge shows.
  */
 #ifndef EMULATED_CUDA_RUNTIME_H
 #define EMULATED_CUDA_RUNTIME_H
@@ -86,6 +87,7 @@ cudaError_t cudaEventCreate(cudaEvent_t *event);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t begin, cudaEvent_t end);
 

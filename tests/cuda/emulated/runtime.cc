@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <numeric>
+#include <random>
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -178,24 +179,58 @@ void emulated_run_grid(bool together, const std::function<void()> &thread, dim3 
                 together ? run_together(thread, block, shared) : run_apart(thread, block);
 }
 
+/* Work and what it waits for, numbers of earlier work. */
+struct emulated_node {
+    std::function<void()> work;
+    std::vector<size_t> after;
+};
+
 struct emulated_graph {
-    std::vector<std::function<void()>> work;
+    std::vector<emulated_node> nodes;
 };
 
 struct emulated_stream {
-    emulated_graph *capture;
+    emulated_graph *capture; /* that it takes part in */
+    std::vector<size_t> after; /* what its next work waits for */
 };
 
-struct emulated_event {
-    int unused;
+static std::vector<cudaStream_t> stream_list;
+
+struct emulated_event { /* in a capture: what it stands for */
+    emulated_graph *capture;
+    std::vector<size_t> after;
 };
 
 void emulated_enqueue(cudaStream_t stream, const std::function<void()> &work)
 {
-    if (stream->capture)
-        stream->capture->work.push_back(work);
-    else
+    if (!stream->capture) {
         work();
+        return;
+    }
+    stream->capture->nodes.push_back({work, stream->after});
+    stream->after = {stream->capture->nodes.size() - 1};
+}
+
+/* As on a device, in any order that the edges allow: each time another one. */
+static void play(const emulated_graph &graph)
+{
+    static std::mt19937 random(1);
+    size_t count = graph.nodes.size();
+    std::vector<std::vector<size_t>> before(count);
+    std::vector<size_t> waits(count), ready;
+    for (size_t i = 0; i < count; i++) {
+        waits[i] = graph.nodes[i].after.size();
+        for (size_t earlier : graph.nodes[i].after) before[earlier].push_back(i);
+        if (!waits[i]) ready.push_back(i);
+    }
+    while (!ready.empty()) {
+        std::swap(ready[random() % ready.size()], ready.back());
+        size_t i = ready.back();
+        ready.pop_back();
+        graph.nodes[i].work();
+        for (size_t later : before[i])
+            if (--waits[later] == 0) ready.push_back(later);
+    }
 }
 
 const char *cudaGetErrorString(cudaError_t code) { return code == cudaErrorMemoryAllocation ? "out of memory" : "error"; }
@@ -259,12 +294,14 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t 
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
 {
-    *stream = new emulated_stream{nullptr};
+    *stream = new emulated_stream{nullptr, {}};
+    stream_list.push_back(*stream);
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
+    stream_list.erase(std::find(stream_list.begin(), stream_list.end(), stream));
     delete stream;
     return cudaSuccess;
 }
@@ -275,13 +312,22 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return stream->capture 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
 {
     stream->capture = new emulated_graph;
+    stream->after.clear();
     return cudaSuccess;
 }
 
+/* Streams that take part must have joined it, that is, their last work is before the end. */
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 {
     *graph = stream->capture;
-    stream->capture = nullptr;
+    std::vector<char> joined(stream->capture->nodes.size());
+    for (size_t i : stream->after) joined[i] = 1;
+    for (size_t i = joined.size(); i-- > 0;) {
+        if (!joined[i]) return cudaErrorInvalidValue;
+        for (size_t earlier : stream->capture->nodes[i].after) joined[earlier] = 1;
+    }
+    for (cudaStream_t other : stream_list)
+        if (other->capture == *graph) other->capture = nullptr;
     return cudaSuccess;
 }
 
@@ -293,7 +339,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph,
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t)
 {
-    for (const std::function<void()> &work : executable->work) work();
+    play(*executable);
     return cudaSuccess;
 }
 
@@ -307,7 +353,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) { return cudaGraphD
 
 cudaError_t cudaEventCreate(cudaEvent_t *event)
 {
-    *event = new emulated_event{0};
+    *event = new emulated_event{nullptr, {}};
     return cudaSuccess;
 }
 
@@ -319,7 +365,26 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
     return cudaSuccess;
 }
 
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
+{
+    event->capture = stream->capture;
+    event->after = stream->after;
+    return cudaSuccess;
+}
+
+/* A stream that waits for what is captured takes part in the capture. */
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned)
+{
+    if (!event->capture) return stream->capture ? cudaErrorInvalidValue : cudaSuccess;
+    if (!stream->capture) {
+        stream->capture = event->capture;
+        stream->after.clear();
+    }
+    for (size_t i : event->after)
+        if (std::find(stream->after.begin(), stream->after.end(), i) == stream->after.end()) stream->after.push_back(i);
+    return cudaSuccess;
+}
+
 cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
 
 /* The same time for everything; with EMULATED_CLOCK=dice in the environment another one whenever it is asked, as on a
