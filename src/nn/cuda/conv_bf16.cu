@@ -1,10 +1,11 @@
-/* Ways of one sum: by conv_tensor.h where there are channels enough on both sides, by conv_thin.h where there are on one
- * and hardly any on the other, else as the product of a gathered matrix. The data gradient of a convolution of stride 1
+/* Ways of one sum: by conv_tensor.h where there are channels enough on both sides, by conv_thin.h and
+ * conv_narrow.h where there are on one and hardly any on the other, else as the product of a gathered matrix. The data gradient of a convolution of stride 1
  * is the convolution of dy, with a border of kernel - 1 - padding zeros, by the weight backwards. A weight gradient gathers from x, or from dy along all pixels of x with its border, whichever has
  * fewer channels, and multiplies by the other picture as it lies there.
  */
 #include "nn/cuda/conv_bf16.h"
 
+#include "nn/cuda/conv_narrow.h"
 #include "nn/cuda/conv_thin.h"
 #include "nn/cuda/gather.h"
 #include "nn/cuda/product.h"
@@ -58,6 +59,11 @@ static bool is_thin(const nn_call *call, const convolution *v)
     return v->stride == 1 && thin_suits(call, v->source_c, v->c, v->kh, v->kw);
 }
 
+static bool is_narrow(const nn_call *call, const convolution *v)
+{
+    return v->stride == 1 && narrow_suits(call, v->source_c, v->c, v->kh, v->kw);
+}
+
 static void run_direct(const nn_call *call)
 {
     convolution v = convolution_of(call);
@@ -70,7 +76,12 @@ static void run_direct(const nn_call *call)
     conv.h = (unsigned)y.dim[NN_H], conv.w = (unsigned)y.dim[NN_W], conv.c = (unsigned)v.c;
     conv.kh = (unsigned)v.kh, conv.kw = (unsigned)v.kw;
     conv.backwards = v.backwards;
-    is_thin(call, &v) ? thin_conv_run(call, &conv) : tensor_conv_run(call, &conv);
+    if (is_thin(call, &v))
+        thin_conv_run(call, &conv);
+    else if (is_narrow(call, &v))
+        narrow_conv_run(call, &conv);
+    else
+        tensor_conv_run(call, &conv);
 }
 
 static void run_gather(const nn_call *call)
@@ -104,12 +115,13 @@ static bool prepare_convolution(nn_call *call)
     bool gradient = call->op == NN_CONV2D_DATA_GRAD;
     if (gradient && (call->attr.stride != 1 || padding >= w.dim[NN_KH] || padding >= w.dim[NN_KW])) return false;
     convolution v = convolution_of(call);
-    bool thin = is_thin(call, &v), direct = thin || is_direct(&v);
+    bool thin = is_thin(call, &v), narrow = !thin && is_narrow(call, &v), direct = thin || narrow || is_direct(&v);
     if (!fits_border(v.top) || !fits_border(v.left)) return false;
     if (!direct && folds(&v, x)) return false;
     bool blocks = direct && tensor_by_groups(call);
     call->input_layout[0] = layout_of(v.top, v.left, v.reflect, blocks);
     call->input_layout[1] = thin          ? v.backwards ? CUDA_IN_THIN : CUDA_OUT_THIN
+                            : narrow      ? v.backwards ? CUDA_IN_NARROW : CUDA_OUT_NARROW
                             : blocks      ? v.backwards ? CUDA_IN_BLOCKS : CUDA_OUT_BLOCKS
                             : v.backwards ? CUDA_IN_TAPS_BF16
                                           : CUDA_OUT_TAPS_BF16;
@@ -125,6 +137,7 @@ struct weight_gradient {
     nn_shape x, dy;
     size_t x_c, dy_c;
     bool reflect, direct, from_x, thin;
+    bool narrow; /* the data gradient is conv_narrow.h's */
     size_t rows, row; /* of the gathered matrix */
 };
 
@@ -142,6 +155,7 @@ static weight_gradient weight_gradient_of(const nn_call *call)
     v.from_x = v.stride > 1 || y_pixels * cuda_padded(v.x_c) <= x_pixels * cuda_padded(v.dy_c) ||
                !fits_border(v.kh - 1) || !fits_border(v.kw - 1);
     v.thin = v.stride == 1 && thin_suits(call, v.from_x ? v.x_c : v.dy_c, v.from_x ? v.dy_c : v.x_c, v.kh, v.kw);
+    v.narrow = v.stride == 1 && narrow_suits(call, v.dy_c, v.x_c, v.kh, v.kw);
     v.rows = v.from_x ? y_pixels : x_pixels;
     v.row = v.kh * v.kw * cuda_padded(v.from_x ? v.x_c : v.dy_c);
     return v;
@@ -150,7 +164,7 @@ static weight_gradient weight_gradient_of(const nn_call *call)
 /* dy's border: what the data gradient asks for, so that one copy serves both; as a product's operand it has none. */
 static size_t dy_border(const weight_gradient *v, size_t kernel)
 {
-    if (v->direct) return v->reflect || v->padding >= kernel ? kernel - 1 : kernel - 1 - v->padding;
+    if (v->direct || (v->thin && v->from_x && v->narrow)) return v->reflect || v->padding >= kernel ? kernel - 1 : kernel - 1 - v->padding;
     return v->from_x ? 0 : kernel - 1;
 }
 
@@ -180,6 +194,7 @@ static thin_weight_grad thin_of(const nn_call *call)
     grad.sums = call->output[0];
     grad.h = v.from_x ? (unsigned)v.dy.dim[NN_H] : grad.wide.h;
     grad.w = v.from_x ? (unsigned)v.dy.dim[NN_W] : grad.wide.w;
+    if (v.from_x) grad.top = (unsigned)dy_border(&v, v.kh), grad.left = (unsigned)dy_border(&v, v.kw);
     grad.wide_c = (unsigned)(v.from_x ? v.dy_c : v.x_c);
     grad.kh = (unsigned)v.kh;
     return grad;

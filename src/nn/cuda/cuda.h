@@ -115,6 +115,8 @@ enum {
     CUDA_IN_THIN,
     CUDA_OUT_THIN_SUMS, /* float */
     CUDA_IN_THIN_SUMS,
+    CUDA_OUT_NARROW, /* conv_narrow.h; bf16 */
+    CUDA_IN_NARROW,
     CUDA_WINOGRAD_OUT, /* (16, out, in) and (16, in, out), transformed: winograd.h */
     CUDA_WINOGRAD_IN,
     CUDA_LAYOUT_END

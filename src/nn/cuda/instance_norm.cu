@@ -13,7 +13,7 @@
 
 #include "nn/cuda/picture.h"
 
-enum { FEW_CHUNKS = 64 };
+enum { FEW_CHUNKS = 128 };
 
 /* Means of values at N channels, and sums of the squares about them. */
 template <int N> struct moments {

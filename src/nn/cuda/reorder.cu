@@ -1,4 +1,5 @@
 /* A convolution's weight between PyTorch's order (out, in, kh, kw) and the rows of cuda.h's layouts; and pictures. */
+#include "nn/cuda/conv_narrow.h"
 #include "nn/cuda/conv_thin.h"
 #include "nn/cuda/launch.h"
 #include "nn/cuda/winograd.h"
@@ -44,6 +45,7 @@ size_t cuda_layout_bytes(const nn_backend *backend, nn_layout layout, nn_shape w
     if (is_picture_layout(layout)) return picture_bytes(layout, w);
     if (is_weight_blocks(layout)) return weight_blocks_bytes(layout, w);
     if (is_thin_layout(layout)) return thin_bytes(layout, w);
+    if (is_narrow_layout(layout)) return narrow_bytes(layout, w);
     reordering r = reordering_of(layout, w);
     return (size_t)r.rows * r.row * (is_bf16(layout) ? sizeof(__nv_bfloat16) : sizeof(float));
 }
@@ -121,6 +123,10 @@ static void run_reorder(const nn_call *call)
     }
     if (is_thin_layout(rows)) {
         thin_reorder(call);
+        return;
+    }
+    if (is_narrow_layout(to)) {
+        narrow_reorder(call);
         return;
     }
     if (is_weight_blocks(to)) {
