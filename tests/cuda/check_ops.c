@@ -181,6 +181,8 @@ static const gradient_case wide_cases[] = {
     {"conv2d on tensor cores, 4x4", 2, {S(1, 10, 5, 33), S(35, 33, 4, 4)}, conv_plain, 0, 0},
     {"conv2d on tensor cores, valid", 2, {S(1, 11, 18, 64), S(64, 64, 3, 3)}, conv_valid, 0, 0},
     {"conv2d on tensor cores, many pixels", 2, {S(2, 33, 31, 32), S(100, 32, 2, 2)}, conv_valid, 0, 0},
+    {"conv2d on tensor cores, clusters not full", 2, {S(1, 5, 83, 72), S(200, 72, 3, 3)}, conv_plain, 0, 0},
+    {"conv2d on tensor cores, 160 of 192", 3, {S(1, 30, 14, 40), S(160, 40, 3, 3), S(1, 1, 1, 160)}, conv_bias, 0, 0},
     {"conv2d thin, from 3", 3, {S(2, 19, 11, 3), S(72, 3, 7, 7), S(1, 1, 1, 72)}, conv_reflected3, 0, 0},
     {"conv2d thin, to 3", 3, {S(2, 13, 9, 40), S(3, 40, 7, 7), S(1, 1, 1, 3)}, conv_reflected3, 0, 0},
     {"conv2d thin, 3x3", 3, {S(1, 9, 18, 5), S(33, 5, 3, 3), S(1, 1, 1, 33)}, conv_bias, 0, 0},

@@ -1,14 +1,22 @@
-/* conv_tensor.h's convolution on Hopper: blocks of 16x8 pixels times 64 or 128 channels of the result, two groups of
- * threads with 8x8 pixels each.
+/* conv_tensor.h's convolution on Hopper: blocks of 16x8 pixels times 64 or 128 channels of the result, of which two groups
+ * of threads multiply 8x8 pixels each.
  *
  * As in conv_tensor.cu a block reads the pixels that its taps meet into shared memory once for 64 channels, and the weight
  * tap by tap. The eight pixels beside one another that a product takes as rows are neighbours in a plane of granules,
- * from whatever pixel a tap begins. Copies are what bounds this kernel: in another order than that of shared memory they
- * took three times as long as the products (H200), so pictures come in planes and weights in blocks.
+ * from whatever pixel a tap begins. Pictures come in planes and weights in blocks, as shared memory has them: copies in
+ * another order took three times as long as the products (H200).
  *
- * Products of a tap run beside the copies for later ones: weights are asked for AHEAD taps before they are wanted, into
- * memory whose products are done since the barrier before.
+ * What bounds it are copies from the second-level cache: for 64x64x256 a block takes 92 KB of the picture and 295 of the
+ * weight, a tap's 8 KiB in the time of 256 cycles. So they have warps of their own, as far ahead as shared memory reaches,
+ * and the blocks of a cluster, which differ in pixels alone, bring each other their share of the weight (bulk.h). Three kinds
+ * of warps meet at barriers in shared memory:
+ *
+ *   MULTIPLIERS  copy the first 64 channels of the picture, multiply all, store
+ *   COPIERS      the picture's other channels. By granules: its rows are 160 bytes long, too many pieces for bulk copies,
+ *                which threads of a warp issue one after the other
+ *   one          the weight, by bulk copies: a stage for each tap of 64 channels
  */
+#include "nn/cuda/bulk.h"
 #include "nn/cuda/conv_tensor.h"
 
 #include "nn/cuda/launch.h"
@@ -18,143 +26,231 @@ enum {
     TILE_H = 16,
     TILE_W = 8,
     CHUNK = 8, /* granules of a pixel that are there at once: 64 channels */
-    STAGES = 4,
-    AHEAD = STAGES - 2,
+    WARP = 32,
     GROUPS = 2,
-    THREADS = GROUPS * TENSOR_GROUP,
-    COPIES = THREADS / CHUNK, /* pixels of a plane that a block copies at once: a warp for each plane */
-    ROWS = 64,                /* channels of the result in a block of the weight */
-    PLANE_BYTES = ROWS * TENSOR_GRANULE_BYTES,
-    BLOCK_BYTES = CHUNK * PLANE_BYTES
+    MULTIPLIERS = GROUPS * TENSOR_GROUP / WARP,
+    COPIERS = 2,
+    THREADS = (GROUPS + 1) * TENSOR_GROUP, /* a warp has nothing to do: registers are counted by groups */
+    ROWS = 64,                             /* channels of the result in a block of the weight */
+    BLOCK_BYTES = CHUNK * ROWS * TENSOR_GRANULE_BYTES,
+    MOST_STAGES = 8, /* of the weight */
+    MOST_CLUSTER = 4,
+    BARRIERS = 2 * MOST_STAGES + 4,
+    BARRIER_BYTES = 256,     /* with what aligns the rest */
+    MOST_SHARED = 227 << 10, /* of a multiprocessor's 228 KiB 1 for each block is the system's */
+    HALF_SHARED = 113 << 10
 };
+static_assert(BARRIERS * BULK_BARRIER_BYTES <= BARRIER_BYTES && MULTIPLIERS == CHUNK && MULTIPLIERS % COPIERS == 0);
 
 struct grouped {
     tensor_conv v;
     unsigned rows, columns;    /* tiles of an image */
+    unsigned tiles, cluster;   /* of all images; blocks of a cluster */
     unsigned granules, chunks; /* of a pixel of the picture */
     unsigned halo_w, halo_pixels;
-    unsigned slices_each; /* of COPIES pixels, that a tap's time has to copy */
+    unsigned stages;
 };
 
-__host__ __device__ static inline unsigned halo_plane(const grouped &d)
+__host__ __device__ static inline unsigned halo_bytes(const grouped &d)
 {
-    return d.halo_pixels * TENSOR_GRANULE_BYTES;
+    return CHUNK * d.halo_pixels * TENSOR_GRANULE_BYTES;
 }
 
 __host__ __device__ static inline unsigned halo_buffers(const grouped &d) { return d.chunks > 1 ? 2 : 1; }
 
-/* A tap of a chunk, in the order in which they are multiplied. */
-struct step {
-    unsigned chunk, tap, a, b;
-    __device__ void advance(const grouped &d)
+/* The weight's stages in turn, and the parity of their uses. */
+struct turn {
+    unsigned stage, parity;
+    __device__ void advance(unsigned stages)
     {
-        tap++;
-        if (++b < d.v.kw) return;
-        b = 0;
-        if (++a < d.v.kh) return;
-        a = tap = 0;
-        chunk++;
+        if (++stage == stages) stage = 0, parity ^= 1;
     }
 };
 
-/* One block's place and memory. */
+/* One block's place and memory: barriers, the picture's windows, the weight's stages of CHUNK planes of `columns`. */
 template <int columns> struct tile {
-    enum { BLOCKS = columns / ROWS, STAGE_BYTES = BLOCKS * BLOCK_BYTES };
+    enum { BLOCKS = columns / ROWS, STAGE_BYTES = BLOCKS * BLOCK_BYTES, PLANE_BYTES = STAGE_BYTES / CHUNK };
     const grouped &d;
     size_t image;
     unsigned top, left, first; /* first: channel of the result */
-    unsigned part, lane;              /* the plane that this thread copies, and its first pixel */
-    tensor_address halo, weights;
-    const int *offsets;    /* in shared memory: of the halo's pixels in a plane; -1: beside it */
-    const uint4 *planes;   /* of the image */
-    const uint4 *blocks;   /* of the weight, those of the first 64 channels */
+    unsigned warp, lane;
+    tensor_address barriers, halo, weights;
 
+    /* Blocks that fill up a cluster do what the last one does, but store nothing. */
     __device__ tile(const grouped &v) : d(v)
     {
-        tensor_tile at = tensor_tile_at(blockIdx.x, d.rows, d.columns, TILE_H, TILE_W);
+        unsigned number = blockIdx.x < d.tiles ? blockIdx.x : d.tiles - 1;
+        tensor_tile at = tensor_tile_at(number, d.rows, d.columns, TILE_H, TILE_W);
         image = at.image, top = at.top, left = at.left;
         first = blockIdx.y * columns;
-        part = threadIdx.x / COPIES;
-        lane = threadIdx.x % COPIES;
-        unsigned char *shared = CUDA_SHARED() + STAGES * STAGE_BYTES;
-        weights = tensor_shared(CUDA_SHARED());
-        halo = tensor_shared(shared);
-        offsets = (const int *)(const void *)(shared + halo_buffers(d) * CHUNK * halo_plane(d));
-        planes = (const uint4 *)(const void *)d.v.p.data + image * d.granules * d.v.p.h * d.v.p.w;
-        blocks = (const uint4 *)d.v.weight + blockIdx.y * BLOCKS * block_step();
+        warp = tensor_warp(), lane = threadIdx.x % WARP;
+        barriers = tensor_shared(CUDA_SHARED());
+        halo = barriers + BARRIER_BYTES;
+        weights = halo + halo_buffers(d) * halo_bytes(d);
     }
 
-    /* Granules from the weight of 64 channels to that of the next. */
-    __device__ size_t block_step() const
+    /* A stage's weight is there; the blocks of the cluster are done with it. */
+    __device__ tensor_address full(unsigned stage) const { return barriers + stage * BULK_BARRIER_BYTES; }
+    __device__ tensor_address empty(unsigned stage) const { return full(MOST_STAGES + stage); }
+    /* A chunk's pixels are there; this block is done with them. */
+    __device__ tensor_address halo_full(unsigned chunk) const { return full(2 * MOST_STAGES + chunk % 2); }
+    __device__ tensor_address halo_empty(unsigned chunk) const { return full(2 * MOST_STAGES + 2 + chunk % 2); }
+
+    __device__ void make_barriers() const
     {
-        return (size_t)d.chunks * d.v.kh * d.v.kw * (BLOCK_BYTES / TENSOR_GRANULE_BYTES);
+        for (unsigned i = 0; i < d.stages; i++) {
+            bulk_make(full(i), 1);
+            bulk_make(empty(i), d.cluster * MULTIPLIERS);
+        }
+        for (unsigned i = 0; i < 2; i++) {
+            bulk_make(halo_full(i), MULTIPLIERS);
+            bulk_make(halo_empty(i), MULTIPLIERS);
+        }
+        bulk_made();
     }
 
-    /* Before a barrier. */
-    __device__ void place_halo() const
+    /* A warp's part of the pixels that the taps meet, 64 channels of them: every `of`-th plane. Zeros where there are none. */
+    template <unsigned of> __device__ void copy_halo(unsigned chunk, unsigned plane) const
     {
         const picture &p = d.v.p;
-        int *to = const_cast<int *>(offsets);
-        for (unsigned pixel = threadIdx.x; pixel < d.halo_pixels; pixel += THREADS) {
+        const size_t pixels = (size_t)p.h * p.w;
+        const unsigned step = d.halo_pixels * TENSOR_GRANULE_BYTES, number = chunk * CHUNK + plane;
+        const uint4 *planes = (const uint4 *)(const void *)p.data + (image * d.granules + number) * pixels;
+        const tensor_address to = halo + chunk % 2 * halo_bytes(d) + plane * step;
+        for (unsigned pixel = lane; pixel < d.halo_pixels; pixel += WARP) {
             unsigned i = top + pixel / d.halo_w, j = left + pixel % d.halo_w;
-            to[pixel] = i < p.h && j < p.w ? (int)(i * p.w + j) : -1;
-        }
-    }
-
-    /* Pixels begin .. end - 1, in units of COPIES, of those that the taps meet, 64 channels of them; zeros where there are
-     * none. */
-    __device__ void copy_halo(unsigned chunk, unsigned begin, unsigned end) const
-    {
-        unsigned number = chunk * CHUNK + part, pixel = begin * COPIES + lane;
-        tensor_address to = halo + (chunk % 2 * CHUNK + part) * halo_plane(d) + pixel * TENSOR_GRANULE_BYTES;
-        const uint4 *plane = planes + (size_t)number * d.v.p.h * d.v.p.w;
-        for (unsigned i = begin; i < end && pixel < d.halo_pixels; i++) {
-            int offset = offsets[pixel];
-            bool there = offset >= 0 && number < d.granules;
-            tensor_copy(to, there ? plane + offset : planes, !there);
-            pixel += COPIES;
-            to += COPIES * TENSOR_GRANULE_BYTES;
-        }
-    }
-
-    /* The weight of one tap for 64 channels, as it lies; zeros for 64 channels of the result that are not there. */
-    __device__ void copy_weight(const step &s, unsigned stage) const
-    {
-        enum { GRANULES = BLOCK_BYTES / TENSOR_GRANULE_BYTES };
-        unsigned taps = d.v.kh * d.v.kw, tap = d.v.backwards ? taps - 1 - s.tap : s.tap;
-        const uint4 *from = blocks + (size_t)(s.chunk * taps + tap) * GRANULES + threadIdx.x;
-        tensor_address to = weights + stage * STAGE_BYTES + threadIdx.x * TENSOR_GRANULE_BYTES;
+            bool inside = i < p.h && j < p.w;
+            const uint4 *from = planes + (inside ? (size_t)i * p.w + j : 0);
 #pragma unroll
-        for (unsigned block = 0; block < BLOCKS; block++) {
-            bool there = first + block * ROWS < d.v.c;
-#pragma unroll
-            for (unsigned i = 0; i < GRANULES; i += THREADS)
-                tensor_copy(to + block * BLOCK_BYTES + i * TENSOR_GRANULE_BYTES,
-                            there ? from + block * block_step() + i : from, !there);
+            for (unsigned k = 0; k < CHUNK; k += of) {
+                bool there = inside && number + k < d.granules;
+                tensor_copy(to + k * step + pixel * TENSOR_GRANULE_BYTES,
+                            there ? from + k * pixels : (const uint4 *)(const void *)p.data, !there);
+            }
+        }
+        tensor_commit();
+    }
+
+    /* What the warp has copied is there. */
+    template <unsigned of> __device__ void publish_halo(unsigned chunk) const
+    {
+        tensor_wait<0>();
+        tensor_publish();
+        __syncwarp();
+        if (lane < CHUNK / of) bulk_arrive(halo_full(chunk)); /* for each plane */
+    }
+
+    /* COPIERS. */
+    __device__ void bring_picture() const
+    {
+        for (unsigned chunk = 1; chunk < d.chunks; chunk++) {
+            bulk_wait(halo_empty(chunk), (chunk / 2 + 1) % 2);
+            copy_halo<COPIERS>(chunk, warp - MULTIPLIERS);
+            publish_halo<COPIERS>(chunk);
         }
     }
 
-    /* sums += this group's pixels, moved by a tap, times the tap's weight. */
-    __device__ void multiply(tensor_group_sums<ROWS> *sums, const step &s, unsigned stage) const
+    /* A piece of the weight, at the same place of each block of the cluster. */
+    __device__ void copy_weight(tensor_address to, const unsigned char *from, unsigned bytes, unsigned stage) const
     {
-        unsigned group = threadIdx.x / TENSOR_GROUP, plane = halo_plane(d);
-        unsigned pixel = (group * (TILE_H / GROUPS) + s.a) * d.halo_w + s.b;
-        tensor_matrix pixels = tensor_matrix_at(halo + s.chunk % 2 * CHUNK * plane + pixel * TENSOR_GRANULE_BYTES, plane,
-                                                d.halo_w * TENSOR_GRANULE_BYTES);
+        if (d.cluster > 1)
+            bulk_copy_to_all(to, from, bytes, full(stage), (1u << d.cluster) - 1);
+        else
+            bulk_copy(to, from, bytes, full(stage));
+    }
+
+    /* This block's share of a tap's weight for 64 channels: some planes, in one piece, but for two blocks of 64 rows, which
+     * become planes of 128. Where the result has no more channels than the first's nothing is copied: what comes of these
+     * columns is not stored. */
+    __device__ void copy_share(const unsigned char *from, unsigned rank, unsigned stage) const
+    {
+        enum { PLANE = BLOCK_BYTES / CHUNK };
+        const unsigned share = CHUNK / d.cluster, planes = BLOCKS > 1 ? 1 : share;
+        const unsigned blocks = first + ROWS < d.v.c ? BLOCKS : 1;
+        const tensor_address to = weights + stage * STAGE_BYTES;
+        bulk_expect(full(stage), blocks * BLOCK_BYTES);
+        for (unsigned plane = rank * share; plane < (rank + 1) * share; plane += planes)
+            for (unsigned block = 0; block < blocks; block++)
+                copy_weight(to + plane * PLANE_BYTES + block * PLANE, from + block * row_bytes() + plane * PLANE,
+                            planes * PLANE, stage);
+    }
+
+    /* From the weight of 64 channels of the result to that of the next. */
+    __device__ size_t row_bytes() const { return (size_t)d.chunks * d.v.kh * d.v.kw * BLOCK_BYTES; }
+
+    /* One thread, which sees to it that the block does not end before the last arrival from others. */
+    __device__ void bring_weight() const
+    {
+        const unsigned taps = d.v.kh * d.v.kw, rank = d.cluster > 1 ? cluster_rank() : 0;
+        const unsigned char *weight = (const unsigned char *)d.v.weight + blockIdx.y * BLOCKS * row_bytes();
+        turn now = {};
+        for (unsigned chunk = 0; chunk < d.chunks; chunk++)
+            for (unsigned tap = 0; tap < taps; tap++) {
+                unsigned number = chunk * taps + (d.v.backwards ? taps - 1 - tap : tap);
+                bulk_wait(empty(now.stage), now.parity ^ 1);
+                copy_share(weight + (size_t)number * BLOCK_BYTES, rank, now.stage);
+                now.advance(d.stages);
+            }
+        for (unsigned i = 0; i < d.stages; i++) {
+            bulk_wait(empty(now.stage), now.parity ^ 1);
+            now.advance(d.stages);
+        }
+    }
+
+    /* The pixels that the first tap meets, of this group's and a chunk. */
+    __device__ tensor_matrix pixels_at(unsigned chunk) const
+    {
+        unsigned group = warp / (TENSOR_GROUP / WARP), pixel = group * (TILE_H / GROUPS) * d.halo_w;
+        return tensor_matrix_at(halo + chunk % 2 * halo_bytes(d) + pixel * TENSOR_GRANULE_BYTES,
+                                d.halo_pixels * TENSOR_GRANULE_BYTES, d.halo_w * TENSOR_GRANULE_BYTES);
+    }
+
+    /* sums += pixels, moved by a tap, times the tap's weight. */
+    __device__ void multiply(tensor_group_sums<columns> &sums, tensor_matrix pixels, unsigned stage) const
+    {
         tensor_matrix weight = tensor_matrix_at(weights + stage * STAGE_BYTES, PLANE_BYTES, 8 * TENSOR_GRANULE_BYTES);
         tensor_group_begin();
 #pragma unroll
         for (unsigned k = 0; k < CHUNK; k += 2)
-#pragma unroll
-            for (unsigned block = 0; block < BLOCKS; block++)
-                tensor_group_multiply<false>(sums[block], tensor_matrix_moved(pixels, k * plane),
-                                             tensor_matrix_moved(weight, block * BLOCK_BYTES + k * PLANE_BYTES));
+            tensor_group_multiply<false>(sums, tensor_matrix_moved(pixels, k * d.halo_pixels * TENSOR_GRANULE_BYTES),
+                                         tensor_matrix_moved(weight, k * PLANE_BYTES));
         tensor_group_commit();
     }
 
-    __device__ void store(const tensor_group_sums<ROWS> *sums) const
+    /* MULTIPLIERS. A tap's products run while the next one's are started; what they have read is given back then. theirs:
+     * the barriers of block `lane` of the cluster. */
+    __device__ void multiply_all(tensor_group_sums<columns> &sums) const
     {
-        unsigned warp = threadIdx.x / 32;
+        const unsigned taps = d.v.kh * d.v.kw;
+        const tensor_address theirs = bulk_there(empty(0), lane < d.cluster ? lane : 0);
+        turn now = {}, before = {};
+        for (unsigned chunk = 0; chunk < d.chunks; chunk++) {
+            bulk_wait(halo_full(chunk), chunk / 2 % 2);
+            tensor_matrix pixels = pixels_at(chunk);
+            for (unsigned tap = 0, b = 0; tap < taps; tap++) {
+                bulk_wait(full(now.stage), now.parity);
+                multiply(sums, pixels, now.stage);
+                tensor_group_wait<1>();
+                if (chunk + tap > 0) {
+                    __syncwarp();
+                    if (lane < d.cluster) bulk_arrive_there(theirs + before.stage * BULK_BARRIER_BYTES);
+                    if (tap == 0 && lane == 0) bulk_arrive(halo_empty(chunk - 1));
+                    before.advance(d.stages);
+                }
+                now.advance(d.stages);
+                bool last = ++b == d.v.kw;
+                pixels = tensor_matrix_moved(pixels, (last ? d.halo_w + 1 - d.v.kw : 1) * TENSOR_GRANULE_BYTES);
+                if (last) b = 0;
+            }
+        }
+        tensor_group_wait<0>();
+        __syncwarp();
+        if (lane < d.cluster) bulk_arrive_there(theirs + before.stage * BULK_BARRIER_BYTES);
+    }
+
+    __device__ void store(const tensor_group_sums<columns> &sums) const
+    {
+        if (blockIdx.x >= d.tiles) return;
 #pragma unroll
         for (unsigned half = 0; half < 2; half++) {
             unsigned row = top + warp * 2 + half, column = left + lane / 4;
@@ -162,55 +258,63 @@ template <int columns> struct tile {
             float *y = d.v.y + ((image * d.v.h + row) * d.v.w + column) * d.v.c;
 #pragma unroll
             for (unsigned j = 0; j < columns / 8; j++)
-                tensor_store_pair(d.v, y, first + j * 8 + lane % 4 * 2, sums[j / 8].part[j % 8 * 4 + half * 2],
-                           sums[j / 8].part[j % 8 * 4 + half * 2 + 1]);
+                tensor_store_pair(d.v, y, first + j * 8 + lane % 4 * 2, sums.part[j * 4 + half * 2],
+                                  sums.part[j * 4 + half * 2 + 1]);
         }
     }
 };
 
-/* blockIdx.x: image and tile; blockIdx.y: channels of the result. The next chunk's pixels are copied during the taps of the
- * one before, but for the first tap, when the memory is still multiplied, and the last, when they would come too late. */
-template <int columns> static __global__ void __launch_bounds__(THREADS) convolve_grouped(grouped d)
+/* Blocks on a multiprocessor: two would leave 80 registers a thread, of which sums of 128 columns take 64. */
+constexpr unsigned neighbours(int columns) { return columns > ROWS ? 1 : 2; }
+
+/* blockIdx.x: image and tile; blockIdx.y: channels of the result. */
+template <int columns>
+static __global__ void __launch_bounds__(THREADS, neighbours(columns)) convolve_grouped(grouped d)
 {
     const tile<columns> t(d);
-    tensor_group_sums<ROWS> sums[columns / ROWS] = {};
-    const unsigned taps = d.v.kh * d.v.kw, iterations = d.chunks * taps;
-    const unsigned slices = (d.halo_pixels + COPIES - 1) / COPIES;
-    step now = {}, later = {};
-    unsigned stage = 0, later_stage = 0;
-    t.place_halo();
-    __syncthreads();
-    t.copy_halo(0, 0, slices);
-    for (unsigned i = 0; i < AHEAD; i++) {
-        if (i < iterations) t.copy_weight(later, later_stage++);
-        later.advance(d);
-        tensor_commit();
+    if (threadIdx.x == THREADS - 1) t.make_barriers();
+    if (t.warp < MULTIPLIERS) t.template copy_halo<CHUNK>(0, t.warp);
+    cluster_meet();
+    if (t.warp < MULTIPLIERS) {
+        tensor_group_sums<columns> sums = {};
+        t.template publish_halo<CHUNK>(0);
+        t.multiply_all(sums);
+        t.store(sums);
+    } else if (t.warp < MULTIPLIERS + COPIERS) {
+        t.bring_picture();
+    } else if (threadIdx.x == THREADS - 1) {
+        t.bring_weight();
     }
-    for (unsigned i = 0; i < iterations; i++) {
-        tensor_wait<AHEAD - 1>();
-        tensor_publish();
-        __syncthreads();
-        t.multiply(sums, now, stage);
-        if (i + AHEAD < iterations) t.copy_weight(later, later_stage);
-        if (now.tap >= 1 && now.chunk + 1 < d.chunks) {
-            unsigned begin = (now.tap - 1) * d.slices_each, end = begin + d.slices_each;
-            t.copy_halo(now.chunk + 1, begin, end < slices ? end : slices);
-        }
-        tensor_commit();
-        later.advance(d);
-        now.advance(d);
-        if (++later_stage == STAGES) later_stage = 0;
-        if (++stage == STAGES) stage = 0;
-        tensor_group_wait<1>();
-    }
-    tensor_group_wait<0>();
-    t.store(sums);
 }
 
-static unsigned shared_bytes(const grouped &d, unsigned columns)
+/* The largest that adds no more than an eighth to the tiles. */
+static unsigned cluster_of(size_t tiles)
 {
-    return halo_buffers(d) * CHUNK * halo_plane(d) + STAGES * columns / ROWS * BLOCK_BYTES +
-           d.halo_pixels * (unsigned)sizeof(int);
+    unsigned cluster = MOST_CLUSTER;
+    while (cluster > 1 && (cluster - tiles % cluster) % cluster * 8 > tiles) cluster /= 2;
+    return cluster;
+}
+
+static size_t shared_bytes(const grouped &d, unsigned columns)
+{
+    return BARRIER_BYTES + halo_buffers(d) * halo_bytes(d) + d.stages * (columns / ROWS) * BLOCK_BYTES;
+}
+
+/* Three at least: of kernels that tensor_conv_suits lets pass none needs a window of more than 352 pixels (1x15). */
+static unsigned stages_of(const grouped &d, unsigned columns)
+{
+    unsigned there = neighbours((int)columns) > 1 ? HALF_SHARED : MOST_SHARED;
+    unsigned stages = (there - BARRIER_BYTES - halo_buffers(d) * halo_bytes(d)) / (columns / ROWS * BLOCK_BYTES);
+    return stages < MOST_STAGES ? stages : (unsigned)MOST_STAGES;
+}
+
+/* Whether blocks of 128 columns, which take twice as long, are no more than half as many for the busiest multiprocessor:
+ * then they are better, since products of 128 columns read the pixels half as often. */
+static bool is_broad(const nn_call *call, const grouped &d)
+{
+    size_t there = cuda_of(call)->multiprocessors;
+    size_t narrow = cuda_divide_up(d.tiles * cuda_divide_up(d.v.c, ROWS), there);
+    return d.v.c > ROWS && 2 * cuda_divide_up(d.tiles * cuda_divide_up(d.v.c, 2 * ROWS), there) <= narrow;
 }
 
 void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
@@ -220,11 +324,12 @@ void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
     d.rows = (unsigned)cuda_divide_up(conv->h, TILE_H), d.columns = (unsigned)cuda_divide_up(conv->w, TILE_W);
     d.granules = conv->p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
     d.halo_w = TILE_W + conv->kw - 1, d.halo_pixels = (TILE_H + conv->kh - 1) * d.halo_w;
-    d.slices_each = (unsigned)cuda_divide_up(cuda_divide_up(d.halo_pixels, COPIES), conv->kh * conv->kw - AHEAD);
-    size_t tiles = (size_t)conv->p.images * d.rows * d.columns;
-    bool broad = conv->c > ROWS && tiles * cuda_divide_up(conv->c, 128) >= cuda_of(call)->multiprocessors;
-    unsigned columns = broad ? 128 : 64;
-    cuda_launch_shared(call, broad ? convolve_grouped<128> : convolve_grouped<64>, d,
-                       dim3((unsigned)tiles, (unsigned)cuda_divide_up(conv->c, columns)), dim3(THREADS),
-                       shared_bytes(d, columns));
+    d.tiles = conv->p.images * d.rows * d.columns, d.cluster = cluster_of(d.tiles);
+    bool broad = is_broad(call, d);
+    unsigned columns = broad ? 2 * ROWS : ROWS;
+    d.stages = stages_of(d, columns);
+    cuda_launch_cluster(call, broad ? convolve_grouped<2 * ROWS> : convolve_grouped<ROWS>, d,
+                        dim3((unsigned)cuda_divide_up(d.tiles, d.cluster) * d.cluster,
+                             (unsigned)cuda_divide_up(conv->c, columns)),
+                        dim3(THREADS), shared_bytes(d, columns), d.cluster);
 }

@@ -53,6 +53,30 @@ static void cuda_launch_shared(const nn_call *call, void (*kernel)(A), const A &
     cuda_note_call(call, "kernel launch", cudaGetLastError());
 }
 
+/* The same by clusters (bulk.h): `cluster` blocks along x each, which divide the grid. */
+template <typename A>
+static void cuda_launch_cluster(const nn_call *call, void (*kernel)(A), const A &arguments, dim3 grid, dim3 block,
+                                size_t shared, unsigned cluster)
+{
+#ifdef __CUDACC__
+    if (!cuda_note_call(call, "cudaFuncSetAttribute",
+                        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared)))
+        return;
+    cudaLaunchAttribute attribute = {};
+    attribute.id = cudaLaunchAttributeClusterDimension;
+    attribute.val.clusterDim.x = cluster, attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid, config.blockDim = block;
+    config.dynamicSmemBytes = shared;
+    config.stream = cuda_of(call)->stream;
+    config.attrs = &attribute, config.numAttrs = 1;
+    cuda_note_call(call, "kernel launch", cudaLaunchKernelEx(&config, kernel, arguments));
+    cudaGetLastError();
+#else
+    emulated_launch(true, kernel, arguments, grid, block, shared, cuda_of(call)->stream, cluster);
+#endif
+}
+
 /* As many as fill the largest device; more would only be queued. */
 static inline unsigned cuda_flat_blocks(size_t count)
 {

@@ -33,7 +33,14 @@ __device__ static inline tensor_matrix tensor_matrix_at(tensor_address first, un
     return (uint64_t)(first >> 4 & 0x3FFF) | (uint64_t)(along_k >> 4) << 16 | (uint64_t)(along_rows >> 4) << 32;
 }
 
-__device__ static inline tensor_matrix tensor_matrix_moved(tensor_matrix m, unsigned bytes) { return m + (bytes >> 4); }
+/* In the lower half alone, where the address is. */
+__device__ static inline tensor_matrix tensor_matrix_moved(tensor_matrix m, unsigned bytes)
+{
+    return (m & 0xFFFFFFFF00000000) | (uint32_t)(m + (bytes >> 4));
+}
+
+/* The thread's warp, known to be the same for all of the warp: what is computed from it needs no registers of threads. */
+__device__ static inline unsigned tensor_warp() { return __shfl_sync(0xFFFFFFFF, threadIdx.x / 32, 0); }
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 

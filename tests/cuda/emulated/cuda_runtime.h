@@ -2,8 +2,9 @@
  * instead of a GPU. Found before the toolkit's own header when tests/cuda is built.
  *
  * A block's threads are fibers: they run one at a time, each until a barrier, in an order that changes from round to
- * round, so that a missing barrier shows. Streams run what they are given at once, or record it; a recording
- * runs in a random order of those that its edges allow, so that a missing edge shows.
+ * round, so that a missing barrier shows. The blocks of a cluster run together, others one after the other.
+ * Streams run what they are given at once, or record it; a recording runs in a random order of those that its edges
+ * allow, so that a missing edge shows.
  */
 #ifndef EMULATED_CUDA_RUNTIME_H
 #define EMULATED_CUDA_RUNTIME_H
@@ -46,6 +47,7 @@ extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 
 void __syncthreads();
+void __syncwarp();
 static inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
 
 typedef enum cudaError { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2 } cudaError_t;
@@ -94,16 +96,19 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t begin, cudaEve
 /* Runs `work` now, or records it. */
 void emulated_enqueue(cudaStream_t stream, const std::function<void()> &work);
 /* Every thread of every block calls `thread`: as fibers when they are together, else one after the other, and then a
- * barrier ends the program. */
-void emulated_run_grid(bool together, const std::function<void()> &thread, dim3 grid, dim3 block, size_t shared);
-/* The block's memory that was asked for at the launch: `shared` bytes. */
+ * barrier ends the program. cluster: blocks that run at the same time. */
+void emulated_run_grid(bool together, const std::function<void()> &thread, dim3 grid, dim3 block, size_t shared,
+                       unsigned cluster);
+/* The block's memory that was asked for at the launch: `shared` bytes. Static memory (__shared__) is one and the same for
+ * the blocks of a cluster here, so their kernels have none. */
 unsigned char *emulated_shared();
 
 template <typename A>
 static void emulated_launch(bool together, void (*kernel)(A), const A &arguments, dim3 grid, dim3 block, size_t shared,
-                            cudaStream_t stream)
+                            cudaStream_t stream, unsigned cluster = 1)
 {
-    emulated_enqueue(stream, [=] { emulated_run_grid(together, [=] { kernel(arguments); }, grid, block, shared); });
+    emulated_enqueue(stream,
+                     [=] { emulated_run_grid(together, [=] { kernel(arguments); }, grid, block, shared, cluster); });
 }
 
 #endif

@@ -19,6 +19,7 @@ static inline tensor_matrix tensor_matrix_moved(tensor_matrix m, unsigned bytes)
     return {m.first + bytes, m.along_k, m.along_rows};
 }
 
+static inline unsigned tensor_warp() { return threadIdx.x / 32; }
 static inline void tensor_publish() {}
 static inline void tensor_group_begin() {}
 void tensor_group_commit();

@@ -13,10 +13,11 @@ namespace emulated {
 
 constexpr size_t STACK = 64 * 1024;
 constexpr size_t MOST_THREADS = 1024; /* of a block */
+constexpr size_t MOST_CLUSTER = 8;    /* blocks that any device takes together */
 constexpr size_t DEVICE_MEMORY = (size_t)1 << 37; /* what no test asks for in earnest */
 
-/* Where a thread stopped: all of a block must stop at the same. */
-enum stop { AT_END, AT_BARRIER, AT_LOAD, AT_MULTIPLY };
+/* Where a thread stopped. All of a block must come to the same barrier, load or product; AT_WAIT is a thread's own. */
+enum stop { AT_BEGIN, AT_END, AT_BARRIER, AT_LOAD, AT_MULTIPLY, AT_WAIT };
 
 struct product {
     std::function<void()> compute;
@@ -35,7 +36,11 @@ struct shown {
     tensor_fragment a, b;
 };
 
+struct block_run;
+
 struct fiber {
+    block_run *block;
+    unsigned number; /* in its block */
     ucontext_t context;
     jmp_buf place; /* where it stopped, but under AddressSanitizer */
     bool started;
@@ -43,6 +48,10 @@ struct fiber {
     uint3 index;
     bool done;
     stop at;
+    bool (*ready)(const fiber &); /* AT_WAIT: whether it goes on */
+    const void *barrier;          /* that it waits for, and the parity or the cluster's meeting */
+    unsigned turn_of_barrier;
+    unsigned warp_meetings, cluster_meetings;
     void *fake_stack; /* AddressSanitizer's, while another fiber runs */
     std::vector<copy> copies; /* that have not arrived */
     unsigned groups;          /* of copies that are closed */
@@ -52,9 +61,29 @@ struct fiber {
     unsigned turn;
 };
 
-/* One block's threads. */
 struct block_run {
+    uint3 index;
+    fiber *fibers;
+    unsigned count, rank, running; /* running: threads that have not ended */
+    bool together; /* all are at the same barrier, load or product */
+    std::vector<char> shared; /* asked for at the launch */
+};
+
+/* A bulk copy on its way. */
+struct flight {
+    block_run *block;
+    char *to;
+    const char *from;
+    unsigned bytes;
+    char *barrier;
+};
+
+/* The blocks that run at the same time: one, or a cluster. */
+struct cluster_run {
     std::vector<fiber> fibers;
+    std::vector<block_run> blocks;
+    std::vector<flight> flights;
+    unsigned arrived; /* threads, at the cluster's barrier, since the first */
     ucontext_t scheduler;
     jmp_buf place;
     void *fake_stack;
@@ -62,17 +91,21 @@ struct block_run {
     size_t size;
     fiber *current;
     const std::function<void()> *thread;
-    std::vector<char> shared; /* asked for at the launch */
-    size_t most_shared;       /* of the device opened last */
+    size_t most_shared; /* of the device opened last */
     unsigned seed;
 };
 
-extern block_run machine;
+extern cluster_run machine;
 
 /* A random number of 24 bits, each time another. */
 unsigned dice();
 /* The current thread waits there for all of its block. */
 void leave(stop at);
+/* The current thread waits until that is so. */
+void wait_until(bool (*ready)(const fiber &));
+/* Some of the bulk copies arrive; whether any were on their way. */
+bool land_some();
+[[noreturn]] void misuse(const char *what);
 
 } // namespace emulated
 

@@ -16,7 +16,7 @@ dim3 blockDim, gridDim;
 
 using namespace emulated;
 
-block_run emulated::machine;
+cluster_run emulated::machine;
 
 /* Numerical Recipes' linear congruential generator. */
 unsigned emulated::dice() { return (machine.seed = machine.seed * 1664525u + 1013904223u) >> 8; }
@@ -57,17 +57,31 @@ void enter(fiber *to)
 {
     machine.current = to;
     threadIdx = to->index;
+    blockIdx = to->block->index;
     switch_to_fiber(to);
 }
 
 } // namespace
 
+void emulated::misuse(const char *what)
+{
+    fprintf(stderr, "emulated CUDA: %s\n", what);
+    abort();
+}
+
 void emulated::leave(stop at)
 {
     fiber *from = machine.current;
     from->done = at == AT_END;
+    if (from->done) from->block->running--;
     from->at = at;
     switch_to_scheduler(from);
+}
+
+void emulated::wait_until(bool (*ready)(const fiber &))
+{
+    machine.current->ready = ready;
+    while (!ready(*machine.current)) leave(AT_WAIT);
 }
 
 namespace {
@@ -83,10 +97,14 @@ void fiber_main()
     }
 }
 
-void prepare(fiber &f, uint3 index)
+void prepare(fiber &f, block_run *block, unsigned number, uint3 index)
 {
+    f.block = block;
+    f.number = number;
     f.index = index;
     f.done = false;
+    f.at = AT_BEGIN;
+    f.warp_meetings = f.cluster_meetings = 0;
     f.copies.clear();
     f.products.clear();
     f.groups = f.commits = f.turn = 0;
@@ -101,49 +119,87 @@ void prepare(fiber &f, uint3 index)
     makecontext(&f.context, fiber_main, 0);
 }
 
-void check_together(unsigned count)
+/* A barrier that only some threads reach is an error of the kernel: it would hang or worse. */
+void check_together(block_run &block)
 {
-    for (unsigned i = 1; i < count; i++) {
-        if (machine.fibers[i].at == machine.fibers[0].at) continue;
-        fprintf(stderr, "emulated CUDA: threads of a block have gone different ways to a barrier\n");
-        abort();
+    bool waiting = false, ended = false, met = false;
+    stop at = AT_BEGIN;
+    for (unsigned i = 0; i < block.count; i++) {
+        const stop here = block.fibers[i].at;
+        waiting = waiting || here == AT_WAIT;
+        ended = ended || here == AT_END;
+        if (here == AT_WAIT || here == AT_END) continue;
+        if (met && here != at) misuse("threads of a block have gone different ways to a barrier");
+        met = true;
+        at = here;
     }
+    if (met && ended) misuse("threads of a block have gone different ways to a barrier");
+    block.together = met && !waiting;
 }
 
-/* A round takes every thread to its next barrier or its end. A barrier that only some threads reach is an error of the
- * kernel: it would hang or worse. */
-void run_block(unsigned count)
+/* One that could go on after waiting may be late. */
+bool goes_on(const fiber &f, bool *could)
+{
+    if (f.done) return false;
+    if (f.at != AT_WAIT) return f.block->together;
+    if (!f.ready(f)) return false;
+    *could = true;
+    return dice() % 4 != 0;
+}
+
+/* A round takes every thread that need not wait to its next stop or its end. */
+void run_blocks(unsigned count)
 {
     std::vector<unsigned> order(count);
     std::iota(order.begin(), order.end(), 0u);
     for (bool alive = true; alive;) {
         for (unsigned i = count - 1; i > 0; i--) std::swap(order[i], order[dice() % (i + 1)]); /* Fisher and Yates */
-        for (unsigned i : order) enter(&machine.fibers[i]);
-        check_together(count);
-        alive = !machine.fibers[0].done;
+        bool moved = land_some();
+        for (unsigned i : order) {
+            if (!goes_on(machine.fibers[i], &moved)) continue;
+            moved = true;
+            enter(&machine.fibers[i]);
+        }
+        alive = false;
+        for (block_run &block : machine.blocks) {
+            check_together(block);
+            alive = alive || block.running > 0;
+        }
+        if (alive && !moved) misuse("threads wait for what never comes");
     }
+    if (!machine.flights.empty()) misuse("a block has ended before a copy was there");
 }
 
 } // namespace
 
 void __syncthreads()
 {
-    if (!machine.current) {
-        fprintf(stderr, "emulated CUDA: a barrier in a kernel whose threads were launched apart\n");
-        abort();
-    }
+    if (!machine.current) misuse("a barrier in a kernel whose threads were launched apart");
     leave(AT_BARRIER);
+}
+
+/* The others of the warp have been here as often. */
+void __syncwarp()
+{
+    machine.current->warp_meetings++;
+    wait_until([](const fiber &f) {
+        const fiber *warp = f.block->fibers + f.number / 32 * 32;
+        for (unsigned i = 0; i < 32; i++)
+            if (warp[i].warp_meetings < f.warp_meetings) return false;
+        return true;
+    });
 }
 
 namespace {
 
-void check_launch(dim3 grid, unsigned threads, size_t shared)
+void check_launch(dim3 grid, unsigned threads, size_t shared, unsigned cluster)
 {
-    if (shared <= machine.most_shared && threads > 0 && threads <= MOST_THREADS && grid.x > 0 && grid.y > 0 && grid.z > 0 &&
-        grid.y <= 65535 && grid.z <= 65535)
+    const bool fits = shared <= machine.most_shared && threads > 0 && threads <= MOST_THREADS && grid.x > 0 && grid.y > 0 &&
+                      grid.z > 0 && grid.y <= 65535 && grid.z <= 65535;
+    if (fits && cluster > 0 && cluster <= MOST_CLUSTER && grid.x % cluster == 0 && (cluster == 1 || threads % 32 == 0))
         return;
-    fprintf(stderr, "emulated CUDA: a launch of %ux%ux%u blocks of %u threads and %zu bytes\n", grid.x, grid.y, grid.z,
-            threads, shared);
+    fprintf(stderr, "emulated CUDA: a launch of %ux%ux%u blocks of %u threads and %zu bytes, %u to a cluster\n", grid.x, grid.y,
+            grid.z, threads, shared, cluster);
     abort();
 }
 
@@ -155,28 +211,38 @@ void run_apart(const std::function<void()> &thread, dim3 block)
             for (threadIdx.x = 0; threadIdx.x < block.x; threadIdx.x++) thread();
 }
 
-void run_together(const std::function<void()> &thread, dim3 block, size_t shared)
+/* The blocks of a cluster, the first of them at blockIdx. */
+void run_together(const std::function<void()> &thread, dim3 block, size_t shared, unsigned cluster)
 {
     unsigned count = block.x * block.y * block.z;
-    if (machine.fibers.empty()) machine.fibers.resize(MOST_THREADS); /* they stay where they are */
+    if (machine.fibers.empty()) machine.fibers.resize(MOST_THREADS * MOST_CLUSTER); /* they stay where they are */
     machine.thread = &thread;
-    std::vector<char>(shared, (char)0xFF).swap(machine.shared);
-    for (unsigned i = 0; i < count; i++)
-        prepare(machine.fibers[i], {i % block.x, i / block.x % block.y, i / block.x / block.y});
-    run_block(count);
+    machine.arrived = 0;
+    const uint3 first = blockIdx;
+    std::vector<block_run>(cluster).swap(machine.blocks);
+    for (unsigned rank = 0; rank < cluster; rank++) {
+        block_run &b = machine.blocks[rank];
+        b = {{first.x + rank, first.y, first.z}, &machine.fibers[rank * count], count, rank, count, true,
+             std::vector<char>(shared, (char)0xFF)};
+        for (unsigned i = 0; i < count; i++)
+            prepare(b.fibers[i], &b, i, {i % block.x, i / block.x % block.y, i / block.x / block.y});
+    }
+    run_blocks(cluster * count);
+    blockIdx = first;
 }
 
 } // namespace
 
-void emulated_run_grid(bool together, const std::function<void()> &thread, dim3 grid, dim3 block, size_t shared)
+void emulated_run_grid(bool together, const std::function<void()> &thread, dim3 grid, dim3 block, size_t shared,
+                       unsigned cluster)
 {
-    check_launch(grid, block.x * block.y * block.z, shared);
+    check_launch(grid, block.x * block.y * block.z, shared, cluster);
     blockDim = block;
     gridDim = grid;
     for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
         for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
-            for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++)
-                together ? run_together(thread, block, shared) : run_apart(thread, block);
+            for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x += cluster)
+                together ? run_together(thread, block, shared, cluster) : run_apart(thread, block);
 }
 
 /* Work and what it waits for, numbers of earlier work. */

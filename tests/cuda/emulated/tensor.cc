@@ -2,11 +2,10 @@
 #include "machine.h"
 
 #include <algorithm>
-#include <cstdio>
 
 using namespace emulated;
 
-unsigned char *emulated_shared() { return (unsigned char *)machine.shared.data(); }
+unsigned char *emulated_shared() { return (unsigned char *)machine.current->block->shared.data(); }
 
 namespace {
 
@@ -31,12 +30,12 @@ const shown *show(const shown &mine, stop at)
 /* What another lane of the current thread's warp showed in the same turn. */
 const shown &of_lane(const shown *mine, unsigned lane)
 {
-    const fiber *first = machine.fibers.data(), *current = machine.current;
-    const unsigned turn = (unsigned)(mine - current->show), warp = (unsigned)(current - first) / 32 * 32;
-    return first[warp + lane].show[turn];
+    const fiber *current = machine.current;
+    const unsigned turn = (unsigned)(mine - current->show), warp = current->number / 32 * 32;
+    return current->block->fibers[warp + lane].show[turn];
 }
 
-unsigned lane() { return (unsigned)(machine.current - machine.fibers.data()) % 32; }
+unsigned lane() { return machine.current->number % 32; }
 
 float number_of(uint32_t pair, unsigned upper)
 {
@@ -73,10 +72,7 @@ void tensor_copy(tensor_address to, const void *from, bool zero)
 {
     fiber *f = machine.current;
     const copy c = {const_cast<char *>(to), zero ? nullptr : (const char *)from, f->groups};
-    if (((uintptr_t)from | (uintptr_t)to) % TENSOR_GRANULE_BYTES != 0) {
-        fprintf(stderr, "emulated CUDA: a copy that is not aligned to 16 bytes\n");
-        abort();
-    }
+    if (((uintptr_t)from | (uintptr_t)to) % TENSOR_GRANULE_BYTES != 0) misuse("a copy that is not aligned to 16 bytes");
     if (dice() % 2)
         arrive(c);
     else
@@ -94,7 +90,7 @@ void emulated_wait(int pending)
     f->copies.erase(late, f->copies.end());
 }
 
-unsigned emulated_thread() { return (unsigned)(machine.current - machine.fibers.data()) % TENSOR_GROUP; }
+unsigned emulated_thread() { return machine.current->number % TENSOR_GROUP; }
 
 void emulated_group_multiply(const std::function<void()> &compute)
 {

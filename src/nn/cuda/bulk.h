@@ -1,0 +1,128 @@
+/* What Hopper has for blocks whose warps do different things at their own pace (PTX ISA, "mbarrier", "cp.async.bulk" and
+ * "Cluster of cooperative thread arrays"):
+ *
+ *   a barrier        8 bytes of shared memory. A phase of it is over when as many have arrived as it was made for and all
+ *                    bytes that were announced to it are there; then the next one begins. Who waits names the parity of a
+ *                    phase, that of the first being 0, and goes on when it is over: what is used in turn, filled for the
+ *                    n-th time (from 0), is there after bulk_wait (full, n % 2), and may be filled after
+ *                    bulk_wait (empty, (n + 1) % 2), which at n = 0 is true of a new barrier.
+ *   a bulk copy      a piece of global memory to shared memory, started by one thread, run by an engine of its own and
+ *                    counted by a barrier. Addresses and bytes are multiples of 16. Products of tensor_group.h find what it
+ *                    brings without tensor_publish.
+ *   a cluster        blocks, neighbours along x, that run at the same time (cuda_launch_cluster). Their memory has the same
+ *                    layout: a copy to all goes to the same place of each and is counted by the barrier at the same place.
+ *
+ * Nobody may copy to a block or arrive at its barriers before they are made (cluster_meet), nor when it has ended: a block
+ * waits for the last arrivals that it is sent.
+ */
+#ifndef NN_CUDA_BULK_H
+#define NN_CUDA_BULK_H
+
+#include "nn/cuda/tensor.h"
+
+enum { BULK_BARRIER_BYTES = 8 };
+
+#ifdef __CUDACC__
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+
+/* By one thread: before bulk_made and cluster_meet. */
+__device__ static inline void bulk_make(tensor_address barrier, unsigned arrivals)
+{
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+
+/* The same thread, after the last of its barriers. */
+__device__ static inline void bulk_made() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
+
+/* What this thread wrote before is seen by those who waited for it. */
+__device__ static inline void bulk_arrive(tensor_address barrier)
+{
+    asm volatile("mbarrier.arrive.release.cta.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+
+/* The same place in the memory of block `rank` of the cluster, for bulk_arrive_there. */
+__device__ static inline tensor_address bulk_there(tensor_address place, unsigned rank)
+{
+    tensor_address there;
+    asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(place), "r"(rank));
+    return there;
+}
+
+/* For who is done reading: nothing that this thread wrote need be seen there. (A release for the whole cluster waits for all
+ * memory on its way, as long as a product takes.) */
+__device__ static inline void bulk_arrive_there(tensor_address barrier)
+{
+    asm volatile("mbarrier.arrive.release.cta.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+
+/* Arrives, and announces bytes. */
+__device__ static inline void bulk_expect(tensor_address barrier, unsigned bytes)
+{
+    asm volatile("mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+
+/* Until the phase of that parity is over. */
+__device__ static inline void bulk_wait(tensor_address barrier, unsigned parity)
+{
+    asm volatile("{\n.reg .pred over;\n"
+                 "again:\n"
+                 "mbarrier.try_wait.parity.acquire.cta.shared::cta.b64 over, [%0], %1;\n"
+                 "@over bra done;\n"
+                 "bra again;\n"
+                 "done:\n}" ::"r"(barrier),
+                 "r"(parity)
+                 : "memory");
+}
+
+__device__ static inline void bulk_copy(tensor_address to, const void *from, unsigned bytes, tensor_address barrier)
+{
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(to),
+                 "l"(__cvta_generic_to_global(from)), "r"(bytes), "r"(barrier)
+                 : "memory");
+}
+
+/* To each block of the cluster whose bit is set in `blocks`. */
+__device__ static inline void bulk_copy_to_all(tensor_address to, const void *from, unsigned bytes, tensor_address barrier,
+                                               unsigned blocks)
+{
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster "
+                 "[%0], [%1], %2, [%3], %4;" ::"r"(to),
+                 "l"(__cvta_generic_to_global(from)), "r"(bytes), "r"(barrier), "h"((uint16_t)blocks)
+                 : "memory");
+}
+
+__device__ static inline unsigned cluster_rank()
+{
+    unsigned rank;
+    asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+    return rank;
+}
+
+/* All threads of the cluster; of memory it publishes nothing but barriers that are made. */
+__device__ static inline void cluster_meet()
+{
+    __syncwarp();
+    asm volatile("barrier.cluster.arrive.relaxed.aligned;\n"
+                 "barrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+
+#else /* code for other devices, where no such kernel is launched (cuda_has_groups) */
+
+__device__ static inline void bulk_make(tensor_address, unsigned) {}
+__device__ static inline void bulk_made() {}
+__device__ static inline void bulk_arrive(tensor_address) {}
+__device__ static inline tensor_address bulk_there(tensor_address place, unsigned) { return place; }
+__device__ static inline void bulk_arrive_there(tensor_address) {}
+__device__ static inline void bulk_expect(tensor_address, unsigned) {}
+__device__ static inline void bulk_wait(tensor_address, unsigned) {}
+__device__ static inline void bulk_copy(tensor_address, const void *, unsigned, tensor_address) {}
+__device__ static inline void bulk_copy_to_all(tensor_address, const void *, unsigned, tensor_address, unsigned) {}
+__device__ static inline unsigned cluster_rank() { return 0; }
+__device__ static inline void cluster_meet() {}
+
+#endif
+#else
+#include "emulated_bulk.h"
+#endif
+
+#endif
