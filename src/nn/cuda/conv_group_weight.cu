@@ -1,9 +1,10 @@
-/* conv_tensor.h's weight gradient on Hopper: blocks of 64 channels of dy times 32 of x at all nine taps, one group of
- * threads each.
+/* conv_tensor.h's weight gradient on Hopper: blocks of 64 channels of dy times 64 of x at all nine taps, two groups of
+ * threads with five and four of the taps.
  *
  * The sum runs over tiles of 16x8 pixels, which are read into shared memory once, x with the border that its taps meet, in
- * planes as in conv_group.cu; a product takes two rows of eight pixels, x's moved by the tap. Shares of the tiles are summed
- * up by different blocks and added in order by conv_tensor_weight.cu's second kernel.
+ * planes as in conv_group.cu; a product takes two rows of eight pixels, x's moved by the tap. Products of 64x64 read 4 KB of
+ * shared memory in the 32 clocks that they take, which is what it gives; those of 64x32 wait for it. Shares of the tiles are
+ * summed up by different blocks and added in order by conv_tensor_weight.cu's second kernel.
  */
 #include "nn/cuda/conv_weight.h"
 
@@ -16,7 +17,10 @@ enum {
     HALO_W = TILE_W + WEIGHT_KERNEL - 1,
     HALO = (TILE_H + WEIGHT_KERNEL - 1) * HALO_W,
     DY_GRANULES = 8,
-    X_GRANULES = 4,
+    X_GRANULES = 8,
+    GROUPS = 2,
+    THREADS = GROUPS * TENSOR_GROUP, /* a warp for each plane of dy, and of x */
+    GROUP_TAPS = (WEIGHT_TAPS + GROUPS - 1) / GROUPS, /* the second group has the rest */
     DY_PLANE = TILE * TENSOR_GRANULE_BYTES,
     X_PLANE = HALO * TENSOR_GRANULE_BYTES,
     STAGE_BYTES = DY_GRANULES * DY_PLANE + X_GRANULES * X_PLANE,
@@ -31,52 +35,49 @@ __device__ static inline tensor_address stage(unsigned number)
     return tensor_shared(CUDA_SHARED()) + number % STAGES * STAGE_BYTES;
 }
 
-/* A warp copies every fourth plane, its lanes neighbouring pixels. Pixels of dy beside the picture are zeros; those of x
- * that then meet them are any that there are. */
+/* Pixels of dy beside the picture are zeros; those of x that then meet them are any that there are. A warp copies a plane
+ * of each, its lanes neighbouring pixels. */
 __device__ static inline void copy_tile(const weighing &g, unsigned number)
 {
-    enum { WARPS = TENSOR_GROUP / 32 };
     tensor_tile t = tensor_tile_at(number, g.rows, g.columns, TILE_H, TILE_W);
     const picture &dy = g.v.dy, &x = g.v.x;
-    unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, granules = dy.c / TENSOR_GRANULE;
-    const uint4 *first = (const uint4 *)(const void *)dy.data;
+    unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    unsigned granules = dy.c / TENSOR_GRANULE, channel = blockIdx.x * DY_GRANULES + warp;
     unsigned row = t.top + lane / TILE_W, column = t.left + lane % TILE_W;
-    size_t offset = (size_t)(row + g.v.top) * dy.w + column + g.v.left, step = (size_t)(32 / TILE_W) * dy.w;
+    const uint4 *first = (const uint4 *)(const void *)dy.data, *from = first;
+    from += ((t.image * granules + channel) * dy.h + row + g.v.top) * dy.w + column + g.v.left;
+    tensor_address to = stage(number) + warp * DY_PLANE + lane * TENSOR_GRANULE_BYTES;
 #pragma unroll
-    for (unsigned part = warp; part < DY_GRANULES; part += WARPS) {
-        unsigned channel = blockIdx.x * DY_GRANULES + part;
-        const uint4 *from = first + (t.image * granules + channel) * dy.h * dy.w + offset;
-        tensor_address to = stage(number) + part * DY_PLANE + lane * TENSOR_GRANULE_BYTES;
-#pragma unroll
-        for (unsigned k = 0; k < TILE / 32; k++) {
-            bool there = channel < granules && column < g.v.w && row + k * (32 / TILE_W) < g.v.h;
-            tensor_copy(to + k * 32 * TENSOR_GRANULE_BYTES, there ? from + k * step : first, !there);
-        }
+    for (unsigned k = 0; k < TILE / 32; k++) {
+        unsigned down = k * (32 / TILE_W);
+        bool there = channel < granules && column < g.v.w && row + down < g.v.h;
+        tensor_copy(to + k * 32 * TENSOR_GRANULE_BYTES, there ? from + (size_t)down * dy.w : first, !there);
     }
-    granules = x.c / TENSOR_GRANULE;
-    unsigned channel = blockIdx.y * X_GRANULES + warp; /* past the last: not stored */
-    const uint4 *from = (const uint4 *)(const void *)x.data;
+    granules = x.c / TENSOR_GRANULE, channel = blockIdx.y * X_GRANULES + warp; /* past the last: not stored */
+    from = (const uint4 *)(const void *)x.data;
     from += (t.image * granules + (channel < granules ? channel : granules - 1)) * x.h * x.w;
+    to = stage(number) + DY_GRANULES * DY_PLANE + warp * X_PLANE;
 #pragma unroll
     for (unsigned pixel = lane; pixel < HALO; pixel += 32) {
         row = t.top + pixel / HALO_W, column = t.left + pixel % HALO_W;
         row = row < x.h ? row : x.h - 1, column = column < x.w ? column : x.w - 1;
-        tensor_copy(stage(number) + DY_GRANULES * DY_PLANE + warp * X_PLANE + pixel * TENSOR_GRANULE_BYTES,
-                    from + (row * x.w + column), false);
+        tensor_copy(to + pixel * TENSOR_GRANULE_BYTES, from + (row * x.w + column), false);
     }
 }
 
-__device__ static inline void multiply_tile(weight_sums *sums, unsigned number)
+/* Unrolled, since products that a loop starts would all be waited for. again: sums of an earlier tile are there. */
+template <unsigned first, unsigned taps>
+__device__ static inline void multiply_tile(weight_sums *sums, unsigned number, bool again)
 {
     tensor_matrix dy = tensor_matrix_at(stage(number), TILE_W * TENSOR_GRANULE_BYTES, DY_PLANE);
     tensor_matrix x = tensor_matrix_at(stage(number) + DY_GRANULES * DY_PLANE, HALO_W * TENSOR_GRANULE_BYTES, X_PLANE);
-#pragma unroll 1
-    for (unsigned i = 0; i < TILE_H; i += 2) {
-        tensor_group_begin();
+    tensor_group_begin();
 #pragma unroll
-        for (unsigned tap = 0; tap < WEIGHT_TAPS; tap++) {
-            unsigned moved = tap / WEIGHT_KERNEL * HALO_W + tap % WEIGHT_KERNEL;
-            tensor_group_multiply<true>(sums[tap], dy, tensor_matrix_moved(x, moved * TENSOR_GRANULE_BYTES));
+    for (unsigned i = 0; i < TILE_H; i += 2) {
+#pragma unroll
+        for (unsigned k = 0; k < taps; k++) {
+            unsigned tap = first + k, moved = tap / WEIGHT_KERNEL * HALO_W + tap % WEIGHT_KERNEL;
+            tensor_group_multiply<true>(sums[k], dy, tensor_matrix_moved(x, moved * TENSOR_GRANULE_BYTES), again || i > 0);
         }
         dy = tensor_matrix_moved(dy, 2 * TILE_W * TENSOR_GRANULE_BYTES);
         x = tensor_matrix_moved(x, 2 * HALO_W * TENSOR_GRANULE_BYTES);
@@ -84,25 +85,27 @@ __device__ static inline void multiply_tile(weight_sums *sums, unsigned number)
     tensor_group_commit();
 }
 
+template <unsigned first, unsigned taps>
 __device__ static inline void store_sums(const weighing &g, const weight_sums *sums)
 {
-    unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    unsigned lane = threadIdx.x % 32, warp = threadIdx.x % TENSOR_GROUP / 32;
     unsigned row = blockIdx.x * DY_GRANULES * TENSOR_GRANULE + warp * 16 + lane / 4;
     unsigned column = blockIdx.y * X_GRANULES * TENSOR_GRANULE + lane % 4 * 2;
 #pragma unroll
     for (unsigned half = 0; half < 2; half++)
 #pragma unroll
-        for (unsigned tap = 0; tap < WEIGHT_TAPS; tap++)
+        for (unsigned k = 0; k < taps; k++)
 #pragma unroll
             for (unsigned j = 0; j < X_GRANULES; j++)
-                weight_store_pair(g, row + half * 8, tap, column + j * 8, sums[tap].part[j * 4 + half * 2],
-                                  sums[tap].part[j * 4 + half * 2 + 1]);
+                weight_store_pair(g, row + half * 8, first + k, column + j * 8, sums[k].part[j * 4 + half * 2],
+                                  sums[k].part[j * 4 + half * 2 + 1]);
 }
 
-/* blockIdx: channels of dy, channels of x, share of the tiles. */
-static __global__ void __launch_bounds__(TENSOR_GROUP) weigh_grouped(weighing g)
+/* A group's part of the block's work: all of it but for the other taps. Both groups meet at each barrier, which counts
+ * warps, wherever they come from (PTX ISA, bar.sync). */
+template <unsigned first, unsigned taps> __device__ static inline void weigh_taps(const weighing &g)
 {
-    weight_sums sums[WEIGHT_TAPS] = {};
+    weight_sums sums[taps];
     unsigned begin = blockIdx.z * g.share, end = begin + g.share < g.tiles ? begin + g.share : g.tiles;
     for (unsigned i = begin; i < begin + AHEAD; i++) {
         if (i < end) copy_tile(g, i);
@@ -112,14 +115,23 @@ static __global__ void __launch_bounds__(TENSOR_GROUP) weigh_grouped(weighing g)
         tensor_wait<AHEAD - 1>();
         tensor_publish();
         __syncthreads();
-        multiply_tile(sums, i);
+        multiply_tile<first, taps>(sums, i, i > begin);
         if (i + AHEAD < end) copy_tile(g, i + AHEAD);
         tensor_commit();
         tensor_group_wait<1>();
     }
     tensor_group_wait<0>();
-    store_sums(g, sums);
+    store_sums<first, taps>(g, sums);
 }
 
-const weight_blocks weight_blocks_grouped = {TILE_H,       TILE_W,       DY_GRANULES,          X_GRANULES,
-                                             TENSOR_GROUP, STAGES *STAGE_BYTES, weigh_grouped};
+/* blockIdx: channels of dy, channels of x, share of the tiles. */
+static __global__ void __launch_bounds__(THREADS) weigh_grouped(weighing g)
+{
+    if (tensor_group_number() == 0)
+        weigh_taps<0, GROUP_TAPS>(g);
+    else
+        weigh_taps<GROUP_TAPS, WEIGHT_TAPS - GROUP_TAPS>(g);
+}
+
+const weight_blocks weight_blocks_grouped = {TILE_H,  TILE_W,               DY_GRANULES,  X_GRANULES,
+                                             THREADS, STAGES *STAGE_BYTES, weigh_grouped};

@@ -27,6 +27,13 @@ template <int columns> struct tensor_group_sums {
 
 typedef uint64_t tensor_matrix;
 
+/* Of this thread's group in the block. All threads of a warp ask together: the compiler sees that they get the same, and
+ * groups may go different ways without their products being done one by one. */
+__device__ static inline unsigned tensor_group_number()
+{
+    return __shfl_sync(0xFFFFFFFFu, threadIdx.x / TENSOR_GROUP, 0);
+}
+
 /* Bytes. */
 __device__ static inline tensor_matrix tensor_matrix_at(tensor_address first, unsigned along_k, unsigned along_rows)
 {
@@ -60,24 +67,21 @@ template <int pending> __device__ static inline void tensor_group_wait()
     "+f"(s.part[i]), "+f"(s.part[i + 1]), "+f"(s.part[i + 2]), "+f"(s.part[i + 3]), "+f"(s.part[i + 4]),              \
         "+f"(s.part[i + 5]), "+f"(s.part[i + 6]), "+f"(s.part[i + 7])
 
-/* sums += a b, 16 numbers along k. */
+/* sums += a b, 16 numbers along k. With 64 columns also sums = a b, where they are not to `add`: what would write zeros
+ * beforehand, beside products that run, makes the compiler wait for each of these. */
 template <bool across>
-__device__ static inline void tensor_group_multiply(tensor_group_sums<32> &s, tensor_matrix a, tensor_matrix b)
+__device__ static inline void tensor_group_multiply(tensor_group_sums<64> &s, tensor_matrix a, tensor_matrix b,
+                                                    bool add = true)
 {
-    asm volatile("wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 "
-                 "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15}, %16, %17, 1, 1, 1, %18, %18;"
-                 : SUMS8(s, 0), SUMS8(s, 8)
-                 : "l"(a), "l"(b), "n"(across ? 1 : 0));
-}
-
-template <bool across>
-__device__ static inline void tensor_group_multiply(tensor_group_sums<64> &s, tensor_matrix a, tensor_matrix b)
-{
-    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
+    asm volatile("{\n"
+                 ".reg .pred add;\n"
+                 "setp.ne.b32 add, %35, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
                  "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
-                 "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31}, %32, %33, 1, 1, 1, %34, %34;"
+                 "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31}, %32, %33, add, 1, 1, %34, %34;\n"
+                 "}"
                  : SUMS8(s, 0), SUMS8(s, 8), SUMS8(s, 16), SUMS8(s, 24)
-                 : "l"(a), "l"(b), "n"(across ? 1 : 0));
+                 : "l"(a), "l"(b), "n"(across ? 1 : 0), "r"((int)add));
 }
 
 template <bool across>
@@ -102,7 +106,8 @@ __device__ static inline void tensor_group_begin() {}
 __device__ static inline void tensor_group_commit() {}
 template <int pending> __device__ static inline void tensor_group_wait() {}
 template <bool across, int columns>
-__device__ static inline void tensor_group_multiply(tensor_group_sums<columns> &, tensor_matrix, tensor_matrix)
+__device__ static inline void tensor_group_multiply(tensor_group_sums<columns> &, tensor_matrix, tensor_matrix,
+                                                    bool = true)
 {
 }
 
