@@ -235,6 +235,16 @@ static void wide_convolutions_in_little_memory(test *t)
     unsetenv("EMULATED_MAJOR");
 }
 
+/* A weight gradient's shares on more multiprocessors than one cluster has blocks: three clusters, of which the last has one
+ * block with tiles and seven without. */
+static void wide_convolutions_of_many_shares(test *t)
+{
+    static const gradient_case c = {"conv2d of many shares", 2, {S(2, 70, 40, 40), S(64, 40, 3, 3)}, conv_valid, 0, 0};
+    setenv("EMULATED_MULTIPROCESSORS", "24", 1);
+    check_cases(t, &check_precisions[2], &c, 1);
+    unsetenv("EMULATED_MULTIPROCESSORS");
+}
+
 static nn_value bias_alone(nn_graph *g, const nn_value *x) { return nn_bias(g, x[0], x[1]); }
 
 /* More chunks, parts of rows and blocks than small pictures have, four channels at once and one by one: sums that a kernel
@@ -297,4 +307,5 @@ static void operations_in_bf16(test *t) { check_all(t, &check_precisions[2]); }
 
 TEST_MAIN(TEST(operations_in_fp32), TEST(operations_in_tf32), TEST(operations_in_bf16),
           TEST(wide_convolutions), TEST(wide_convolutions_on_ampere), TEST(wide_convolutions_in_little_memory),
+          TEST(wide_convolutions_of_many_shares),
           TEST(long_pictures), TEST(reflections_are_no_copies))

@@ -106,6 +106,21 @@ __device__ static inline void cluster_meet()
                  "barrier.cluster.wait.acquire.aligned;" ::: "memory");
 }
 
+/* The same, and what these threads stored before is there for all of them. */
+__device__ static inline void cluster_publish()
+{
+    __syncwarp();
+    asm volatile("barrier.cluster.arrive.release.aligned;\n"
+                 "barrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+
+/* 16 bytes to a place that bulk_there gave; there after cluster_publish. */
+__device__ static inline void cluster_store(tensor_address to, float4 v)
+{
+    asm volatile("st.shared::cluster.v4.f32 [%0], {%1,%2,%3,%4};" ::"r"(to), "f"(v.x), "f"(v.y), "f"(v.z), "f"(v.w)
+                 : "memory");
+}
+
 #else /* code for other devices, where no such kernel is launched (cuda_has_groups) */
 
 __device__ static inline void bulk_make(tensor_address, unsigned) {}
@@ -119,6 +134,8 @@ __device__ static inline void bulk_copy(tensor_address, const void *, unsigned, 
 __device__ static inline void bulk_copy_to_all(tensor_address, const void *, unsigned, tensor_address, unsigned) {}
 __device__ static inline unsigned cluster_rank() { return 0; }
 __device__ static inline void cluster_meet() {}
+__device__ static inline void cluster_publish() {}
+__device__ static inline void cluster_store(tensor_address, float4) {}
 
 #endif
 #else

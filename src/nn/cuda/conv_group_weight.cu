@@ -3,11 +3,15 @@
  *
  * The sum runs over tiles of 16x8 pixels, which are read into shared memory once, x with the border that its taps meet, in
  * planes as in conv_group.cu; a product takes two rows of eight pixels, x's moved by the tap. Products of 64x64 read 4 KB of
- * shared memory in the 32 clocks that they take, which is what it gives; those of 64x32 wait for it. Shares of the tiles are
- * summed up by different blocks and added in order by conv_tensor_weight.cu's second kernel.
+ * shared memory in the 32 clocks that they take, which is what it gives; those of 64x32 wait for it.
+ *
+ * Shares of the tiles are summed up by different blocks, those of a cluster by up to eight. Each of these gets its part of
+ * the others' sums, into the memory where the tiles were, and adds them in the order of ranks. Sums of several clusters are
+ * added in order by conv_tensor_weight.cu's second kernel.
  */
 #include "nn/cuda/conv_weight.h"
 
+#include "nn/cuda/bulk.h"
 #include "nn/cuda/tensor_group.h"
 
 enum {
@@ -25,8 +29,12 @@ enum {
     X_PLANE = HALO * TENSOR_GRANULE_BYTES,
     STAGE_BYTES = DY_GRANULES * DY_PLANE + X_GRANULES * X_PLANE,
     STAGES = 4,
-    AHEAD = STAGES - 2
+    AHEAD = STAGES - 2,
+    MOST_CLUSTER = 8,
+    PARTS = WEIGHT_TAPS * X_GRANULES, /* of a block's sums: 8 channels of x at a tap */
+    PART = TENSOR_GROUP,              /* in units of four sums, one of each thread of a group */
 };
+static_assert(PARTS * PART * sizeof(float4) <= STAGES * STAGE_BYTES && X_GRANULES % MOST_CLUSTER == 0);
 
 typedef tensor_group_sums<X_GRANULES * TENSOR_GRANULE> weight_sums;
 
@@ -42,7 +50,7 @@ __device__ static inline void copy_tile(const weighing &g, unsigned number)
     tensor_tile t = tensor_tile_at(number, g.rows, g.columns, TILE_H, TILE_W);
     const picture &dy = g.v.dy, &x = g.v.x;
     unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    unsigned granules = dy.c / TENSOR_GRANULE, channel = blockIdx.x * DY_GRANULES + warp;
+    unsigned granules = dy.c / TENSOR_GRANULE, channel = blockIdx.y * DY_GRANULES + warp;
     unsigned row = t.top + lane / TILE_W, column = t.left + lane % TILE_W;
     const uint4 *first = (const uint4 *)(const void *)dy.data, *from = first;
     from += ((t.image * granules + channel) * dy.h + row + g.v.top) * dy.w + column + g.v.left;
@@ -53,7 +61,7 @@ __device__ static inline void copy_tile(const weighing &g, unsigned number)
         bool there = channel < granules && column < g.v.w && row + down < g.v.h;
         tensor_copy(to + k * 32 * TENSOR_GRANULE_BYTES, there ? from + (size_t)down * dy.w : first, !there);
     }
-    granules = x.c / TENSOR_GRANULE, channel = blockIdx.y * X_GRANULES + warp; /* past the last: not stored */
+    granules = x.c / TENSOR_GRANULE, channel = blockIdx.z * X_GRANULES + warp; /* past the last: not stored */
     from = (const uint4 *)(const void *)x.data;
     from += (t.image * granules + (channel < granules ? channel : granules - 1)) * x.h * x.w;
     to = stage(number) + DY_GRANULES * DY_PLANE + warp * X_PLANE;
@@ -85,20 +93,45 @@ __device__ static inline void multiply_tile(weight_sums *sums, unsigned number, 
     tensor_group_commit();
 }
 
+/* To the block that adds them, in shared memory that nobody multiplies any more: part p goes to block p % cluster, where the
+ * parts of the same place in all blocks follow on one another. */
 template <unsigned first, unsigned taps>
-__device__ static inline void store_sums(const weighing &g, const weight_sums *sums)
+__device__ static inline void hand_over(const weighing &g, const weight_sums *sums)
 {
-    unsigned lane = threadIdx.x % 32, warp = threadIdx.x % TENSOR_GROUP / 32;
-    unsigned row = blockIdx.x * DY_GRANULES * TENSOR_GRANULE + warp * 16 + lane / 4;
-    unsigned column = blockIdx.y * X_GRANULES * TENSOR_GRANULE + lane % 4 * 2;
+    unsigned thread = threadIdx.x % TENSOR_GROUP, rank = cluster_rank();
 #pragma unroll
-    for (unsigned half = 0; half < 2; half++)
+    for (unsigned j = 0; j < X_GRANULES; j++) {
+        unsigned owner = j & (g.cluster - 1), part = first * X_GRANULES + j - owner + rank;
+        tensor_address place = tensor_shared(CUDA_SHARED()) + (part * PART + thread) * (unsigned)sizeof(float4);
+        tensor_address to = bulk_there(place, owner);
 #pragma unroll
-        for (unsigned k = 0; k < taps; k++)
-#pragma unroll
-            for (unsigned j = 0; j < X_GRANULES; j++)
-                weight_store_pair(g, row + half * 8, first + k, column + j * 8, sums[k].part[j * 4 + half * 2],
-                                  sums[k].part[j * 4 + half * 2 + 1]);
+        for (unsigned k = 0; k < taps; k++) {
+            const float *four = sums[k].part + j * 4;
+            float4 v = {four[0], four[1], four[2], four[3]};
+            cluster_store(to + k * X_GRANULES * PART * (unsigned)sizeof v, v);
+        }
+    }
+}
+
+/* The parts that this block was given by those of its cluster that had tiles; each group adds every second. */
+__device__ static inline void add_and_store(const weighing &g)
+{
+    unsigned thread = threadIdx.x % TENSOR_GROUP, rank = cluster_rank(), split = blockIdx.x / g.cluster;
+    unsigned given = g.shares - split * g.cluster;
+    if (given > g.cluster) given = g.cluster;
+    unsigned row = blockIdx.y * DY_GRANULES * TENSOR_GRANULE + thread / 32 * 16 + thread % 32 / 4;
+    for (unsigned i = threadIdx.x / TENSOR_GROUP * g.cluster; i < PARTS; i += GROUPS * g.cluster) {
+        const float4 *from = (const float4 *)(const void *)CUDA_SHARED() + i * PART + thread;
+        float4 sum = *from;
+        for (unsigned s = 1; s < given; s++) {
+            float4 more = from[s * PART];
+            sum.x += more.x, sum.y += more.y, sum.z += more.z, sum.w += more.w;
+        }
+        unsigned part = i + rank, tap = part / X_GRANULES;
+        unsigned column = (blockIdx.z * X_GRANULES + part % X_GRANULES) * TENSOR_GRANULE + thread % 4 * 2;
+        weight_store_pair(g, split, row, tap, column, sum.x, sum.y);
+        weight_store_pair(g, split, row + 8, tap, column, sum.z, sum.w);
+    }
 }
 
 /* A group's part of the block's work: all of it but for the other taps. Both groups meet at each barrier, which counts
@@ -106,7 +139,7 @@ __device__ static inline void store_sums(const weighing &g, const weight_sums *s
 template <unsigned first, unsigned taps> __device__ static inline void weigh_taps(const weighing &g)
 {
     weight_sums sums[taps];
-    unsigned begin = blockIdx.z * g.share, end = begin + g.share < g.tiles ? begin + g.share : g.tiles;
+    unsigned begin = blockIdx.x * g.share, end = begin + g.share < g.tiles ? begin + g.share : g.tiles;
     for (unsigned i = begin; i < begin + AHEAD; i++) {
         if (i < end) copy_tile(g, i);
         tensor_commit();
@@ -121,17 +154,20 @@ template <unsigned first, unsigned taps> __device__ static inline void weigh_tap
         tensor_group_wait<1>();
     }
     tensor_group_wait<0>();
-    store_sums<first, taps>(g, sums);
+    cluster_meet();
+    if (begin < end) hand_over<first, taps>(g, sums);
+    cluster_publish();
 }
 
-/* blockIdx: channels of dy, channels of x, share of the tiles. */
+/* blockIdx: share of the tiles, channels of dy, channels of x. */
 static __global__ void __launch_bounds__(THREADS) weigh_grouped(weighing g)
 {
     if (tensor_group_number() == 0)
         weigh_taps<0, GROUP_TAPS>(g);
     else
         weigh_taps<GROUP_TAPS, WEIGHT_TAPS - GROUP_TAPS>(g);
+    add_and_store(g);
 }
 
 const weight_blocks weight_blocks_grouped = {TILE_H,  TILE_W,               DY_GRANULES,  X_GRANULES,
-                                             THREADS, STAGES *STAGE_BYTES, weigh_grouped};
+                                             THREADS, STAGES *STAGE_BYTES, MOST_CLUSTER, weigh_grouped};

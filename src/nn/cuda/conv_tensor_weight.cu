@@ -114,7 +114,7 @@ __device__ static inline void store_sums(const weighing &g, const tensor_sums (*
 #pragma unroll
             for (unsigned n = 0; n < 2; n++) {
                 const float *part = sums[tap][m / 2][n].part + m % 2 * 2;
-                weight_store_pair(g, row + m * 8, tap, column + n * 8, part[0], part[1]);
+                weight_store_pair(g, blockIdx.z, row + m * 8, tap, column + n * 8, part[0], part[1]);
             }
 }
 
@@ -149,8 +149,8 @@ static __global__ void add_shares(weighing g)
     }
 }
 
-const weight_blocks weight_blocks_warps = {TILE_H,  TILE_W,  DY_GRANULES,           X_GRANULES,
-                                           THREADS, STAGES *(DY_BYTES + X_BYTES), weigh};
+const weight_blocks weight_blocks_warps = {TILE_H,  TILE_W,                        DY_GRANULES, X_GRANULES,
+                                           THREADS, STAGES *(DY_BYTES + X_BYTES), 1,           weigh};
 
 bool tensor_weight_grad_suits(size_t x_channels, size_t dy_channels, size_t kh, size_t kw)
 {
@@ -167,6 +167,27 @@ static size_t blocks_of(size_t channels, size_t granules)
     return cuda_divide_up(channels, granules * TENSOR_GRANULE);
 }
 
+/* Shares that fill the device where `pairs` blocks have one each. */
+static size_t shares_of(const nn_call *call, const weight_blocks *cut, size_t pairs, unsigned cluster)
+{
+    size_t places = cluster > 1 ? cuda_clusters_at_once(call, cut->kernel, dim3(cut->threads), cut->shared, cluster)
+                                : cuda_of(call)->multiprocessors;
+    return places / pairs * cluster;
+}
+
+/* The largest clusters that do not make a share longer by more than an eighth. */
+static void cut_shares(const nn_call *call, const weight_blocks *cut, size_t pairs, weighing *g)
+{
+    size_t most = shares_of(call, cut, pairs, 1), shortest = cuda_divide_up(g->tiles, most > 0 ? most : 1);
+    for (g->cluster = cut->most_cluster;; g->cluster /= 2) {
+        size_t shares = shares_of(call, cut, pairs, g->cluster);
+        g->share = (unsigned)cuda_divide_up(g->tiles, shares > 0 ? shares : 1);
+        if (g->cluster == 1 || (shares > 0 && g->share * 8 <= shortest * 9)) break;
+    }
+    g->shares = (unsigned)cuda_divide_up(g->tiles, g->share);
+    g->splits = (unsigned)cuda_divide_up(g->shares, g->cluster);
+}
+
 static weighing weighing_of(const nn_call *call, const weight_blocks *cut, const tensor_weight_grad *grad)
 {
     weighing g = {};
@@ -174,10 +195,7 @@ static weighing weighing_of(const nn_call *call, const weight_blocks *cut, const
     g.rows = (unsigned)cuda_divide_up(grad->h, cut->tile_h), g.columns = (unsigned)cuda_divide_up(grad->w, cut->tile_w);
     g.tiles = grad->x.images * g.rows * g.columns;
     g.count = (size_t)grad->dy_c * WEIGHT_TAPS * grad->x.c;
-    size_t blocks = blocks_of(grad->dy_c, cut->dy_granules) * blocks_of(grad->x.c, cut->x_granules);
-    size_t places = cuda_of(call)->multiprocessors, splits = blocks < places ? places / blocks : 1;
-    g.share = (unsigned)cuda_divide_up(g.tiles, splits < g.tiles ? splits : g.tiles);
-    g.splits = (unsigned)cuda_divide_up(g.tiles, g.share);
+    cut_shares(call, cut, blocks_of(grad->dy_c, cut->dy_granules) * blocks_of(grad->x.c, cut->x_granules), &g);
     return g;
 }
 
@@ -191,10 +209,13 @@ void tensor_weight_grad_run(const nn_call *call, const tensor_weight_grad *grad)
 {
     const weight_blocks *cut = blocks_for(call);
     weighing g = weighing_of(call, cut, grad);
+    unsigned of_dy = (unsigned)blocks_of(grad->dy_c, cut->dy_granules);
+    unsigned of_x = (unsigned)blocks_of(grad->x.c, cut->x_granules);
     g.sums = g.splits > 1 ? (float *)call->workspace : grad->dw;
-    cuda_launch_shared(call, cut->kernel, g,
-                       dim3((unsigned)blocks_of(grad->dy_c, cut->dy_granules),
-                            (unsigned)blocks_of(grad->x.c, cut->x_granules), g.splits),
-                       dim3(cut->threads), cut->shared);
+    if (cut->most_cluster > 1)
+        cuda_launch_cluster(call, cut->kernel, g, dim3(g.splits * g.cluster, of_dy, of_x), dim3(cut->threads), cut->shared,
+                            g.cluster);
+    else
+        cuda_launch_shared(call, cut->kernel, g, dim3(of_dy, of_x, g.shares), dim3(cut->threads), cut->shared);
     if (g.splits > 1) cuda_launch_flat(call, add_shares, g, g.count / 4);
 }

@@ -77,6 +77,31 @@ static void cuda_launch_cluster(const nn_call *call, void (*kernel)(A), const A 
 #endif
 }
 
+/* How many clusters of such blocks, which find `shared` bytes each, run at the same time: they do not cross the parts that a
+ * device is made of, so that it may be fewer than fit by number. */
+template <typename A>
+static size_t cuda_clusters_at_once(const nn_call *call, void (*kernel)(A), dim3 block, size_t shared, unsigned cluster)
+{
+#ifdef __CUDACC__
+    int clusters = 0;
+    cudaLaunchAttribute attribute = {};
+    attribute.id = cudaLaunchAttributeClusterDimension;
+    attribute.val.clusterDim.x = cluster, attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = dim3(cluster), config.blockDim = block;
+    config.dynamicSmemBytes = shared;
+    config.attrs = &attribute, config.numAttrs = 1;
+    bool known = cuda_note_call(call, "cudaFuncSetAttribute",
+                                cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared)) &&
+                 cuda_note_call(call, "cudaOccupancyMaxActiveClusters",
+                                cudaOccupancyMaxActiveClusters(&clusters, kernel, &config));
+    return known ? (size_t)clusters : 0;
+#else
+    (void)kernel, (void)block, (void)shared;
+    return cuda_of(call)->multiprocessors / cluster;
+#endif
+}
+
 /* As many as fill the largest device; more would only be queued. */
 static inline unsigned cuda_flat_blocks(size_t count)
 {

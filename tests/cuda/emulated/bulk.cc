@@ -138,6 +138,12 @@ void bulk_copy_to_all(tensor_address to, const void *from, unsigned bytes, tenso
 
 unsigned cluster_rank() { return machine.current->block->rank; }
 
+void cluster_store(tensor_address to, float4 v)
+{
+    if ((uintptr_t)to % sizeof v != 0) misuse("a store that is not aligned to 16 bytes");
+    memcpy(const_cast<char *>(to), &v, sizeof v);
+}
+
 /* All threads of the cluster have been here as often as this one. */
 void cluster_meet()
 {

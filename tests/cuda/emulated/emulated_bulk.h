@@ -16,5 +16,7 @@ void bulk_copy(tensor_address to, const void *from, unsigned bytes, tensor_addre
 void bulk_copy_to_all(tensor_address to, const void *from, unsigned bytes, tensor_address barrier, unsigned blocks);
 unsigned cluster_rank();
 void cluster_meet();
+static inline void cluster_publish() { cluster_meet(); }
+void cluster_store(tensor_address to, float4 v);
 
 #endif
