@@ -2,8 +2,9 @@
  * threads with five and four of the taps.
  *
  * The sum runs over tiles of 16x8 pixels, which are read into shared memory once, x with the border that its taps meet, in
- * planes as in conv_group.cu; a product takes two rows of eight pixels, x's moved by the tap. Products of 64x64 read 4 KB of
- * shared memory in the 32 clocks that they take, which is what it gives; those of 64x32 wait for it.
+ * planes as in conv_group.cu; a product takes two rows of eight pixels, x's moved by the tap. What bounds products is how much
+ * of shared memory they read, 128 bytes a clock: those of 64x32 wait for it, those of 64x64 would read 4 KB in the 32 clocks
+ * that they take, and half of that with dy in registers, which leaves the rest to the copies.
  *
  * Shares of the tiles are summed up by different blocks, those of a cluster by up to eight. Each of these gets its part of
  * the others' sums, into the memory where the tiles were, and adds them in the order of ranks. Sums of several clusters are
@@ -30,6 +31,7 @@ enum {
     STAGE_BYTES = DY_GRANULES * DY_PLANE + X_GRANULES * X_PLANE,
     STAGES = 4,
     AHEAD = STAGES - 2,
+    RUNNING = 2, /* pairs of rows whose products run while the next dy is read into registers */
     MOST_CLUSTER = 8,
     PARTS = WEIGHT_TAPS * X_GRANULES, /* of a block's sums: 8 channels of x at a tap */
     PART = TENSOR_GROUP,              /* in units of four sums, one of each thread of a group */
@@ -73,24 +75,25 @@ __device__ static inline void copy_tile(const weighing &g, unsigned number)
     }
 }
 
-/* Unrolled, since products that a loop starts would all be waited for. again: sums of an earlier tile are there. */
+/* Unrolled, since `again` is known then but for the first products: whether sums of an earlier tile are there. */
 template <unsigned first, unsigned taps>
 __device__ static inline void multiply_tile(weight_sums *sums, unsigned number, bool again)
 {
-    tensor_matrix dy = tensor_matrix_at(stage(number), TILE_W * TENSOR_GRANULE_BYTES, DY_PLANE);
-    tensor_matrix x = tensor_matrix_at(stage(number) + DY_GRANULES * DY_PLANE, HALO_W * TENSOR_GRANULE_BYTES, X_PLANE);
-    tensor_group_begin();
+    tensor_address dy = stage(number);
+    tensor_matrix x = tensor_matrix_at(dy + DY_GRANULES * DY_PLANE, HALO_W * TENSOR_GRANULE_BYTES, X_PLANE);
 #pragma unroll
     for (unsigned i = 0; i < TILE_H; i += 2) {
+        tensor_group_rows rows = tensor_group_load_across(dy + i * TILE_W * TENSOR_GRANULE_BYTES,
+                                                          TILE_W * TENSOR_GRANULE_BYTES, DY_PLANE);
+        tensor_group_begin();
 #pragma unroll
         for (unsigned k = 0; k < taps; k++) {
-            unsigned tap = first + k, moved = tap / WEIGHT_KERNEL * HALO_W + tap % WEIGHT_KERNEL;
-            tensor_group_multiply<true>(sums[k], dy, tensor_matrix_moved(x, moved * TENSOR_GRANULE_BYTES), again || i > 0);
+            unsigned tap = first + k, moved = (i + tap / WEIGHT_KERNEL) * HALO_W + tap % WEIGHT_KERNEL;
+            tensor_group_multiply<true>(sums[k], rows, tensor_matrix_moved(x, moved * TENSOR_GRANULE_BYTES), again || i > 0);
         }
-        dy = tensor_matrix_moved(dy, 2 * TILE_W * TENSOR_GRANULE_BYTES);
-        x = tensor_matrix_moved(x, 2 * HALO_W * TENSOR_GRANULE_BYTES);
+        tensor_group_commit();
+        tensor_group_wait<RUNNING>();
     }
-    tensor_group_commit();
 }
 
 /* To the block that adds them, in shared memory that nobody multiplies any more: part p goes to block p % cluster, where the
@@ -151,7 +154,6 @@ template <unsigned first, unsigned taps> __device__ static inline void weigh_tap
         multiply_tile<first, taps>(sums, i, i > begin);
         if (i + AHEAD < end) copy_tile(g, i + AHEAD);
         tensor_commit();
-        tensor_group_wait<1>();
     }
     tensor_group_wait<0>();
     cluster_meet();
@@ -162,7 +164,7 @@ template <unsigned first, unsigned taps> __device__ static inline void weigh_tap
 /* blockIdx: share of the tiles, channels of dy, channels of x. */
 static __global__ void __launch_bounds__(THREADS) weigh_grouped(weighing g)
 {
-    if (tensor_group_number() == 0)
+    if (tensor_warp() < TENSOR_GROUP / 32) /* by threadIdx alone products would be done one by one */
         weigh_taps<0, GROUP_TAPS>(g);
     else
         weigh_taps<GROUP_TAPS, WEIGHT_TAPS - GROUP_TAPS>(g);

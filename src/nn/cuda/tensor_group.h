@@ -27,13 +27,6 @@ template <int columns> struct tensor_group_sums {
 
 typedef uint64_t tensor_matrix;
 
-/* Of this thread's group in the block. All threads of a warp ask together: the compiler sees that they get the same, and
- * groups may go different ways without their products being done one by one. */
-__device__ static inline unsigned tensor_group_number()
-{
-    return __shfl_sync(0xFFFFFFFFu, threadIdx.x / TENSOR_GROUP, 0);
-}
-
 /* Bytes. */
 __device__ static inline tensor_matrix tensor_matrix_at(tensor_address first, unsigned along_k, unsigned along_rows)
 {
@@ -48,6 +41,18 @@ __device__ static inline tensor_matrix tensor_matrix_moved(tensor_matrix m, unsi
 
 /* The thread's warp, known to be the same for all of the warp: what is computed from it needs no registers of threads. */
 __device__ static inline unsigned tensor_warp() { return __shfl_sync(0xFFFFFFFF, threadIdx.x / 32, 0); }
+
+/* 64 rows of a, 16 numbers along k, in the registers of a group: read once for several products. */
+typedef tensor_fragment tensor_group_rows;
+
+/* From where tensor_matrix_at would find them, across. */
+__device__ static inline tensor_group_rows tensor_group_load_across(tensor_address first, unsigned along_k,
+                                                                    unsigned along_rows)
+{
+    unsigned lane = threadIdx.x % 32, warp = threadIdx.x % TENSOR_GROUP / 32;
+    return tensor_load_transposed(first + (warp * 2 + lane / 8 % 2) * along_rows + lane / 16 * along_k +
+                                  lane % 8 * TENSOR_GRANULE_BYTES);
+}
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 
@@ -67,21 +72,33 @@ template <int pending> __device__ static inline void tensor_group_wait()
     "+f"(s.part[i]), "+f"(s.part[i + 1]), "+f"(s.part[i + 2]), "+f"(s.part[i + 3]), "+f"(s.part[i + 4]),              \
         "+f"(s.part[i + 5]), "+f"(s.part[i + 6]), "+f"(s.part[i + 7])
 
-/* sums += a b, 16 numbers along k. With 64 columns also sums = a b, where they are not to `add`: what would write zeros
- * beforehand, beside products that run, makes the compiler wait for each of these. */
+#define SUMS64                                                                                                        \
+    "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"                                                         \
+    "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31}"
+
+/* sums += a b, 16 numbers along k. */
 template <bool across>
-__device__ static inline void tensor_group_multiply(tensor_group_sums<64> &s, tensor_matrix a, tensor_matrix b,
-                                                    bool add = true)
+__device__ static inline void tensor_group_multiply(tensor_group_sums<64> &s, tensor_matrix a, tensor_matrix b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " SUMS64 ", %32, %33, 1, 1, 1, %34, %34;"
+                 : SUMS8(s, 0), SUMS8(s, 8), SUMS8(s, 16), SUMS8(s, 24)
+                 : "l"(a), "l"(b), "n"(across ? 1 : 0));
+}
+
+/* The same with a in registers; or sums = a b, where they are not to `add`: what would write zeros beforehand, beside
+ * products that run, makes the compiler wait for each of these. */
+template <bool across>
+__device__ static inline void tensor_group_multiply(tensor_group_sums<64> &s, const tensor_group_rows &a, tensor_matrix b,
+                                                    bool add)
 {
     asm volatile("{\n"
                  ".reg .pred add;\n"
-                 "setp.ne.b32 add, %35, 0;\n"
-                 "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
-                 "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
-                 "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31}, %32, %33, add, 1, 1, %34, %34;\n"
+                 "setp.ne.b32 add, %38, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " SUMS64 ", {%32,%33,%34,%35}, %36, add, 1, 1, %37;\n"
                  "}"
                  : SUMS8(s, 0), SUMS8(s, 8), SUMS8(s, 16), SUMS8(s, 24)
-                 : "l"(a), "l"(b), "n"(across ? 1 : 0), "r"((int)add));
+                 : "r"(a.part[0]), "r"(a.part[1]), "r"(a.part[2]), "r"(a.part[3]), "l"(b), "n"(across ? 1 : 0),
+                   "r"((int)add));
 }
 
 template <bool across>
@@ -97,6 +114,7 @@ __device__ static inline void tensor_group_multiply(tensor_group_sums<128> &s, t
                  : "l"(a), "l"(b), "n"(across ? 1 : 0));
 }
 
+#undef SUMS64
 #undef SUMS8
 
 #else /* code for other devices: the host never launches a kernel of groups there (cuda_has_groups) */
@@ -106,8 +124,12 @@ __device__ static inline void tensor_group_begin() {}
 __device__ static inline void tensor_group_commit() {}
 template <int pending> __device__ static inline void tensor_group_wait() {}
 template <bool across, int columns>
-__device__ static inline void tensor_group_multiply(tensor_group_sums<columns> &, tensor_matrix, tensor_matrix,
-                                                    bool = true)
+__device__ static inline void tensor_group_multiply(tensor_group_sums<columns> &, tensor_matrix, tensor_matrix)
+{
+}
+template <bool across, int columns>
+__device__ static inline void tensor_group_multiply(tensor_group_sums<columns> &, const tensor_group_rows &, tensor_matrix,
+                                                    bool)
 {
 }
 

@@ -27,7 +27,6 @@ void emulated_group_wait(int pending);
 template <int pending> static inline void tensor_group_wait() { emulated_group_wait(pending); }
 void emulated_group_multiply(const std::function<void()> &product);
 unsigned emulated_thread(); /* of the group */
-static inline unsigned tensor_group_number() { return threadIdx.x / TENSOR_GROUP; }
 
 static inline float emulated_element(tensor_matrix m, bool across, unsigned row, unsigned k)
 {
@@ -39,7 +38,7 @@ static inline float emulated_element(tensor_matrix m, bool across, unsigned row,
 }
 
 template <bool across, int columns>
-static inline void tensor_group_multiply(tensor_group_sums<columns> &s, tensor_matrix a, tensor_matrix b, bool add = true)
+static inline void tensor_group_multiply(tensor_group_sums<columns> &s, tensor_matrix a, tensor_matrix b)
 {
     const unsigned thread = emulated_thread();
     tensor_group_sums<columns> *sums = &s;
@@ -47,9 +46,37 @@ static inline void tensor_group_multiply(tensor_group_sums<columns> &s, tensor_m
         for (unsigned i = 0; i < columns / 2; i++) {
             const unsigned row = thread / 32 * 16 + thread % 32 / 4 + i / 2 % 2 * 8;
             const unsigned column = i / 4 * 8 + thread % 4 * 2 + i % 2;
-            if (!add) sums->part[i] = 0;
             for (unsigned k = 0; k < TENSOR_K; k++)
                 sums->part[i] += emulated_element(a, across, row, k) * emulated_element(b, across, column, k);
+        }
+    });
+}
+
+/* The rows of a thread's sums. */
+struct tensor_group_rows {
+    float at[2][TENSOR_K];
+};
+
+static inline tensor_group_rows tensor_group_load_across(tensor_address first, unsigned along_k, unsigned along_rows)
+{
+    const unsigned row = emulated_thread() / 32 * 16 + emulated_thread() % 32 / 4;
+    tensor_group_rows rows;
+    for (unsigned i = 0; i < 2; i++)
+        for (unsigned k = 0; k < TENSOR_K; k++)
+            rows.at[i][k] = emulated_element({first, along_k, along_rows}, true, row + i * 8, k);
+    return rows;
+}
+
+template <bool across, int columns>
+static inline void tensor_group_multiply(tensor_group_sums<columns> &s, const tensor_group_rows &a, tensor_matrix b, bool add)
+{
+    const unsigned thread = emulated_thread();
+    tensor_group_sums<columns> *sums = &s;
+    emulated_group_multiply([=] {
+        for (unsigned i = 0; i < columns / 2; i++) {
+            const unsigned column = i / 4 * 8 + thread % 4 * 2 + i % 2;
+            if (!add) sums->part[i] = 0;
+            for (unsigned k = 0; k < TENSOR_K; k++) sums->part[i] += a.at[i / 2 % 2][k] * emulated_element(b, across, column, k);
         }
     });
 }
