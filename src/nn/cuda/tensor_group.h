@@ -78,6 +78,15 @@ template <int pending> __device__ static inline void tensor_group_wait()
 
 /* sums += a b, 16 numbers along k. */
 template <bool across>
+__device__ static inline void tensor_group_multiply(tensor_group_sums<32> &s, tensor_matrix a, tensor_matrix b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 "
+                 "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15}, %16, %17, 1, 1, 1, %18, %18;"
+                 : SUMS8(s, 0), SUMS8(s, 8)
+                 : "l"(a), "l"(b), "n"(across ? 1 : 0));
+}
+
+template <bool across>
 __device__ static inline void tensor_group_multiply(tensor_group_sums<64> &s, tensor_matrix a, tensor_matrix b)
 {
     asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " SUMS64 ", %32, %33, 1, 1, 1, %34, %34;"
