@@ -1,15 +1,15 @@
-/* conv_tensor.h's convolution on Hopper: blocks of 16x8 pixels times 64 or 128 channels of the result, of which two groups
- * of threads multiply 8x8 pixels each.
+/* conv_tensor.h's convolution on Hopper: blocks of 16x8 pixels times 64 channels of the result, of which two groups of
+ * threads multiply 8x8 pixels each.
  *
  * As in conv_tensor.cu a block reads the pixels that its taps meet into shared memory once for 64 channels, and the weight
  * tap by tap. The eight pixels beside one another that a product takes as rows are neighbours in a plane of granules,
  * from whatever pixel a tap begins. Pictures come in planes and weights in blocks, as shared memory has them: copies in
  * another order took three times as long as the products (H200).
  *
- * What bounds it are copies from the second-level cache: for 64x64x256 a block takes 92 KB of the picture and 295 of the
- * weight, a tap's 8 KiB in the time of 256 cycles. So they have warps of their own, as far ahead as shared memory reaches,
- * and the blocks of a cluster, which differ in pixels alone, bring each other their share of the weight (bulk.h). Three kinds
- * of warps meet at barriers in shared memory:
+ * What bounded it were copies from the second-level cache (for 64x64x256 a block takes 92 KB of the picture and 295 of the
+ * weight), asked for by the threads that multiply. So copies have warps of their own, as far ahead as shared memory reaches:
+ * 16.9 to 11.6 us for that layer on an H200. Blocks of 128 channels, and clusters of blocks that bring each other the weight,
+ * were slower there. Three kinds of warps meet at barriers in shared memory (bulk.h):
  *
  *   MULTIPLIERS  copy the first 64 channels of the picture, multiply all, store
  *   COPIERS      the picture's other channels. By granules: its rows are 160 bytes long, too many pieces for bulk copies,
@@ -32,20 +32,18 @@ enum {
     COPIERS = 2,
     THREADS = (GROUPS + 1) * TENSOR_GROUP, /* a warp has nothing to do: registers are counted by groups */
     ROWS = 64,                             /* channels of the result in a block of the weight */
-    BLOCK_BYTES = CHUNK * ROWS * TENSOR_GRANULE_BYTES,
+    PLANE_BYTES = ROWS * TENSOR_GRANULE_BYTES,
+    BLOCK_BYTES = CHUNK * PLANE_BYTES,
     MOST_STAGES = 8, /* of the weight */
-    MOST_CLUSTER = 4,
     BARRIERS = 2 * MOST_STAGES + 4,
     BARRIER_BYTES = 256,     /* with what aligns the rest */
-    MOST_SHARED = 227 << 10, /* of a multiprocessor's 228 KiB 1 for each block is the system's */
-    HALF_SHARED = 113 << 10
+    MOST_SHARED = 113 << 10 /* two blocks: of a multiprocessor's 228 KiB 1 for each is the system's */
 };
 static_assert(BARRIERS * BULK_BARRIER_BYTES <= BARRIER_BYTES && MULTIPLIERS == CHUNK && MULTIPLIERS % COPIERS == 0);
 
 struct grouped {
     tensor_conv v;
     unsigned rows, columns;    /* tiles of an image */
-    unsigned tiles, cluster;   /* of all images; blocks of a cluster */
     unsigned granules, chunks; /* of a pixel of the picture */
     unsigned halo_w, halo_pixels;
     unsigned stages;
@@ -67,29 +65,26 @@ struct turn {
     }
 };
 
-/* One block's place and memory: barriers, the picture's windows, the weight's stages of CHUNK planes of `columns`. */
-template <int columns> struct tile {
-    enum { BLOCKS = columns / ROWS, STAGE_BYTES = BLOCKS * BLOCK_BYTES, PLANE_BYTES = STAGE_BYTES / CHUNK };
+/* One block's place and memory: barriers, the picture's windows, the weight's stages. */
+struct tile {
     const grouped &d;
     size_t image;
     unsigned top, left, first; /* first: channel of the result */
     unsigned warp, lane;
     tensor_address barriers, halo, weights;
 
-    /* Blocks that fill up a cluster do what the last one does, but store nothing. */
     __device__ tile(const grouped &v) : d(v)
     {
-        unsigned number = blockIdx.x < d.tiles ? blockIdx.x : d.tiles - 1;
-        tensor_tile at = tensor_tile_at(number, d.rows, d.columns, TILE_H, TILE_W);
+        tensor_tile at = tensor_tile_at(blockIdx.x, d.rows, d.columns, TILE_H, TILE_W);
         image = at.image, top = at.top, left = at.left;
-        first = blockIdx.y * columns;
+        first = blockIdx.y * ROWS;
         warp = tensor_warp(), lane = threadIdx.x % WARP;
         barriers = tensor_shared(CUDA_SHARED());
         halo = barriers + BARRIER_BYTES;
         weights = halo + halo_buffers(d) * halo_bytes(d);
     }
 
-    /* A stage's weight is there; the blocks of the cluster are done with it. */
+    /* A stage's weight is there; this block is done with it. */
     __device__ tensor_address full(unsigned stage) const { return barriers + stage * BULK_BARRIER_BYTES; }
     __device__ tensor_address empty(unsigned stage) const { return full(MOST_STAGES + stage); }
     /* A chunk's pixels are there; this block is done with them. */
@@ -100,7 +95,7 @@ template <int columns> struct tile {
     {
         for (unsigned i = 0; i < d.stages; i++) {
             bulk_make(full(i), 1);
-            bulk_make(empty(i), d.cluster * MULTIPLIERS);
+            bulk_make(empty(i), MULTIPLIERS);
         }
         for (unsigned i = 0; i < 2; i++) {
             bulk_make(halo_full(i), MULTIPLIERS);
@@ -150,51 +145,22 @@ template <int columns> struct tile {
         }
     }
 
-    /* A piece of the weight, at the same place of each block of the cluster. */
-    __device__ void copy_weight(tensor_address to, const unsigned char *from, unsigned bytes, unsigned stage) const
-    {
-        if (d.cluster > 1)
-            bulk_copy_to_all(to, from, bytes, full(stage), (1u << d.cluster) - 1);
-        else
-            bulk_copy(to, from, bytes, full(stage));
-    }
-
-    /* This block's share of a tap's weight for 64 channels: some planes, in one piece, but for two blocks of 64 rows, which
-     * become planes of 128. Where the result has no more channels than the first's nothing is copied: what comes of these
-     * columns is not stored. */
-    __device__ void copy_share(const unsigned char *from, unsigned rank, unsigned stage) const
-    {
-        enum { PLANE = BLOCK_BYTES / CHUNK };
-        const unsigned share = CHUNK / d.cluster, planes = BLOCKS > 1 ? 1 : share;
-        const unsigned blocks = first + ROWS < d.v.c ? BLOCKS : 1;
-        const tensor_address to = weights + stage * STAGE_BYTES;
-        bulk_expect(full(stage), blocks * BLOCK_BYTES);
-        for (unsigned plane = rank * share; plane < (rank + 1) * share; plane += planes)
-            for (unsigned block = 0; block < blocks; block++)
-                copy_weight(to + plane * PLANE_BYTES + block * PLANE, from + block * row_bytes() + plane * PLANE,
-                            planes * PLANE, stage);
-    }
-
-    /* From the weight of 64 channels of the result to that of the next. */
-    __device__ size_t row_bytes() const { return (size_t)d.chunks * d.v.kh * d.v.kw * BLOCK_BYTES; }
-
-    /* One thread, which sees to it that the block does not end before the last arrival from others. */
+    /* One thread. */
     __device__ void bring_weight() const
     {
-        const unsigned taps = d.v.kh * d.v.kw, rank = d.cluster > 1 ? cluster_rank() : 0;
-        const unsigned char *weight = (const unsigned char *)d.v.weight + blockIdx.y * BLOCKS * row_bytes();
+        const unsigned taps = d.v.kh * d.v.kw;
+        const unsigned char *weight = (const unsigned char *)d.v.weight;
+        weight += blockIdx.y * ((size_t)d.chunks * taps * BLOCK_BYTES);
         turn now = {};
         for (unsigned chunk = 0; chunk < d.chunks; chunk++)
             for (unsigned tap = 0; tap < taps; tap++) {
                 unsigned number = chunk * taps + (d.v.backwards ? taps - 1 - tap : tap);
                 bulk_wait(empty(now.stage), now.parity ^ 1);
-                copy_share(weight + (size_t)number * BLOCK_BYTES, rank, now.stage);
+                bulk_expect(full(now.stage), BLOCK_BYTES);
+                bulk_copy(weights + now.stage * BLOCK_BYTES, weight + (size_t)number * BLOCK_BYTES, BLOCK_BYTES,
+                          full(now.stage));
                 now.advance(d.stages);
             }
-        for (unsigned i = 0; i < d.stages; i++) {
-            bulk_wait(empty(now.stage), now.parity ^ 1);
-            now.advance(d.stages);
-        }
     }
 
     /* The pixels that the first tap meets, of this group's and a chunk. */
@@ -206,9 +172,9 @@ template <int columns> struct tile {
     }
 
     /* sums += pixels, moved by a tap, times the tap's weight. */
-    __device__ void multiply(tensor_group_sums<columns> &sums, tensor_matrix pixels, unsigned stage) const
+    __device__ void multiply(tensor_group_sums<ROWS> &sums, tensor_matrix pixels, unsigned stage) const
     {
-        tensor_matrix weight = tensor_matrix_at(weights + stage * STAGE_BYTES, PLANE_BYTES, 8 * TENSOR_GRANULE_BYTES);
+        tensor_matrix weight = tensor_matrix_at(weights + stage * BLOCK_BYTES, PLANE_BYTES, 8 * TENSOR_GRANULE_BYTES);
         tensor_group_begin();
 #pragma unroll
         for (unsigned k = 0; k < CHUNK; k += 2)
@@ -217,12 +183,10 @@ template <int columns> struct tile {
         tensor_group_commit();
     }
 
-    /* MULTIPLIERS. A tap's products run while the next one's are started; what they have read is given back then. theirs:
-     * the barriers of block `lane` of the cluster. */
-    __device__ void multiply_all(tensor_group_sums<columns> &sums) const
+    /* MULTIPLIERS. A tap's products run while the next one's are started; what they have read is given back then. */
+    __device__ void multiply_all(tensor_group_sums<ROWS> &sums) const
     {
         const unsigned taps = d.v.kh * d.v.kw;
-        const tensor_address theirs = bulk_there(empty(0), lane < d.cluster ? lane : 0);
         turn now = {}, before = {};
         for (unsigned chunk = 0; chunk < d.chunks; chunk++) {
             bulk_wait(halo_full(chunk), chunk / 2 % 2);
@@ -233,7 +197,7 @@ template <int columns> struct tile {
                 tensor_group_wait<1>();
                 if (chunk + tap > 0) {
                     __syncwarp();
-                    if (lane < d.cluster) bulk_arrive_there(theirs + before.stage * BULK_BARRIER_BYTES);
+                    if (lane == 0) bulk_arrive(empty(before.stage));
                     if (tap == 0 && lane == 0) bulk_arrive(halo_empty(chunk - 1));
                     before.advance(d.stages);
                 }
@@ -244,40 +208,33 @@ template <int columns> struct tile {
             }
         }
         tensor_group_wait<0>();
-        __syncwarp();
-        if (lane < d.cluster) bulk_arrive_there(theirs + before.stage * BULK_BARRIER_BYTES);
     }
 
-    __device__ void store(const tensor_group_sums<columns> &sums) const
+    __device__ void store(const tensor_group_sums<ROWS> &sums) const
     {
-        if (blockIdx.x >= d.tiles) return;
 #pragma unroll
         for (unsigned half = 0; half < 2; half++) {
             unsigned row = top + warp * 2 + half, column = left + lane / 4;
             if (row >= d.v.h || column >= d.v.w) continue;
             float *y = d.v.y + ((image * d.v.h + row) * d.v.w + column) * d.v.c;
 #pragma unroll
-            for (unsigned j = 0; j < columns / 8; j++)
+            for (unsigned j = 0; j < ROWS / 8; j++)
                 tensor_store_pair(d.v, y, first + j * 8 + lane % 4 * 2, sums.part[j * 4 + half * 2],
                                   sums.part[j * 4 + half * 2 + 1]);
         }
     }
 };
 
-/* Blocks on a multiprocessor: two would leave 80 registers a thread, of which sums of 128 columns take 64. */
-constexpr unsigned neighbours(int columns) { return columns > ROWS ? 1 : 2; }
-
 /* blockIdx.x: image and tile; blockIdx.y: channels of the result. */
-template <int columns>
-static __global__ void __launch_bounds__(THREADS, neighbours(columns)) convolve_grouped(grouped d)
+static __global__ void __launch_bounds__(THREADS, 2) convolve_grouped(grouped d)
 {
-    const tile<columns> t(d);
+    const tile t(d);
     if (threadIdx.x == THREADS - 1) t.make_barriers();
-    if (t.warp < MULTIPLIERS) t.template copy_halo<CHUNK>(0, t.warp);
-    cluster_meet();
+    if (t.warp < MULTIPLIERS) t.copy_halo<CHUNK>(0, t.warp);
+    __syncthreads();
     if (t.warp < MULTIPLIERS) {
-        tensor_group_sums<columns> sums = {};
-        t.template publish_halo<CHUNK>(0);
+        tensor_group_sums<ROWS> sums = {};
+        t.publish_halo<CHUNK>(0);
         t.multiply_all(sums);
         t.store(sums);
     } else if (t.warp < MULTIPLIERS + COPIERS) {
@@ -287,36 +244,6 @@ static __global__ void __launch_bounds__(THREADS, neighbours(columns)) convolve_
     }
 }
 
-/* The largest that adds no more than an eighth to the tiles. */
-static unsigned cluster_of(size_t tiles)
-{
-    unsigned cluster = MOST_CLUSTER;
-    while (cluster > 1 && (cluster - tiles % cluster) % cluster * 8 > tiles) cluster /= 2;
-    return cluster;
-}
-
-static size_t shared_bytes(const grouped &d, unsigned columns)
-{
-    return BARRIER_BYTES + halo_buffers(d) * halo_bytes(d) + d.stages * (columns / ROWS) * BLOCK_BYTES;
-}
-
-/* Three at least: of kernels that tensor_conv_suits lets pass none needs a window of more than 352 pixels (1x15). */
-static unsigned stages_of(const grouped &d, unsigned columns)
-{
-    unsigned there = neighbours((int)columns) > 1 ? HALF_SHARED : MOST_SHARED;
-    unsigned stages = (there - BARRIER_BYTES - halo_buffers(d) * halo_bytes(d)) / (columns / ROWS * BLOCK_BYTES);
-    return stages < MOST_STAGES ? stages : (unsigned)MOST_STAGES;
-}
-
-/* Whether blocks of 128 columns, which take twice as long, are no more than half as many for the busiest multiprocessor:
- * then they are better, since products of 128 columns read the pixels half as often. */
-static bool is_broad(const nn_call *call, const grouped &d)
-{
-    size_t there = cuda_of(call)->multiprocessors;
-    size_t narrow = cuda_divide_up(d.tiles * cuda_divide_up(d.v.c, ROWS), there);
-    return d.v.c > ROWS && 2 * cuda_divide_up(d.tiles * cuda_divide_up(d.v.c, 2 * ROWS), there) <= narrow;
-}
-
 void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
 {
     grouped d = {};
@@ -324,12 +251,10 @@ void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
     d.rows = (unsigned)cuda_divide_up(conv->h, TILE_H), d.columns = (unsigned)cuda_divide_up(conv->w, TILE_W);
     d.granules = conv->p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
     d.halo_w = TILE_W + conv->kw - 1, d.halo_pixels = (TILE_H + conv->kh - 1) * d.halo_w;
-    d.tiles = conv->p.images * d.rows * d.columns, d.cluster = cluster_of(d.tiles);
-    bool broad = is_broad(call, d);
-    unsigned columns = broad ? 2 * ROWS : ROWS;
-    d.stages = stages_of(d, columns);
-    cuda_launch_cluster(call, broad ? convolve_grouped<2 * ROWS> : convolve_grouped<ROWS>, d,
-                        dim3((unsigned)cuda_divide_up(d.tiles, d.cluster) * d.cluster,
-                             (unsigned)cuda_divide_up(conv->c, columns)),
-                        dim3(THREADS), shared_bytes(d, columns), d.cluster);
+    /* Three at least: of kernels that tensor_conv_suits lets pass none needs a window of more than 352 pixels (1x15). */
+    unsigned fixed = BARRIER_BYTES + halo_buffers(d) * halo_bytes(d), stages = (MOST_SHARED - fixed) / BLOCK_BYTES;
+    d.stages = stages < MOST_STAGES ? stages : (unsigned)MOST_STAGES;
+    cuda_launch_shared(call, convolve_grouped, d,
+                       dim3(conv->p.images * d.rows * d.columns, (unsigned)cuda_divide_up(conv->c, ROWS)), dim3(THREADS),
+                       fixed + d.stages * BLOCK_BYTES);
 }
