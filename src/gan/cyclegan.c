@@ -15,7 +15,7 @@ const char *const gan_loss_names[GAN_LOSSES] = {"gan_a",      "gan_b",      "cyc
 static status build(gan *g, nn_graph *const graphs[4], error *err)
 {
     gan_build_generator_step(g, graphs[0]);
-    gan_build_discriminator_step(g, graphs[1]);
+    if (!gan_is_one_program(g)) gan_build_discriminator_step(g, graphs[1]);
     gan_build_sampler(g, graphs[2], 0);
     gan_build_sampler(g, graphs[3], 1);
     for (int i = 0; i < 4; i++) TRY(nn_graph_status(graphs[i], err));
@@ -39,7 +39,7 @@ static status allocate(gan *g, error *err)
     TRY(nn_parameters_allocate(g->discriminators, g->backend, NN_TRAINED, err));
     for (int i = 0; i < 2; i++) {
         TRY(nn_block_allocate(&g->pools[i], g->backend, batch / g->size.batch * gan_pool_places(g), err));
-        TRY(nn_block_allocate(&g->judged[i], g->backend, batch, err));
+        if (!gan_is_one_program(g)) TRY(nn_block_allocate(&g->judged[i], g->backend, batch, err));
     }
     TRY(model_initialise(g->generators, g->seed, 0, err));
     return model_initialise(g->discriminators, g->seed, g->generators->count, err);
@@ -47,13 +47,17 @@ static status allocate(gan *g, error *err)
 
 static status compile(gan *g, nn_graph *const graphs[4], const nn_program_options *planning, error *err)
 {
-    nn_program **programs[4] = {&g->g_program, &g->d_program, &g->sampler.program[0], &g->sampler.program[1]};
-    for (int i = 0; i < 4; i++) TRY(nn_program_create(graphs[i], g->backend, planning, programs[i], err));
+    nn_program **programs[4] = {&g->g_program, &g->d_program, &g->sampler.program[0], &g->sampler.program[1]}, *all[4];
+    size_t count = 0;
     double arena = 0;
-    for (int i = 0; i < 4; i++) arena = fmax(arena, (double)nn_program_bytes(*programs[i]));
+    for (int i = 0; i < 4; i++) {
+        if (i == 1 && gan_is_one_program(g)) continue;
+        TRY(nn_program_create(graphs[i], g->backend, planning, programs[i], err));
+        all[count++] = *programs[i];
+        arena = fmax(arena, (double)nn_program_bytes(*programs[i]));
+    }
     TRY(check_memory(g, (double)gan_parameter_bytes(g) + arena, err));
-    nn_program *all[4] = {g->g_program, g->d_program, g->sampler.program[0], g->sampler.program[1]};
-    return nn_arena_bind(&g->arena, g->backend, all, 4, err);
+    return nn_arena_bind(&g->arena, g->backend, all, count, err);
 }
 
 static status assemble(gan *g, const nn_program_options *planning, error *err)
@@ -141,29 +145,48 @@ static void begin_read(const gan_handles *h, const nn_program *program, training
 static void write_inputs(const gan_handles *h, nn_program *program, const training_update_options *update,
                          const gan_step_input *input)
 {
-    nn_program_write(program, h->images[0], input->images[0]);
-    nn_program_write(program, h->images[1], input->images[1]);
+    for (int i = 0; i < 2; i++)
+        if (h->images[i] != NN_NONE) nn_program_write(program, h->images[i], input->images[i]);
     training_update_write(&h->update, program, update, input->number, input->learning_rate);
 }
 
-/* On a device both programs are under way before anything is waited for; the discriminators have then learnt from this step
- * although a gradient of the generators is not finite. */
-status gan_step(gan *g, const gan_step_input *input, float *losses, error *err)
+static status end_both(training_reading *of_g, training_reading *of_d, float *losses, error *err)
+{
+    error ignored = {0};
+    status first = training_update_end_read(of_g, gan_loss_names, losses, err);
+    status second = training_update_end_read(of_d, gan_loss_names, losses, first == STATUS_OK ? err : &ignored);
+    return first == STATUS_OK ? second : first;
+}
+
+/* Where all is one program the discriminators learn from a step although a gradient of the generators is not finite. */
+static status run_one_program(gan *g, const gan_step_input *input, float *losses, error *err)
 {
     training_reading of_g, of_d;
+    write_inputs(&g->d_handles, g->g_program, &g->d_update, input);
+    run(g, g->g_program);
+    begin_read(&g->g_handles, g->g_program, &of_g);
+    begin_read(&g->d_handles, g->g_program, &of_d);
+    return end_both(&of_g, &of_d, losses, err);
+}
+
+static status run_two_programs(gan *g, const gan_step_input *input, float *losses, error *err)
+{
+    training_reading reading;
+    run(g, g->g_program);
+    begin_read(&g->g_handles, g->g_program, &reading);
+    TRY(training_update_end_read(&reading, gan_loss_names, losses, err));
+    write_inputs(&g->d_handles, g->d_program, &g->d_update, input);
+    run(g, g->d_program);
+    begin_read(&g->d_handles, g->d_program, &reading);
+    return training_update_end_read(&reading, gan_loss_names, losses, err);
+}
+
+status gan_step(gan *g, const gan_step_input *input, float *losses, error *err)
+{
     for (int i = 0; i < GAN_LOSSES; i++) losses[i] = 0;
     write_inputs(&g->g_handles, g->g_program, &g->g_update, input);
     for (int i = 0; i < 2; i++) nn_program_write(g->g_program, g->g_handles.decisions[i], input->decisions[i]);
-    run(g, g->g_program);
-    begin_read(&g->g_handles, g->g_program, &of_g);
-    if (!of_g.on_its_way) TRY(training_update_end_read(&of_g, gan_loss_names, losses, err));
-    write_inputs(&g->d_handles, g->d_program, &g->d_update, input);
-    run(g, g->d_program);
-    begin_read(&g->d_handles, g->d_program, &of_d);
-    status result = of_g.on_its_way ? training_update_end_read(&of_g, gan_loss_names, losses, err) : STATUS_OK;
-    error ignored = {0};
-    status second = training_update_end_read(&of_d, gan_loss_names, losses, result == STATUS_OK ? err : &ignored);
-    return result == STATUS_OK ? second : result;
+    return g->d_program ? run_two_programs(g, input, losses, err) : run_one_program(g, input, losses, err);
 }
 
 status gan_sample(gan *g, int domain, const float *picture, float *translated, float *reconstructed, error *err)
@@ -183,7 +206,7 @@ void gan_set_profile(gan *g, nn_profile *profile) { g->profile = profile; }
 
 double gan_operations(const gan *g)
 {
-    return nn_program_operations(g->g_program) + nn_program_operations(g->d_program);
+    return nn_program_operations(g->g_program) + (g->d_program ? nn_program_operations(g->d_program) : 0);
 }
 
 double gan_predict_seconds(gan *g)

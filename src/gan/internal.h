@@ -9,9 +9,9 @@
 
 enum { GAN_NETWORK_STATES = 2 * 2 + 2 + 2 * 4 }; /* weights, averages, two moments of each */
 
-/* Inputs and outputs of one step program. */
+/* Inputs and outputs of the generators' or the discriminators' part of a step. */
 typedef struct gan_handles {
-    nn_value images[2], decisions[2];
+    nn_value images[2], decisions[2]; /* images: NN_NONE where the other part has them */
     nn_value losses[GAN_LOSSES]; /* NN_NONE where the program has none */
     training_update update;
 } gan_handles;
@@ -30,10 +30,10 @@ struct gan {
     model_discriminator_options discriminator;
     nn_parameters *generators, *discriminators;
     nn_block pools[2];  /* [0]: translations into b, [1]: into a; (pool_size, side, side, 3) */
-    nn_block judged[2]; /* what the discriminators see of them: (batch, side, side, 3) */
+    nn_block judged[2]; /* what the discriminators see of them, if theirs is another program: (batch, side, side, 3) */
     gan_handles g_handles, d_handles;
     training_update_options g_update, d_update;
-    nn_program *g_program, *d_program;
+    nn_program *g_program, *d_program; /* d_program: NULL if g_program is all of the step */
     gan_sampler sampler;
     nn_arena arena;
     float *decisions; /* 2 * batch */
@@ -56,7 +56,10 @@ static inline size_t gan_pool_places(const gan *g)
     return g->options.pool_size ? (size_t)g->options.pool_size : 1;
 }
 
-/* Builds a graph each; parameters are added to the sets. Compile after the sets are allocated. */
+/* Whether generators and discriminators learn in one program. */
+static inline bool gan_is_one_program(const gan *g) { return g->backend->lanes > 1; }
+
+/* Builds a graph each; the discriminators' not where they are in the generators'. parameters are added to the sets. Compile after the sets are allocated. */
 void gan_build_generator_step(gan *g, nn_graph *graph);
 void gan_build_discriminator_step(gan *g, nn_graph *graph);
 void gan_build_sampler(gan *g, nn_graph *graph, int domain);

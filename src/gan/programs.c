@@ -1,4 +1,5 @@
-/* The graphs of a step. Where a network has two batches and the device is wide, they are one batch, which costs memory
+/* The graphs of a step: the generators' and the discriminators', or, where kernels run beside one another (lanes), both in
+ * one program, in which the discriminators fill what the generators leave of the device. Where a network has two batches and the device is wide, they are one batch, which costs memory
  * (the activations of both are alive together) and saves time: half as many kernels, each with twice the work.
  *
  * Losses as in the reference's cycle_gan_model.py:
@@ -54,7 +55,7 @@ static nn_value total_of(nn_graph *graph, const gan_handles *h)
 
 static void clear_handles(gan_handles *h)
 {
-    *h = (gan_handles){.update = {NN_NONE, NN_NONE, NN_NONE}};
+    *h = (gan_handles){.images = {NN_NONE, NN_NONE}, .update = {NN_NONE, NN_NONE, NN_NONE}};
     for (int i = 0; i < GAN_LOSSES; i++) h->losses[i] = NN_NONE;
 }
 
@@ -90,6 +91,50 @@ static void translate_both(gan *g, nn_graph *graph, const nn_value images[2], nn
     }
 }
 
+/* Scores of discriminator i: [0] of real pictures, [1] of fake ones. */
+static void judge_both(gan *g, nn_graph *graph, int i, nn_value real, nn_value fake, nn_value scores[2],
+                       model_trainables *trained)
+{
+    if (!joins(g)) {
+        scores[0] = judge(g, graph, i, real, trained);
+        scores[1] = judge(g, graph, i, fake, trained);
+        return;
+    }
+    nn_value both = judge(g, graph, i, joined(graph, real, fake), trained);
+    for (size_t k = 0; k < 2; k++) scores[k] = part_of(g, graph, both, k);
+}
+
+/* fake[i]: what came out of the pool of translations of domain i. */
+static void learn_to_judge(gan *g, nn_graph *graph, const nn_value images[2], const nn_value fake[2])
+{
+    gan_handles *h = &g->d_handles;
+    model_trainables trained = {0};
+    clear_handles(h);
+    for (int i = 0; i < 2; i++) { /* D_A judges b */
+        nn_value scores[2];
+        judge_both(g, graph, i, images[1 - i], fake[i], scores, &trained);
+        nn_value on_real = adversarial(g, graph, scores[0], true), on_fake = adversarial(g, graph, scores[1], false);
+        h->losses[GAN_LOSS_D_A + i] = nn_scale(graph, nn_add(graph, on_real, on_fake), 0.5f);
+    }
+    training_update_append(graph, g->discriminators, &trained, total_of(graph, h), &g->d_update, &h->update);
+    model_trainables_free(&trained);
+}
+
+/* Translations go through the pools to the discriminators' part of the same graph, or to memory for the other one. */
+static void hand_on(gan *g, nn_graph *graph, const nn_value fake[2])
+{
+    gan_handles *h = &g->g_handles;
+    nn_shape pool = gan_batch_shape(g);
+    nn_value seen[2];
+    pool.dim[NN_N] = gan_pool_places(g);
+    for (int i = 0; i < 2; i++) {
+        h->decisions[i] = nn_input(graph, "decisions", nn_shape_vector(g->size.batch));
+        seen[i] = nn_pool_swap(graph, nn_memory(graph, "pool", pool, &g->pools[i], 0), fake[i], h->decisions[i]);
+        if (!gan_is_one_program(g)) nn_store(graph, seen[i], &g->judged[i], 0);
+    }
+    if (gan_is_one_program(g)) learn_to_judge(g, graph, h->images, seen);
+}
+
 void gan_build_generator_step(gan *g, nn_graph *graph)
 {
     const gan_options *o = &g->options;
@@ -117,46 +162,17 @@ void gan_build_generator_step(gan *g, nn_graph *graph)
         }
     }
     training_update_append(graph, g->generators, &trained, total_of(graph, h), &g->g_update, &h->update);
-    nn_shape pool = shape;
-    pool.dim[NN_N] = gan_pool_places(g);
-    for (int i = 0; i < 2; i++) {
-        h->decisions[i] = nn_input(graph, "decisions", nn_shape_vector(g->size.batch));
-        nn_pool_swap(graph, nn_memory(graph, "pool", pool, &g->pools[i], 0), fake[i], h->decisions[i],
-                     nn_memory(graph, "judged", shape, &g->judged[i], 0));
-    }
+    hand_on(g, graph, fake);
     model_trainables_free(&trained);
-}
-
-/* Scores of discriminator i: [0] of real pictures, [1] of fake ones. */
-static void judge_both(gan *g, nn_graph *graph, int i, nn_value real, nn_value fake, nn_value scores[2],
-                       model_trainables *trained)
-{
-    if (!joins(g)) {
-        scores[0] = judge(g, graph, i, real, trained);
-        scores[1] = judge(g, graph, i, fake, trained);
-        return;
-    }
-    nn_value both = judge(g, graph, i, joined(graph, real, fake), trained);
-    for (size_t k = 0; k < 2; k++) scores[k] = part_of(g, graph, both, k);
 }
 
 void gan_build_discriminator_step(gan *g, nn_graph *graph)
 {
-    gan_handles *h = &g->d_handles;
-    model_trainables trained = {0};
     nn_shape shape = gan_batch_shape(g);
-    clear_handles(h);
-    h->images[0] = nn_input(graph, "a", shape);
-    h->images[1] = nn_input(graph, "b", shape);
-    for (int i = 0; i < 2; i++) { /* D_A judges b */
-        nn_value fake = nn_memory(graph, "judged", shape, &g->judged[i], 0);
-        nn_value scores[2];
-        judge_both(g, graph, i, h->images[1 - i], fake, scores, &trained);
-        nn_value on_real = adversarial(g, graph, scores[0], true), on_fake = adversarial(g, graph, scores[1], false);
-        h->losses[GAN_LOSS_D_A + i] = nn_scale(graph, nn_add(graph, on_real, on_fake), 0.5f);
-    }
-    training_update_append(graph, g->discriminators, &trained, total_of(graph, h), &g->d_update, &h->update);
-    model_trainables_free(&trained);
+    nn_value images[2] = {nn_input(graph, "a", shape), nn_input(graph, "b", shape)}, fake[2];
+    for (int i = 0; i < 2; i++) fake[i] = nn_memory(graph, "judged", shape, &g->judged[i], 0);
+    learn_to_judge(g, graph, images, fake);
+    for (int i = 0; i < 2; i++) g->d_handles.images[i] = images[i];
 }
 
 void gan_build_sampler(gan *g, nn_graph *graph, int domain)

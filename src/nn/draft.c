@@ -64,7 +64,7 @@ status nn_draft_prune(nn_draft *d, error *err)
     size_t kept = d->node_count;
     for (size_t n = d->node_count; n-- > 0;) { /* users come after their inputs */
         const nn_node *node = &d->nodes[n];
-        bool needed = nn_op_def_of(node->op)->effect;
+        bool needed = nn_op_def_of(node->op)->effect || nn_op_def_of(node->op)->mutates;
         for (size_t i = 0; i < node->output_count; i++) needed |= live[node->output[i]];
         if (!needed) continue;
         for (size_t i = 0; i < node->input_count; i++) live[node->input[i]] = true;

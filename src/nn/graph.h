@@ -89,8 +89,9 @@ void nn_adam(nn_graph *g, nn_value p, nn_value gradient, nn_value m, nn_value v,
              nn_value squared_norm, const nn_adam_options *options);
 void nn_ema(nn_graph *g, nn_value average, nn_value p, nn_value rate, nn_value flag);
 /* decision[i] for image i: 0 passes x[i] on; k+1 stores it at k and passes it on; -(k+1) passes the stored k on and
- * stores x[i] there (the image pool of Shrivastava et al. 2017). */
-void nn_pool_swap(nn_graph *g, nn_value pool, nn_value x, nn_value decision, nn_value y);
+ * stores x[i] there (the image pool of Shrivastava et al. 2017). Changes `pool`, nn_memory that nothing else of the graph
+ * may use: it does not wait for the end, since others go on with what is passed on. */
+nn_value nn_pool_swap(nn_graph *g, nn_value pool, nn_value x, nn_value decision);
 
 /* Appends the nodes that compute d loss / d wrt[i] into gradients[i]; NN_NONE where loss does not depend on it. `loss`
  * is a scalar. The gradients flow only towards the values asked for. */

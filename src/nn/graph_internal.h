@@ -44,7 +44,7 @@ typedef struct nn_op_def {
     void (*grad)(nn_graph *g, const nn_node *node, nn_value dy, const bool *needed, nn_value *dx);
     uint32_t in_place;    /* bit i: the first output may take the place of input i */
     bool effect;          /* changes memory that outlives the program: runs last, in order */
-    uint32_t mutates;     /* bit i: the effect writes input i, which must be nn_memory */
+    uint32_t mutates;     /* bit i: it writes input i, which must be nn_memory */
     bool layout_agnostic; /* elementwise: any layout serves when it is the same for all operands */
 } nn_op_def;
 

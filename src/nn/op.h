@@ -62,7 +62,8 @@ typedef enum nn_op {
     NN_ALL_FINITE,   /* scalars... -> 1 if all are finite, else 0 */
     NN_ADAM,         /* p, g, m, v, rates (1,1,1,2), flag, norm2 -> changes p, m, v unless flag is 0 */
     NN_EMA,          /* average, p, rate (scalar), flag -> average += rate * (p - average) unless flag is 0 */
-    NN_POOL_SWAP,    /* pool (k,h,w,c), x (n,h,w,c), decision (1,1,1,n), y (n,h,w,c) -> changes pool and y */
+    /* Changes memory, and has a result. */
+    NN_POOL_SWAP,    /* pool (k,h,w,c), x (n,h,w,c), decision (1,1,1,n) -> y (n,h,w,c); changes pool */
     NN_OP_COUNT
 } nn_op;
 

@@ -57,7 +57,6 @@ static void begin_number(training_reading *r, const nn_program *program, nn_valu
 {
     r->open[number] = nn_program_begin_read(program, value);
     if (!r->open[number]) nn_program_read(program, value, &r->number[number]);
-    r->on_its_way |= r->open[number];
 }
 
 void training_update_begin_read(const training_update *u, const nn_program *program, const nn_value *values, size_t count,

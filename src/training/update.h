@@ -41,7 +41,7 @@ typedef struct training_reading {
     const nn_value *values;
     size_t count;
     float number[TRAINING_NUMBERS + 1]; /* the last: the flag */
-    bool open[TRAINING_NUMBERS + 1], on_its_way; /* open: not here yet; on_its_way: some are not */
+    bool open[TRAINING_NUMBERS + 1]; /* not here yet */
 } training_reading;
 
 /* After the run: begins to read the losses that are there (values[i] is not NN_NONE; count is TRAINING_NUMBERS at most).

@@ -30,7 +30,7 @@ static status build(effects *e, nn_backend *backend, error *err)
     e->flag = nn_all_finite(g, (nn_value[]){e->norm, nn_mean_abs(g, e->x, NN_NONE, 0)}, 2);
     nn_adam(g, v[P], v[G], v[M], v[V], e->rates, e->flag, e->norm, &(nn_adam_options){0.5, 0.999, 1e-3f, 3});
     nn_ema(g, v[AVERAGE], v[P], e->rate, e->flag);
-    nn_pool_swap(g, v[POOL], e->x, e->decisions, v[JUDGED]);
+    nn_store(g, nn_pool_swap(g, v[POOL], e->x, e->decisions), &e->block[JUDGED], 0);
     nn_output(g, e->norm);
     nn_output(g, e->flag);
     return nn_graph_status(g, err);

@@ -28,7 +28,7 @@ static __global__ void pool_swap(swap s)
 static void run_pool_swap(const nn_call *call)
 {
     nn_shape x = call->input_shape[1];
-    swap s = {nn_call_mutable(call, 0), nn_call_mutable(call, 3), call->input[1], call->input[2], x.dim[NN_N],
+    swap s = {nn_call_mutable(call, 0), call->output[0], call->input[1], call->input[2], x.dim[NN_N],
               nn_count(x) / x.dim[NN_N], (float)call->input_shape[0].dim[NN_N]};
     cuda_launch_flat(call, pool_swap, s, s.count);
 }

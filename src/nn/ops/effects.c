@@ -40,20 +40,19 @@ static void infer_ema(nn_graph *g, nn_node *node, nn_shape *shapes)
 
 static void infer_pool_swap(nn_graph *g, nn_node *node, nn_shape *shapes)
 {
-    (void)shapes;
     nn_shape pool = nn_input_shape(g, node, 0), x = nn_input_shape(g, node, 1), expected = x;
     expected.dim[NN_N] = pool.dim[NN_N];
     nn_require_shape(g, node, "the pool", expected, pool);
     nn_require_shape(g, node, "the decision", nn_shape_vector(x.dim[NN_N]), nn_input_shape(g, node, 2));
-    nn_require_shape(g, node, "the result", x, nn_input_shape(g, node, 3));
-    node->output_count = 0;
+    shapes[0] = x;
+    node->output_count = 1;
 }
 
 const nn_op_def nn_def_squared_norm = {"squared_norm", infer_scalar, NULL, .effect = true};
 const nn_op_def nn_def_all_finite = {"all_finite", infer_all_finite, NULL, .effect = true};
 const nn_op_def nn_def_adam = {"adam", infer_adam, NULL, .effect = true, .mutates = 1 | 4 | 8};
 const nn_op_def nn_def_ema = {"ema", infer_ema, NULL, .effect = true, .mutates = 1};
-const nn_op_def nn_def_pool_swap = {"pool_swap", infer_pool_swap, NULL, .effect = true, .mutates = 1 | 8};
+const nn_op_def nn_def_pool_swap = {"pool_swap", infer_pool_swap, NULL, .mutates = 1};
 
 nn_value nn_squared_norm(nn_graph *g, nn_value gradient)
 {
@@ -78,7 +77,7 @@ void nn_ema(nn_graph *g, nn_value average, nn_value p, nn_value rate, nn_value f
     nn_emit(g, NN_EMA, &(nn_attributes){0}, (nn_value[]){average, p, rate, flag}, 4);
 }
 
-void nn_pool_swap(nn_graph *g, nn_value pool, nn_value x, nn_value decision, nn_value y)
+nn_value nn_pool_swap(nn_graph *g, nn_value pool, nn_value x, nn_value decision)
 {
-    nn_emit(g, NN_POOL_SWAP, &(nn_attributes){0}, (nn_value[]){pool, x, decision, y}, 4);
+    return nn_emit(g, NN_POOL_SWAP, &(nn_attributes){0}, (nn_value[]){pool, x, decision}, 3);
 }

@@ -28,7 +28,7 @@ static void exchange(const float *x, float *slot, float *y, size_t count, int th
 /* In order: a later image may meet what an earlier one stored. */
 static void run_pool_swap(const nn_call *call)
 {
-    float *pool = nn_call_mutable(call, 0), *y = nn_call_mutable(call, 3);
+    float *pool = nn_call_mutable(call, 0), *y = call->output[0];
     const float *x = call->input[1], *decision = call->input[2];
     nn_shape shape = call->input_shape[1];
     size_t images = shape.dim[NN_N], count = nn_count(shape) / images;
