@@ -4,7 +4,8 @@
  *     TEST_MAIN(TEST(adds))
  *
  * It prints a line for each failure and, last, "NAME: N passed, N failed, N skipped" over its functions; its status
- * is 1 when one failed. tests/run.sh adds the programs up.
+ * is 1 when one failed. tests/run.sh adds the programs up. With TEST_TIMES in the environment it tells the seconds that
+ * each has taken.
  */
 #ifndef TESTS_TEST_H
 #define TESTS_TEST_H
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct test {
     const char *name;
@@ -110,13 +112,22 @@ static inline double test_relative(const float *actual, const float *expected, s
     return result == result ? result : INFINITY;
 }
 
+static inline double test_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 static inline int test_run(const char *program, const test_case *cases, size_t count, int argc, char **argv)
 {
     int passed = 0, failed = 0, skipped = 0;
     for (size_t i = 0; i < count; i++) {
         if (argc > 1 && !strstr(cases[i].name, argv[1])) continue;
         test t = {.name = cases[i].name};
+        double begin = test_clock();
         cases[i].function(&t);
+        if (getenv("TEST_TIMES")) printf("%s: %.1f s\n", t.name, test_clock() - begin);
         if (t.failures) {
             failed++;
             printf("%s: FAILED (%d checks)\n", t.name, t.failures);
