@@ -109,7 +109,7 @@ $(BUILD)/tests/cuda/emulated/%.o: tests/cuda/emulated/%.cc
 
 $(BUILD)/tests/cuda/%: tests/%.c $(EMULATED) $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests -Dnn_cpu_create=nn_cuda_test_create -c -o $@.o $<
+	$(CC) $(ALL_CFLAGS) -MT $@ -Itests -Dnn_cpu_create=nn_cuda_test_create -c -o $@.o $<
 	$(CXX) $(SANITIZER) -fopenmp -o $@ $@.o $(EMULATED) $(LIBRARY) $(LDLIBS)
 
 include tests/cuda/check.mk

@@ -5,8 +5,16 @@
 
 #include "cuda_bf16.h"
 
+/* A product before it is scaled and rounded: (columns, rows), of lines of `depth` numbers. */
+struct multiplied {
+    std::vector<float> left, right;
+    uint64_t depth;
+    std::vector<double> sums;
+};
+
+/* What was multiplied last, matrix by matrix of a batch: who measures algorithms asks for the same product a dozen times. */
 struct emulated_handle {
-    int unused;
+    std::vector<multiplied> last;
 };
 
 struct emulated_product {
@@ -37,7 +45,7 @@ size_t cublasLtGetVersion() { return 120304; }
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
 {
-    *handle = new emulated_handle{0};
+    *handle = new emulated_handle;
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -173,16 +181,43 @@ static double dot(const float *a, const float *b, uint64_t count)
     return sum[0] + sum[1] + (sum[2] + sum[3]);
 }
 
+static bool same(const std::vector<float> &a, const std::vector<float> &b)
+{
+    return a.size() == b.size() && memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+/* The sums of matrix `number`, known already where its operands have not changed. */
+static const std::vector<double> &multiply(emulated_handle *handle, size_t number, std::vector<float> &left,
+                                           std::vector<float> &right, uint64_t depth)
+{
+    if (handle->last.size() <= number) handle->last.resize(number + 1);
+    multiplied &m = handle->last[number];
+    if (m.depth == depth && same(m.left, left) && same(m.right, right)) return m.sums;
+    uint64_t rows = left.size() / depth, columns = right.size() / depth;
+    m.left.swap(left);
+    m.right.swap(right);
+    m.depth = depth;
+    m.sums.resize(rows * columns);
+    for (uint64_t j = 0; j < columns; j++)
+        for (uint64_t i = 0; i < rows; i++) m.sums[i + j * rows] = dot(&m.left[i * depth], &m.right[j * depth], depth);
+    return m.sums;
+}
+
 /* To nearest, or towards zero. */
 static float narrowed(double value, bool towards_zero)
 {
     float nearest = (float)value;
-    return towards_zero && fabs((double)nearest) > fabs(value) ? nextafterf(nearest, 0) : nearest;
+    if (!towards_zero || !(fabs((double)nearest) > fabs(value))) return nearest;
+    uint32_t bits;
+    memcpy(&bits, &nearest, sizeof bits);
+    bits--; /* sign and magnitude: the next one towards zero, of another number than zero */
+    memcpy(&nearest, &bits, sizeof bits);
+    return nearest;
 }
 
 static bool aligned(const void *pointer, uint64_t alignment) { return alignment && (uintptr_t)pointer % alignment == 0; }
 
-cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, const void *alpha, const void *a,
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t product, const void *alpha, const void *a,
                               cublasLtMatrixLayout_t a_layout, const void *b, cublasLtMatrixLayout_t b_layout,
                               const void *beta, const void *, cublasLtMatrixLayout_t, void *d,
                               cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *algorithm, void *, size_t,
@@ -205,11 +240,12 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, co
             const char *from_b = (const char *)b + begin_of(second, number);
             std::vector<float> left = lines(from_a, first, p.a == CUBLAS_OP_T, p.compute);
             std::vector<float> right = lines(from_b, second, p.b == CUBLAS_OP_N, p.compute);
+            const std::vector<double> &sums = multiply(handle, (size_t)number, left, right, depth);
             float *matrix = (float *)((char *)d + begin_of(result, number));
             for (uint64_t j = 0; j < columns; j++)
                 for (uint64_t i = 0; i < rows; i++) {
                     float *to = matrix + i + j * (uint64_t)result.stride;
-                    double value = scale * dot(&left[i * depth], &right[j * depth], depth);
+                    double value = scale * sums[i + j * rows];
                     if (keep != 0) value += (double)keep * *to;
                     value += p.epilogue == CUBLASLT_EPILOGUE_BIAS ? (double)p.bias[i] : 0;
                     *to = narrowed(value, towards_zero);
