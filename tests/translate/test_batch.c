@@ -143,7 +143,7 @@ static void big_ones_come_between(test *t)
     run r = run_begin(6);
     r.request.max_memory = 80 << 20; /* of an eighth 137 bytes a pixel, where there are batches: above 76538 pixels */
     for (size_t i = 0; i < 12; i++)
-        fixture_picture(&r.f, fixture_path(&r.f, "in/%02zu.png", i), i % 4 == 2 ? 640 : 32, i % 4 == 2 ? 600 : 18,
+        fixture_picture(&r.f, fixture_path(&r.f, "in/%02zu.png", i), i % 4 == 2 ? 320 : 32, i % 4 == 2 ? 256 : 18,
                         (unsigned)i);
     REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
     check_counts(t, &r, 12, 0, 0, 0);
