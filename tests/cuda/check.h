@@ -4,7 +4,9 @@
  * The environment: CHECK_SEED (the random inputs; 1), CHECK_GROWTH (how much larger than tests/nn/gradient_cases.h the
  * tensors are; 2), CHECK_FREE (training steps that are compared one by one; 2), CHECK_STEPS (of the training whose curve
  * is compared; 3), CHECK_SIDE (of its pictures; 16), CHECK_WIDTH (its ngf and ndf; 4), CHECK_CURVES (a file that its
- * losses are written to; none).
+ * losses are written to; none), CHECK_NGF (of the generator whose gradients are compared; 8), CHECK_THREADS (of the CPU's
+ * side; all cores), CHECK_LITTLE (1: the least that launches every kernel, for tools under which everything takes a
+ * hundred times as long; 0).
  */
 #ifndef TESTS_CUDA_CHECK_H
 #define TESTS_CUDA_CHECK_H
@@ -44,6 +46,19 @@ enum { CHECK_PRECISIONS = sizeof check_precisions / sizeof *check_precisions };
 static inline status check_create_device(const check_precision *precision, nn_backend **out, error *err)
 {
     return nn_cuda_module_create(&(nn_cuda_options){.tf32 = precision->tf32}, out, err);
+}
+
+/* The emulated device is, in one program, now one of Hopper's and now one of Ampere's; and it takes the same time for
+ * everything, so that what is measured comes out the same each time. */
+static inline bool check_is_emulated(const nn_backend *device)
+{
+    return strcmp(device->device_name, "emulated device") == 0;
+}
+
+/* What the device is compared with. */
+static inline status check_create_cpu(nn_backend **out, error *err)
+{
+    return nn_cpu_create((int)check_setting("CHECK_THREADS", 0), out, err);
 }
 
 #endif

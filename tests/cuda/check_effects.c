@@ -88,7 +88,7 @@ static void compare_effects(test *t, bool with_nan)
     error err = {0};
     nn_backend *cpu, *device;
     size_t count;
-    REQUIRE_OK(t, nn_cpu_create(0, &cpu, &err), err);
+    REQUIRE_OK(t, check_create_cpu(&cpu, &err), err);
     REQUIRE_OK(t, check_create_device(&check_precisions[0], &device, &err), err);
     float *expected = effects_on(cpu, with_nan, &count, &err), *actual = effects_on(device, with_nan, &count, &err);
     REQUIRE_OK(t, nn_backend_check(device, &err), err);
