@@ -1,59 +1,68 @@
 #!/bin/bash
 # The checks of `make check-cuda` on this machine's GPU: check.sh FOLDER-OF-PROGRAMS. Fresh random inputs each time; the
-# seed is printed, and CHECK_SEED repeats it. Curves and logs go to CHECK_OUT (the folder of the programs). All run at
-# once, CHECK_SECONDS (120) at most: most of their time is the CPU's, for what they compare with.
+# seed is printed, and CHECK_SEED repeats it. Curves and logs go to CHECK_OUT (the folder of the programs). First the
+# checks by themselves, all at once, CHECK_SECONDS (120) at most, of which the CPU takes most, for what they compare
+# with; then some of them under compute-sanitizer, all at once, CHECK_SANITIZER_SECONDS (120) at most.
 set -uo pipefail
 programs=$1
 out=${CHECK_OUT:-$programs}
-limit=${CHECK_SECONDS:-120}
+cores=$(nproc)
 export CHECK_SEED="${CHECK_SEED:-$(date +%s)}" CHECK_GROWTH="${CHECK_GROWTH:-7}"
 export CHECK_FREE="${CHECK_FREE:-5}" CHECK_STEPS="${CHECK_STEPS:-300}" CHECK_SIDE="${CHECK_SIDE:-32}"
-export CHECK_WIDTH="${CHECK_WIDTH:-8}" CHECK_CURVES="$out/curves.csv"
-# As in tests/run.sh; and a few threads for each program.
-export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-1000}" OMP_NUM_THREADS="${OMP_NUM_THREADS:-$((($(nproc) + 3) / 4))}"
+export CHECK_WIDTH="${CHECK_WIDTH:-8}" CHECK_NGF="${CHECK_NGF:-32}" CHECK_CURVES="$out/curves.csv" TEST_TIMES=1
+# As in tests/run.sh; and, where cores are many, few threads for a program: barriers of more threads than there are cores
+# take longer than all that lies between them.
+export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-1000}" CHECK_THREADS="${CHECK_THREADS:-$(((cores + 7) / 8))}"
 echo "check-cuda: CHECK_SEED=$CHECK_SEED"
 logs=$(mktemp -d) || exit 1
 trap 'rm -rf "$logs"' EXIT
 
-# In the background: NAME COMMAND... Its output, and at last its status, to a log of that name.
+# In the background: SECONDS NAME COMMAND... Its output, and at last its status, to a log of that name.
 begin() {
-    local log=$logs/$1
-    shift
+    local limit=$1 log=$logs/$2 start=$SECONDS
+    shift 2
     (
         timeout "$limit" "$@" >"$log" 2>&1
-        echo "status $? after $SECONDS s" >>"$log"
+        echo "status $? after $((SECONDS - start)) s" >>"$log"
     ) &
 }
-for program in check_module check_ops check_effects check_steps check_choices check_pictures; do
-    begin "$program" "$programs/$program"
+for what in check_module check_ops check_effects check_choices check_pictures check_networks "check_steps one_step" \
+    "check_steps joined_steps" "check_steps free_steps" "check_steps recorded_steps" "check_steps the_curve"; do
+    case $what in
+    check_ops | *the_curve) threads=$((2 * CHECK_THREADS)) ;; # these have the most to compute on the CPU
+    *) threads=$CHECK_THREADS ;;
+    esac
+    # shellcheck disable=SC2086 # a program and perhaps a test
+    begin "${CHECK_SECONDS:-120}" "1 $what" env CHECK_THREADS=$threads "$programs"/$what
 done
-# The device's own view of a small model: reads and writes beside memory, races in shared memory. Inputs are small, and
-# the long training is left out: everything runs a hundred times slower.
+wait
+# The device's own view of a small model: reads and writes beside memory, races in shared memory. The least that launches
+# every kernel, and the long training left out: everything runs a hundred times slower.
 if command -v compute-sanitizer >/dev/null; then
     # Calls that fail are the program's own to tell: a test asks for more memory than there is.
     for tool in "memcheck --report-api-errors no" racecheck; do
-        for what in "check_ops operations_in_bf16" "check_ops wide_convolutions" check_effects check_pictures \
-            "check_steps one_step"; do
-            begin "${tool%% *} of $what" env CHECK_GROWTH=1 CHECK_FREE=2 OMP_NUM_THREADS=1 compute-sanitizer --tool $tool \
-                --error-exitcode 9 "$programs"/$what
+        for what in "check_ops operations" "check_ops wide_convolutions" check_effects check_pictures "check_steps one_step"; do
+            # shellcheck disable=SC2086
+            begin "${CHECK_SANITIZER_SECONDS:-120}" "2 ${tool%% *} of $what" env CHECK_LITTLE=1 CHECK_GROWTH=1 \
+                CHECK_THREADS=1 compute-sanitizer --tool $tool --error-exitcode 9 "$programs"/$what
         done
     done
+    wait
 else
     echo "compute-sanitizer is not installed: skipped"
 fi
-wait
 
 failures=0
 for log in "$logs"/*; do
     name=$(basename "$log") status=$(tail -n 1 "$log")
-    echo "== $name: $status"
+    echo "== ${name#* }: $status"
     case "$status" in
-    "status 0 "*) grep -E 'off by|passed|ERROR SUMMARY|SUMMARY:' "$log" ;;
-    "status 124 "*) echo "not finished after $limit s; CHECK_SECONDS gives it more" ;;
+    "status 0 "*) grep -E 'off by|passed|ERROR SUMMARY|SUMMARY:|^[a-z0-9_]+: [0-9.]+ s$' "$log" ;;
+    "status 124 "*) head -n 40 "$log" && echo "not finished; CHECK_SECONDS and CHECK_SANITIZER_SECONDS give more" ;;
     *) head -n 20 "$log" && echo ... && tail -n 8 "$log" ;;
     esac
     case "$status" in "status 0 "*) ;; *) failures=$((failures + 1)) ;; esac
 done
-cat "$logs"/* >"$out/checks-full.log"
+tail -n +1 "$logs"/* >"$out/checks-full.log"
 echo "$failures of $(ls "$logs" | wc -l) failed"
 exit $((failures > 0))

@@ -17,7 +17,7 @@ enum { BATCH = 2, SIDE = 16, NUMBERS = GAN_LOSS_TV_A, SETS = 2 };
 typedef struct training {
     const gan_options *options;
     size_t side, steps;
-    bool stripes;
+    bool stripes, apart; /* apart: no two batches are joined to one */
 } training;
 
 /* A training: its losses step by step; the last step's gradients and the weights afterwards. */
@@ -93,8 +93,7 @@ static void train_on(test *t, const check_precision *precision, bool recorded, c
     nn_backend *backend = NULL;
     gan *model = NULL;
     *out = (history){0};
-    status result = precision ? check_create_device(precision, &backend, &err)
-                              : nn_cpu_create(0, &backend, &err);
+    status result = precision ? check_create_device(precision, &backend, &err) : check_create_cpu(&backend, &err);
     if (result != STATUS_OK) {
         test_failed(t, __FILE__, __LINE__, "%s", err.message);
         return;
@@ -102,6 +101,7 @@ static void train_on(test *t, const check_precision *precision, bool recorded, c
     nn_backend_interface launching = *backend->interface;
     launching.record = NULL;
     if (!recorded) backend->interface = &launching;
+    if (what->apart) backend->wide = false;
     const nn_program_options planning = {.precision = precision ? precision->precision : NN_FP32};
     if (choices && choices->choices)
         result = launching.take_choices(backend, choices->choices, choices->choice_bytes, &err);
@@ -130,21 +130,21 @@ static void compare_losses(test *t, const history *actual, const history *expect
 
 /* Single operations are compared to the last digits elsewhere. Through the whole of a small fresh generator, with norms
  * over 16 pixels and kinks (ReLU's, L1's), a relative error of the operations comes back from 100 to 300 times as large
- * in the gradients. So those of the generators are compared in fp32 alone, and losses and discriminators, which are
- * shallow, in all precisions; an input on the other side of a kink, as a part d of them is for an error of d, changes
- * the latter's gradients by sqrt(d). */
+ * in the gradients. So those of the generators are compared in fp32 alone (check_networks.c has the other precisions),
+ * and losses and discriminators, which are shallow, in all; an input on the other side of a kink, as a part d of them is
+ * for an error of d, changes the latter's gradients by sqrt(d). */
 static void one_step(test *t)
 {
-    const training what = {&small, SIDE, 1, false};
+    const training what = {&small, SIDE, 1, false, false};
     history cpu, device;
     train_on(t, NULL, true, NULL, &what, &cpu);
-    for (int i = 0; i < CHECK_PRECISIONS; i++) {
+    for (int i = check_setting("CHECK_LITTLE", 0) ? CHECK_PRECISIONS - 1 : 0; i < CHECK_PRECISIONS; i++) {
         const check_precision *p = &check_precisions[i];
         train_on(t, p, true, NULL, &what, &device);
         REQUIRE(t, cpu.gradients[1] && device.gradients[1]);
         compare_losses(t, &device, &cpu, 1, 2 * p->bound);
         double generators = test_relative(device.gradients[0], cpu.gradients[0], cpu.count[0]);
-        check_off(t, p, "the generators' gradients", generators, i == 0 ? 3e-3 : INFINITY);
+        if (i == 0) check_off(t, p, "the generators' gradients", generators, 3e-3);
         double discriminators = test_relative(device.gradients[1], cpu.gradients[1], cpu.count[1]);
         check_off(t, p, "the discriminators' gradients", discriminators, sqrt(p->bound));
         free_history(&device);
@@ -152,10 +152,38 @@ static void one_step(test *t)
     free_history(&cpu);
 }
 
+/* Two batches of one network as one, and each by itself: the same sums, of which the last bits may differ where cuBLASLt
+ * takes another algorithm for another shape. On the emulated device it does not, and bf16 is as exact as fp32; elsewhere
+ * kinks make much of it in bf16, and fp32 alone tells. Half of a batch that is lost puts the gradients off by 0.06. */
+static void joined_steps_are_the_separate_ones(test *t)
+{
+    const training together = {&small, SIDE, 1, false, false}, alone = {&small, SIDE, 1, false, true};
+    bool emulated = false;
+    nn_backend *backend;
+    error err = {0};
+    REQUIRE_OK(t, check_create_device(&check_precisions[0], &backend, &err), err);
+    emulated = check_is_emulated(backend);
+    nn_backend_destroy(backend);
+    for (int i = 0; i < CHECK_PRECISIONS; i += 2) {
+        static const char *const names[SETS] = {"the generators' joined gradients", "the discriminators' joined gradients"};
+        history joined, apart;
+        train_on(t, &check_precisions[i], true, NULL, &together, &joined);
+        train_on(t, &check_precisions[i], true, NULL, &alone, &apart);
+        REQUIRE(t, joined.gradients[1] && apart.gradients[1]);
+        double bound = i == 0 ? 3e-3 : emulated ? 1e-5 : 0.5;
+        for (int set = 0; set < SETS; set++) {
+            double off = test_relative(joined.gradients[set], apart.gradients[set], apart.count[set]);
+            check_off(t, &check_precisions[i], names[set], off, bound);
+        }
+        free_history(&joined);
+        free_history(&apart);
+    }
+}
+
 /* Each step moves a weight by 1 % at most, and what the steps before have moved otherwise adds up. */
 static void free_steps(test *t)
 {
-    const training what = {&small, SIDE, check_setting("CHECK_FREE", 2), false};
+    const training what = {&small, SIDE, check_setting("CHECK_FREE", 2), false, false};
     history cpu, device;
     train_on(t, NULL, true, NULL, &what, &cpu);
     train_on(t, &check_precisions[0], true, NULL, &what, &device);
@@ -174,7 +202,7 @@ static void free_steps(test *t)
  * time, so those of the first are taken. */
 static void recorded_steps_have_the_same_bits(test *t)
 {
-    const training what = {&small, SIDE, check_setting("CHECK_FREE", 2) + 1, false};
+    const training what = {&small, SIDE, check_setting("CHECK_FREE", 2) + 1, false, false};
     for (int i = 0; i < CHECK_PRECISIONS; i += 2) {
         history launched, recorded;
         train_on(t, &check_precisions[i], false, NULL, &what, &launched);
@@ -220,7 +248,7 @@ static void the_curve_is_the_cpus(test *t)
     gan_options usual = small;
     usual.adam_eps = 1e-8;
     usual.ngf = usual.ndf = (int64_t)check_setting("CHECK_WIDTH", 4);
-    const training what = {&usual, check_setting("CHECK_SIDE", SIDE), check_setting("CHECK_STEPS", 3), true};
+    const training what = {&usual, check_setting("CHECK_SIDE", SIDE), check_setting("CHECK_STEPS", 3), true, false};
     size_t window = what.steps / 10 > 0 ? what.steps / 10 : 1;
     history cpu, device;
     train_on(t, NULL, true, NULL, &what, &cpu);
@@ -236,4 +264,4 @@ static void the_curve_is_the_cpus(test *t)
     free_history(&device);
 }
 
-TEST_MAIN(TEST(one_step), TEST(free_steps), TEST(recorded_steps_have_the_same_bits), TEST(the_curve_is_the_cpus))
+TEST_MAIN(TEST(one_step), TEST(joined_steps_are_the_separate_ones), TEST(free_steps), TEST(recorded_steps_have_the_same_bits), TEST(the_curve_is_the_cpus))
