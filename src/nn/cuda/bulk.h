@@ -9,11 +9,8 @@
  *   a bulk copy      a piece of global memory to shared memory, started by one thread, run by an engine of its own and
  *                    counted by a barrier. Addresses and bytes are multiples of 16. Products of tensor_group.h find what it
  *                    brings without tensor_publish.
- *   a cluster        blocks, neighbours along x, that run at the same time (cuda_launch_cluster). Their memory has the same
- *                    layout: a copy to all goes to the same place of each and is counted by the barrier at the same place.
- *
- * Nobody may copy to a block or arrive at its barriers before they are made (cluster_meet), nor when it has ended: a block
- * waits for the last arrivals that it is sent.
+ *   a cluster        blocks, neighbours along x, that run at the same time (cuda_launch_cluster) and may store to each
+ *                    other's shared memory: not before all have begun (cluster_meet), nor when the other one has ended
  */
 #ifndef NN_CUDA_BULK_H
 #define NN_CUDA_BULK_H
@@ -25,7 +22,7 @@ enum { BULK_BARRIER_BYTES = 8 };
 #ifdef __CUDACC__
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 
-/* By one thread: before bulk_made and cluster_meet. */
+/* By one thread: before bulk_made and a barrier of the block. */
 __device__ static inline void bulk_make(tensor_address barrier, unsigned arrivals)
 {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
@@ -40,19 +37,12 @@ __device__ static inline void bulk_arrive(tensor_address barrier)
     asm volatile("mbarrier.arrive.release.cta.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
 
-/* The same place in the memory of block `rank` of the cluster, for bulk_arrive_there. */
+/* The same place in the memory of block `rank` of the cluster, for cluster_store. */
 __device__ static inline tensor_address bulk_there(tensor_address place, unsigned rank)
 {
     tensor_address there;
     asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(place), "r"(rank));
     return there;
-}
-
-/* For who is done reading: nothing that this thread wrote need be seen there. (A release for the whole cluster waits for all
- * memory on its way, as long as a product takes.) */
-__device__ static inline void bulk_arrive_there(tensor_address barrier)
-{
-    asm volatile("mbarrier.arrive.release.cta.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
 
 /* Arrives, and announces bytes. */
@@ -78,16 +68,6 @@ __device__ static inline void bulk_copy(tensor_address to, const void *from, uns
 {
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(to),
                  "l"(__cvta_generic_to_global(from)), "r"(bytes), "r"(barrier)
-                 : "memory");
-}
-
-/* To each block of the cluster whose bit is set in `blocks`. */
-__device__ static inline void bulk_copy_to_all(tensor_address to, const void *from, unsigned bytes, tensor_address barrier,
-                                               unsigned blocks)
-{
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster "
-                 "[%0], [%1], %2, [%3], %4;" ::"r"(to),
-                 "l"(__cvta_generic_to_global(from)), "r"(bytes), "r"(barrier), "h"((uint16_t)blocks)
                  : "memory");
 }
 
@@ -127,11 +107,9 @@ __device__ static inline void bulk_make(tensor_address, unsigned) {}
 __device__ static inline void bulk_made() {}
 __device__ static inline void bulk_arrive(tensor_address) {}
 __device__ static inline tensor_address bulk_there(tensor_address place, unsigned) { return place; }
-__device__ static inline void bulk_arrive_there(tensor_address) {}
 __device__ static inline void bulk_expect(tensor_address, unsigned) {}
 __device__ static inline void bulk_wait(tensor_address, unsigned) {}
 __device__ static inline void bulk_copy(tensor_address, const void *, unsigned, tensor_address) {}
-__device__ static inline void bulk_copy_to_all(tensor_address, const void *, unsigned, tensor_address, unsigned) {}
 __device__ static inline unsigned cluster_rank() { return 0; }
 __device__ static inline void cluster_meet() {}
 __device__ static inline void cluster_publish() {}

@@ -70,10 +70,11 @@ static cublasStatus_t describe(const cuda_product *p, description *d)
     return describe_batch(d->result, p->batch, p->stride_c);
 }
 
-/* The largest power of two up to 256 that divides an address: kernels with wide loads need 16. */
+/* The largest power of two up to 64 that divides an address: kernels with wide loads need 16. Not more, or the same product
+ * would be measured again wherever the arena puts it. */
 static uint32_t alignment_of(const void *pointer)
 {
-    uintptr_t address = (uintptr_t)pointer | 256;
+    uintptr_t address = (uintptr_t)pointer | 64;
     return (uint32_t)(address & -address);
 }
 

@@ -57,14 +57,6 @@ block_run &block_at(unsigned rank)
     return machine.blocks[rank];
 }
 
-void take_off(block_run &block, tensor_address to, const void *from, unsigned bytes, tensor_address barrier)
-{
-    if (((uintptr_t)to | (uintptr_t)from | bytes) % 16 != 0) misuse("a bulk copy that is not aligned to 16 bytes");
-    char *there = in_block(block, to);
-    if (there + bytes > block.shared.data() + block.shared.size()) misuse("a bulk copy beyond shared memory");
-    machine.flights.push_back({&block, there, (const char *)from, bytes, in_block(block, barrier)});
-}
-
 void land(const flight &f)
 {
     if (f.block->running == 0) misuse("a block has ended before a copy was there");
@@ -99,18 +91,6 @@ void bulk_arrive(tensor_address barrier) { arrive(made(barrier)); }
 
 tensor_address bulk_there(tensor_address place, unsigned rank) { return in_block(block_at(rank), place); }
 
-void bulk_arrive_there(tensor_address barrier)
-{
-    for (const block_run &block : machine.blocks) {
-        const char *begin = block.shared.data();
-        if (barrier < begin || barrier >= begin + block.shared.size()) continue;
-        if (block.running == 0) misuse("another block has ended already");
-        arrive(made(barrier));
-        return;
-    }
-    misuse("no place in the cluster's memory");
-}
-
 void bulk_expect(tensor_address barrier, unsigned bytes)
 {
     phase *p = made(barrier);
@@ -127,13 +107,11 @@ void bulk_wait(tensor_address barrier, unsigned parity)
 
 void bulk_copy(tensor_address to, const void *from, unsigned bytes, tensor_address barrier)
 {
-    take_off(*machine.current->block, to, from, bytes, barrier);
-}
-
-void bulk_copy_to_all(tensor_address to, const void *from, unsigned bytes, tensor_address barrier, unsigned blocks)
-{
-    for (unsigned rank = 0; blocks >> rank; rank++)
-        if (blocks >> rank & 1) take_off(block_at(rank), to, from, bytes, barrier);
+    block_run &block = *machine.current->block;
+    if (((uintptr_t)to | (uintptr_t)from | bytes) % 16 != 0) misuse("a bulk copy that is not aligned to 16 bytes");
+    char *there = in_block(block, to);
+    if (there + bytes > block.shared.data() + block.shared.size()) misuse("a bulk copy beyond shared memory");
+    machine.flights.push_back({&block, there, (const char *)from, bytes, in_block(block, barrier)});
 }
 
 unsigned cluster_rank() { return machine.current->block->rank; }

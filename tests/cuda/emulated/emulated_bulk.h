@@ -9,11 +9,9 @@ void bulk_make(tensor_address barrier, unsigned arrivals);
 static inline void bulk_made() {}
 void bulk_arrive(tensor_address barrier);
 tensor_address bulk_there(tensor_address place, unsigned rank);
-void bulk_arrive_there(tensor_address barrier);
 void bulk_expect(tensor_address barrier, unsigned bytes);
 void bulk_wait(tensor_address barrier, unsigned parity);
 void bulk_copy(tensor_address to, const void *from, unsigned bytes, tensor_address barrier);
-void bulk_copy_to_all(tensor_address to, const void *from, unsigned bytes, tensor_address barrier, unsigned blocks);
 unsigned cluster_rank();
 void cluster_meet();
 static inline void cluster_publish() { cluster_meet(); }
