@@ -31,7 +31,11 @@ if command -v cuobjdump >/dev/null && [ -e build/gpu/cyclegan-cuda.so ]; then
     cuobjdump --dump-resource-usage build/gpu/cyclegan-cuda.so 2>/dev/null | grep -A 1 Function >"$out/resources.txt"
     echo "kernels: $(grep -c Function "$out/resources.txt"), with local memory: $(grep -cE 'LOCAL:[1-9]|STACK:[1-9]' "$out/resources.txt")"
 fi
+# torch.compile's minutes pass beside the checks, which are the CPU's work for the most part.
+bench/gpu/compare.py --compile >"$out/compile.log" 2>&1 &
+compiling=$!
 CHECK_OUT="$out" step check.log make "${arguments[@]}" check-cuda
+wait "$compiling"
 # Where a step's time goes, where CUPTI is there to tell.
 if gcc -shared -fPIC -O1 -I/usr/local/cuda/include -o build/gpu/kernels.so bench/gpu/kernels.c -L/usr/local/cuda/lib64 \
     -lcupti 2>"$out/kernels.txt"; then

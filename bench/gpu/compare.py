@@ -2,6 +2,7 @@
 """`make bench-cuda`: training steps and translations on this machine's GPU, beside PyTorch running the same networks.
 
   compare.py BENCH_GPU [PART OF A JOB'S NAME]...
+  compare.py --compile        fills torch.compile's caches for all jobs at once, which takes minutes, and measures nothing
 
 Prints a table and writes it with all figures to BENCH_OUT (bench/results)/DATE-COMMIT-DEVICE.json, after every job, so
 that what has been measured is kept when it is stopped. BENCH_SECONDS: no job is begun after so many (none: no limit);
@@ -29,6 +30,15 @@ JOBS = (
 )
 PRECISIONS = ("bf16", "tf32", "fp32")
 VARIANTS = ("default", "graph", "compiled", "compiled_graph")
+
+
+def variants_of(job):
+    """All for the first job; of the compiled ones, which take long to begin, one or none for the others."""
+    if job is JOBS[0]:
+        return VARIANTS
+    return ("default", "graph", "compiled_graph") if "transpose" in job else ("default", "graph")
+
+
 JOB_SECONDS = 240  # torch.compile takes its time
 STEP_OPERATIONS = {"transpose": 1.88e12, "resize_conv": 2.15e12}  # of one picture, by the definition of convolutions
 
@@ -80,11 +90,20 @@ def measure(binary, torch, job, left):
     for name in PRECISIONS:
         if left() > 0:
             found[name] = run([binary, *fixed, name, count], min(JOB_SECONDS, left() + 30))
-    for name in VARIANTS if torch else ():
+    for name in variants_of(job) if torch else ():
         if left() > 0:
             command = [torch, str(HERE / "torch_gpu.py"), *fixed, name, count]
             found[name] = run(command, min(JOB_SECONDS, left() + 30))
     return {"job": job, "found": found}
+
+
+def fill_caches(torch):
+    """Everything compiled, in processes of its own beside one another."""
+    commands = [[torch, str(HERE / "torch_gpu.py"), *job[:-1], name, "1"]
+                for job in JOBS for name in variants_of(job) if name.startswith("compiled")]
+    running = [subprocess.Popen(c, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for c in commands]
+    for process, command in zip(running, commands):
+        say(f"{' '.join(command[2:])}: {'compiled' if process.wait() == 0 else 'failed'}")
 
 
 def sees_gpu(python):
@@ -95,6 +114,10 @@ def sees_gpu(python):
 def main(binary, *only):
     python = os.environ.get("TORCH_PYTHON", "python3")
     torch = python if sees_gpu(python) else None
+    if binary == "--compile":
+        if torch:
+            fill_caches(torch)
+        return
     limit = float(os.environ.get("BENCH_SECONDS", "inf"))
     begin = time.monotonic()
     commit = os.environ.get("BENCH_COMMIT") or subprocess.run(
