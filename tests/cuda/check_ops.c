@@ -194,6 +194,14 @@ static nn_value conv_reflected3(nn_graph *g, const nn_value *x)
     return nn_bias(g, nn_conv2d(g, nn_pad(g, x[0], NN_PAD_REFLECT, 3), x[1], 1, 0), x[2]);
 }
 
+static nn_value conv_strided_valid(nn_graph *g, const nn_value *x) { return nn_conv2d(g, x[0], x[1], 2, 0); }
+static nn_value conv_strided_far(nn_graph *g, const nn_value *x) { return nn_conv2d(g, x[0], x[1], 2, 3); }
+
+static nn_value transposed_bias3(nn_graph *g, const nn_value *x)
+{
+    return nn_bias(g, nn_conv2d_transpose(g, x[0], x[1], 2, 1, 1), x[2]);
+}
+
 /* Channels enough for Winograd in fp32 and TF32, and odd sizes. */
 #define S(a, b, c, d) {{a, b, c, d}}
 static const gradient_case wide_cases[] = {
@@ -211,6 +219,7 @@ static const gradient_case wide_cases[] = {
     {"conv2d narrow, of two chunks", 2, {S(1, 6, 9, 72), S(2, 72, 4, 4)}, conv_plain, 0, 0},
     {"conv2d narrow, back to 3", 2, {S(1, 14, 28, 3), S(68, 3, 7, 7)}, conv_plain, 0, 0},
     {"conv2d on tensor cores, 160 of 192", 3, {S(1, 30, 14, 40), S(160, 40, 3, 3), S(1, 1, 1, 160)}, conv_bias, 0, 0},
+    {"transposed on tensor cores", 3, {S(2, 9, 11, 72), S(72, 40, 3, 3), S(1, 1, 1, 40)}, transposed_bias3, 0, 0},
     {"conv2d 7x7, reflected twice", 3, {S(1, 3, 9, 4), S(4, 4, 7, 7), S(1, 1, 1, 4)}, conv_reflected3, 0, 0},
     {"conv2d thin, 3x3", 3, {S(1, 9, 18, 5), S(33, 5, 3, 3), S(1, 1, 1, 33)}, conv_bias, 0, 0},
     {"conv2d wide, valid", 2, {S(1, 13, 10, 17), S(19, 17, 3, 3)}, conv_valid, 0, 0},
@@ -223,10 +232,19 @@ static const gradient_case wide_cases[] = {
     {"conv2d narrow, of many tiles", 3, {S(2, 14, 61, 17), S(3, 17, 7, 7), S(1, 1, 1, 3)}, conv_reflected3, 0, 0},
     {"conv2d on tensor cores, clusters not full", 2, {S(1, 5, 83, 72), S(200, 72, 3, 3)}, conv_plain, 0, 0},
     {"conv2d thin, 4x4 to 1", 2, {S(1, 9, 7, 65), S(1, 65, 4, 4)}, conv_plain, 0, 0},
+    {"transposed on tensor cores, odd", 2, {S(1, 17, 5, 40), S(40, 136, 3, 3)}, transposed4, 0, 0},
+    {"transposed on tensor cores, 4x4", 2, {S(3, 5, 19, 136), S(136, 33, 4, 4)}, transposed4, 0, 0},
+    {"conv2d on tensor cores, strided", 2, {S(1, 35, 18, 40), S(72, 40, 3, 3)}, conv_strided, 0, 0},
+    {"conv2d on tensor cores, strided, 4x4", 2, {S(3, 21, 36, 33), S(136, 33, 4, 4)}, conv_strided, 0, 0},
+    {"conv2d on tensor cores, strided, valid", 2, {S(2, 12, 9, 72), S(40, 72, 3, 3)}, conv_strided_valid, 0, 0},
+    {"conv2d on tensor cores, strided, padded far", 2, {S(1, 5, 8, 32), S(33, 32, 3, 2)}, conv_strided_far, 0, 0},
+    {"conv2d on tensor cores, strided, 2x2", 2, {S(1, 7, 38, 40), S(64, 40, 2, 2)}, conv_strided, 0, 0},
+    {"conv2d on tensor cores, strided, one pixel", 2, {S(1, 1, 1, 32), S(32, 32, 4, 4)}, conv_strided_far, 0, 0},
+    {"conv2d on tensor cores, strided, 5x7", 2, {S(1, 10, 11, 32), S(32, 32, 5, 7)}, conv_strided_far, 0, 0},
 };
 
 /* The first of them launch every kernel that they all do. */
-enum { LITTLE_CASES = 17 };
+enum { LITTLE_CASES = 18 };
 enum { WIDE_CASES = sizeof wide_cases / sizeof *wide_cases };
 
 /* From precision number `first` on. */

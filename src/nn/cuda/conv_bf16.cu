@@ -1,7 +1,8 @@
-/* Ways of one sum: by conv_tensor.h where there are channels enough on both sides, by conv_thin.h and
- * conv_narrow.h where there are on one and hardly any on the other, else as the product of a gathered matrix. The data gradient of a convolution of stride 1
- * is the convolution of dy, with a border of kernel - 1 - padding zeros, by the weight backwards. A weight gradient gathers from x, or from dy along all pixels of x with its border, whichever has
- * fewer channels, and multiplies by the other picture as it lies there.
+/* Ways of one sum: by conv_tensor.h where there are channels enough on both sides, by conv_thin.h and conv_narrow.h where
+ * there are on one and hardly any on the other, else as the product of a gathered matrix. The data gradient of a convolution
+ * of stride 1 is the convolution of dy, with a border of kernel - 1 - padding zeros, by the weight backwards; that of one of
+ * stride 2 four smaller ones of dy (conv_group.cu). A weight gradient gathers from x, or from dy along all pixels of x with
+ * its border, whichever has fewer channels, and multiplies by the other picture as it lies there.
  */
 #include "nn/cuda/conv_bf16.h"
 
@@ -20,11 +21,12 @@ static nn_layout layout_of(size_t top, size_t left, bool reflect, bool planes)
 
 static size_t chunk_of(size_t row, size_t rows) { return cuda_chunk_rows(row * sizeof(__nv_bfloat16), rows); }
 
-/* Convolution, or data gradient of stride 1: source input 0, weight input 1, result y. */
+/* Convolution, or data gradient: source input 0, weight input 1, result y. */
 struct convolution {
     size_t kh, kw, stride, top, left; /* top, left: the source's border */
     size_t source_c, c, pixels;       /* of the result */
     bool backwards, reflect;
+    bool phases; /* a data gradient of stride 2 that is conv_tensor.h's; others of a stride are conv2d.cu's */
 };
 
 static convolution convolution_of(const nn_call *call)
@@ -34,17 +36,20 @@ static convolution convolution_of(const nn_call *call)
     convolution v = {};
     v.kh = w.dim[NN_KH], v.kw = w.dim[NN_KW], v.stride = attr->stride;
     v.backwards = call->op == NN_CONV2D_DATA_GRAD;
-    v.top = v.backwards ? v.kh - 1 - attr->padding : attr->padding;
-    v.left = v.backwards ? v.kw - 1 - attr->padding : attr->padding;
-    v.reflect = !v.backwards && attr->mode == NN_PAD_REFLECT;
     v.source_c = call->input_shape[0].dim[NN_C], v.c = y.dim[NN_C];
+    v.phases = v.backwards && v.stride == 2 && tensor_phases_suit(call, v.source_c, v.c, v.kh, v.kw);
+    if (!v.phases) {
+        v.top = v.backwards ? v.kh - 1 - attr->padding : attr->padding;
+        v.left = v.backwards ? v.kw - 1 - attr->padding : attr->padding;
+    }
+    v.reflect = !v.backwards && attr->mode == NN_PAD_REFLECT;
     v.pixels = nn_count(y) / v.c;
     return v;
 }
 
 static bool is_direct(const convolution *v)
 {
-    return v->stride == 1 && tensor_conv_suits(v->source_c, v->c, v->kh, v->kw);
+    return v->phases || (v->stride == 1 && tensor_conv_suits(v->source_c, v->c, v->kh, v->kw));
 }
 
 /* Whether that is conv2d.cu's: its products of taps, folded. */
@@ -75,6 +80,7 @@ static void run_direct(const nn_call *call)
     conv.y = call->output[0];
     conv.h = (unsigned)y.dim[NN_H], conv.w = (unsigned)y.dim[NN_W], conv.c = (unsigned)v.c;
     conv.kh = (unsigned)v.kh, conv.kw = (unsigned)v.kw;
+    conv.stride = (unsigned)v.stride, conv.padding = (unsigned)call->attr.padding;
     conv.backwards = v.backwards;
     if (is_thin(call, &v))
         thin_conv_run(call, &conv);
@@ -111,10 +117,9 @@ static void run_gather(const nn_call *call)
 static bool prepare_convolution(nn_call *call)
 {
     size_t padding = call->attr.padding;
-    nn_shape x = call->input_shape[0], w = call->input_shape[1];
-    bool gradient = call->op == NN_CONV2D_DATA_GRAD;
-    if (gradient && (call->attr.stride != 1 || padding >= w.dim[NN_KH] || padding >= w.dim[NN_KW])) return false;
+    nn_shape x = call->input_shape[0];
     convolution v = convolution_of(call);
+    if (v.backwards && !v.phases && (v.stride != 1 || padding >= v.kh || padding >= v.kw)) return false;
     bool thin = is_thin(call, &v), narrow = !thin && is_narrow(call, &v), direct = thin || narrow || is_direct(&v);
     if (!fits_border(v.top) || !fits_border(v.left)) return false;
     if (!direct && folds(&v, x)) return false;

@@ -15,6 +15,10 @@
  *   COPIERS      the picture's other channels. By granules: its rows are 160 bytes long, too many pieces for bulk copies,
  *                which threads of a warp issue one after the other
  *   one          the weight, by bulk copies: a stage for each tap of 64 channels
+ *
+ * The data gradient of a convolution of stride 2 (the forward pass of a transposed one) is four convolutions of stride 1, a
+ * phase each: results of odd or even rows and columns, which meet every second tap of the kernel down and across. Blocks of
+ * all phases are one launch, those with the most taps first.
  */
 #include "nn/cuda/bulk.h"
 #include "nn/cuda/conv_tensor.h"
@@ -49,6 +53,24 @@ struct grouped {
     unsigned stages;
 };
 
+/* One side of a phase. Result pixel x = 2 i + parity meets source pixel o at tap a where x = 2 o + a - padding: at the taps
+ * first, first + 2, ... last, where first is 0 or 1 and makes parity + padding - first even, the source's pixels
+ * i + (parity + padding - a) / 2. So a window of `taps` pixels begins at i + shift with the last tap. */
+struct phase {
+    unsigned parity, taps, last;
+    unsigned shift; /* may be negative: what is added to it wraps around */
+};
+
+__host__ __device__ static inline phase phase_of(unsigned first, unsigned kernel, unsigned padding)
+{
+    phase p = {};
+    p.parity = (first + padding) % 2;
+    p.taps = (kernel + 1 - first) / 2;
+    p.last = first + 2 * (p.taps - 1);
+    p.shift = (unsigned)(((int)(p.parity + padding) - (int)p.last) / 2);
+    return p;
+}
+
 __host__ __device__ static inline unsigned halo_bytes(const grouped &d)
 {
     return CHUNK * d.halo_pixels * TENSOR_GRANULE_BYTES;
@@ -66,10 +88,11 @@ struct turn {
 };
 
 /* One block's place and memory: barriers, the picture's windows, the weight's stages. */
-struct tile {
+template <bool phases> struct tile {
     const grouped &d;
+    phase down, across;
     size_t image;
-    unsigned top, left, first; /* first: channel of the result */
+    unsigned top, left, first; /* in the picture, or in the phase's part of the result; first: channel of the result */
     unsigned warp, lane;
     tensor_address barriers, halo, weights;
 
@@ -82,7 +105,18 @@ struct tile {
         barriers = tensor_shared(CUDA_SHARED());
         halo = barriers + BARRIER_BYTES;
         weights = halo + halo_buffers(d) * halo_bytes(d);
+        if (phases) {
+            down = phase_of(blockIdx.z / 2, d.v.kh, d.v.padding);
+            across = phase_of(blockIdx.z % 2, d.v.kw, d.v.padding);
+        }
     }
+
+    /* Taps that this block's results meet, and the width of a window for them. */
+    __device__ unsigned taps_down() const { return phases ? down.taps : d.v.kh; }
+    __device__ unsigned taps_across() const { return phases ? across.taps : d.v.kw; }
+    __device__ unsigned halo_w() const { return phases ? TILE_W + across.taps - 1 : d.halo_w; }
+    __device__ unsigned halo_pixels() const { return phases ? (TILE_H + down.taps - 1) * halo_w() : d.halo_pixels; }
+    __device__ unsigned halo_step() const { return d.halo_pixels * TENSOR_GRANULE_BYTES; } /* from plane to plane */
 
     /* A stage's weight is there; this block is done with it. */
     __device__ tensor_address full(unsigned stage) const { return barriers + stage * BULK_BARRIER_BYTES; }
@@ -109,11 +143,12 @@ struct tile {
     {
         const picture &p = d.v.p;
         const size_t pixels = (size_t)p.h * p.w;
-        const unsigned step = d.halo_pixels * TENSOR_GRANULE_BYTES, number = chunk * CHUNK + plane;
+        const unsigned step = halo_step(), number = chunk * CHUNK + plane;
+        const unsigned from_row = top + (phases ? down.shift : 0), from_column = left + (phases ? across.shift : 0);
         const uint4 *planes = (const uint4 *)(const void *)p.data + (image * d.granules + number) * pixels;
         const tensor_address to = halo + chunk % 2 * halo_bytes(d) + plane * step;
-        for (unsigned pixel = lane; pixel < d.halo_pixels; pixel += WARP) {
-            unsigned i = top + pixel / d.halo_w, j = left + pixel % d.halo_w;
+        for (unsigned pixel = lane; pixel < halo_pixels(); pixel += WARP) {
+            unsigned i = from_row + pixel / halo_w(), j = from_column + pixel % halo_w();
             bool inside = i < p.h && j < p.w;
             const uint4 *from = planes + (inside ? (size_t)i * p.w + j : 0);
 #pragma unroll
@@ -145,6 +180,14 @@ struct tile {
         }
     }
 
+    /* The kernel's tap for tap (a, b) of the window. */
+    __device__ unsigned tap_at(unsigned a, unsigned b) const
+    {
+        if (phases) return (down.last - 2 * a) * d.v.kw + across.last - 2 * b;
+        unsigned tap = a * d.v.kw + b;
+        return d.v.backwards ? d.v.kh * d.v.kw - 1 - tap : tap;
+    }
+
     /* One thread. */
     __device__ void bring_weight() const
     {
@@ -153,22 +196,23 @@ struct tile {
         weight += blockIdx.y * ((size_t)d.chunks * taps * BLOCK_BYTES);
         turn now = {};
         for (unsigned chunk = 0; chunk < d.chunks; chunk++)
-            for (unsigned tap = 0; tap < taps; tap++) {
-                unsigned number = chunk * taps + (d.v.backwards ? taps - 1 - tap : tap);
-                bulk_wait(empty(now.stage), now.parity ^ 1);
-                bulk_expect(full(now.stage), BLOCK_BYTES);
-                bulk_copy(weights + now.stage * BLOCK_BYTES, weight + (size_t)number * BLOCK_BYTES, BLOCK_BYTES,
-                          full(now.stage));
-                now.advance(d.stages);
-            }
+            for (unsigned a = 0; a < taps_down(); a++)
+                for (unsigned b = 0; b < taps_across(); b++) {
+                    const size_t number = chunk * taps + tap_at(a, b);
+                    bulk_wait(empty(now.stage), now.parity ^ 1);
+                    bulk_expect(full(now.stage), BLOCK_BYTES);
+                    bulk_copy(weights + now.stage * BLOCK_BYTES, weight + number * BLOCK_BYTES, BLOCK_BYTES,
+                              full(now.stage));
+                    now.advance(d.stages);
+                }
     }
 
     /* The pixels that the first tap meets, of this group's and a chunk. */
     __device__ tensor_matrix pixels_at(unsigned chunk) const
     {
-        unsigned group = warp / (TENSOR_GROUP / WARP), pixel = group * (TILE_H / GROUPS) * d.halo_w;
-        return tensor_matrix_at(halo + chunk % 2 * halo_bytes(d) + pixel * TENSOR_GRANULE_BYTES,
-                                d.halo_pixels * TENSOR_GRANULE_BYTES, d.halo_w * TENSOR_GRANULE_BYTES);
+        unsigned group = warp / (TENSOR_GROUP / WARP), pixel = group * (TILE_H / GROUPS) * halo_w();
+        return tensor_matrix_at(halo + chunk % 2 * halo_bytes(d) + pixel * TENSOR_GRANULE_BYTES, halo_step(),
+                                halo_w() * TENSOR_GRANULE_BYTES);
     }
 
     /* sums += pixels, moved by a tap, times the tap's weight. */
@@ -178,7 +222,7 @@ struct tile {
         tensor_group_begin();
 #pragma unroll
         for (unsigned k = 0; k < CHUNK; k += 2)
-            tensor_group_multiply<false>(sums, tensor_matrix_moved(pixels, k * d.halo_pixels * TENSOR_GRANULE_BYTES),
+            tensor_group_multiply<false>(sums, tensor_matrix_moved(pixels, k * halo_step()),
                                          tensor_matrix_moved(weight, k * PLANE_BYTES));
         tensor_group_commit();
     }
@@ -186,7 +230,7 @@ struct tile {
     /* MULTIPLIERS. A tap's products run while the next one's are started; what they have read is given back then. */
     __device__ void multiply_all(tensor_group_sums<ROWS> &sums) const
     {
-        const unsigned taps = d.v.kh * d.v.kw;
+        const unsigned taps = taps_down() * taps_across();
         turn now = {}, before = {};
         for (unsigned chunk = 0; chunk < d.chunks; chunk++) {
             bulk_wait(halo_full(chunk), chunk / 2 % 2);
@@ -202,8 +246,8 @@ struct tile {
                     before.advance(d.stages);
                 }
                 now.advance(d.stages);
-                bool last = ++b == d.v.kw;
-                pixels = tensor_matrix_moved(pixels, (last ? d.halo_w + 1 - d.v.kw : 1) * TENSOR_GRANULE_BYTES);
+                bool last = ++b == taps_across();
+                pixels = tensor_matrix_moved(pixels, (last ? halo_w() + 1 - taps_across() : 1) * TENSOR_GRANULE_BYTES);
                 if (last) b = 0;
             }
         }
@@ -215,6 +259,7 @@ struct tile {
 #pragma unroll
         for (unsigned half = 0; half < 2; half++) {
             unsigned row = top + warp * 2 + half, column = left + lane / 4;
+            if (phases) row = 2 * row + down.parity, column = 2 * column + across.parity;
             if (row >= d.v.h || column >= d.v.w) continue;
             float *y = d.v.y + ((image * d.v.h + row) * d.v.w + column) * d.v.c;
 #pragma unroll
@@ -225,16 +270,16 @@ struct tile {
     }
 };
 
-/* blockIdx.x: image and tile; blockIdx.y: channels of the result. */
-static __global__ void __launch_bounds__(THREADS, 2) convolve_grouped(grouped d)
+/* blockIdx.x: image and tile; blockIdx.y: channels of the result; blockIdx.z: the phase. */
+template <bool phases> static __global__ void __launch_bounds__(THREADS, 2) convolve_grouped(grouped d)
 {
-    const tile t(d);
+    const tile<phases> t(d);
     if (threadIdx.x == THREADS - 1) t.make_barriers();
-    if (t.warp < MULTIPLIERS) t.copy_halo<CHUNK>(0, t.warp);
+    if (t.warp < MULTIPLIERS) t.template copy_halo<CHUNK>(0, t.warp);
     __syncthreads();
     if (t.warp < MULTIPLIERS) {
         tensor_group_sums<ROWS> sums = {};
-        t.publish_halo<CHUNK>(0);
+        t.template publish_halo<CHUNK>(0);
         t.multiply_all(sums);
         t.store(sums);
     } else if (t.warp < MULTIPLIERS + COPIERS) {
@@ -246,15 +291,19 @@ static __global__ void __launch_bounds__(THREADS, 2) convolve_grouped(grouped d)
 
 void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
 {
+    const bool phases = conv->stride == 2;
     grouped d = {};
     d.v = *conv;
-    d.rows = (unsigned)cuda_divide_up(conv->h, TILE_H), d.columns = (unsigned)cuda_divide_up(conv->w, TILE_W);
+    /* The most pixels and the most taps that a phase can have. */
+    const unsigned h = phases ? (conv->h + 1) / 2 : conv->h, w = phases ? (conv->w + 1) / 2 : conv->w;
+    const unsigned kh = phases ? (conv->kh + 1) / 2 : conv->kh, kw = phases ? (conv->kw + 1) / 2 : conv->kw;
+    d.rows = (unsigned)cuda_divide_up(h, TILE_H), d.columns = (unsigned)cuda_divide_up(w, TILE_W);
     d.granules = conv->p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
-    d.halo_w = TILE_W + conv->kw - 1, d.halo_pixels = (TILE_H + conv->kh - 1) * d.halo_w;
+    d.halo_w = TILE_W + kw - 1, d.halo_pixels = (TILE_H + kh - 1) * d.halo_w;
     /* Three at least: of kernels that tensor_conv_suits lets pass none needs a window of more than 352 pixels (1x15). */
     unsigned fixed = BARRIER_BYTES + halo_buffers(d) * halo_bytes(d), stages = (MOST_SHARED - fixed) / BLOCK_BYTES;
     d.stages = stages < MOST_STAGES ? stages : (unsigned)MOST_STAGES;
-    cuda_launch_shared(call, convolve_grouped, d,
-                       dim3(conv->p.images * d.rows * d.columns, (unsigned)cuda_divide_up(conv->c, ROWS)), dim3(THREADS),
-                       fixed + d.stages * BLOCK_BYTES);
+    cuda_launch_shared(call, phases ? convolve_grouped<true> : convolve_grouped<false>, d,
+                       dim3(conv->p.images * d.rows * d.columns, (unsigned)cuda_divide_up(conv->c, ROWS), phases ? 4 : 1),
+                       dim3(THREADS), fixed + d.stages * BLOCK_BYTES);
 }

@@ -1,4 +1,4 @@
-/* Convolutions of stride 1 on tensor cores without a matrix between picture and product: bf16 operands, sums in float. */
+/* Convolutions on tensor cores without a matrix between picture and product: bf16 operands, sums in float. */
 #ifndef NN_CUDA_CONV_TENSOR_H
 #define NN_CUDA_CONV_TENSOR_H
 
@@ -9,14 +9,18 @@
 static inline bool tensor_by_groups(const nn_call *call) { return cuda_has_groups(cuda_of(call)); }
 
 /* y (images, h, w, c) = sum over taps of the picture's pixel (i + a, j + b) times weight row n at tap (a, b), or at the
- * opposite one, + bias (c), which may be NULL. weight: (c, kh, kw, p.c) of bf16, or in blocks. */
+ * opposite one, + bias (c), which may be NULL. weight: (c, kh, kw, p.c) of bf16, or in blocks.
+ *
+ * Of stride 2 (by groups alone) the other way: the data gradient of such a convolution, or a transposed one. At tap (a, b)
+ * the picture's pixel is ((i + padding - a) / 2, (j + padding - b) / 2), where both are whole and in the picture. */
 typedef struct tensor_conv {
     picture p;
     const void *weight;
     const float *bias;
     float *y;
-    unsigned h, w, c, kh, kw;
-    bool backwards;
+    unsigned h, w, c, kh, kw, stride;
+    unsigned padding; /* of stride 2 */
+    bool backwards;   /* of stride 1 */
 } tensor_conv;
 
 /* Stores channels `channel` and the next of a pixel that lies at y, plus the bias, where they exist. */
@@ -46,8 +50,13 @@ __device__ static inline tensor_tile tensor_tile_at(unsigned number, unsigned ro
     return t;
 }
 
-/* Whether pictures of so many channels (to so many) by so large a kernel are what this is good for. */
+/* Whether pictures of so many channels (to so many) by so large a kernel are what this is good for, at stride 1. */
 bool tensor_conv_suits(size_t from, size_t to, size_t kh, size_t kw);
+/* The same of stride 2: all phases have taps. */
+static inline bool tensor_phases_suit(const nn_call *call, size_t from, size_t to, size_t kh, size_t kw)
+{
+    return tensor_by_groups(call) && kh > 1 && kw > 1 && tensor_conv_suits(from, to, kh, kw);
+}
 void tensor_conv_run(const nn_call *call, const tensor_conv *conv);
 /* The same for devices that have groups: conv_group.cu. */
 void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv);
