@@ -126,7 +126,8 @@ static void check(test *t, const devices *d, const network *n)
         for (int k = 0; k < 2; k++) run(t, d->first, n, k > 0, NULL);
     if (little) return;
     size_t length = run(t, d->recording, n, false, as_pictures), with_reorders = run(t, d->recording, n, true, plain);
-    if (length + n->pictures != with_reorders)
+    /* A real device need not be of the kind that the test is for. */
+    if (check_is_emulated(d->first) && length + n->pictures != with_reorders)
         test_failed(t, __FILE__, __LINE__, "%s, %s: %zu kernels, %zu with plain values; expected %zu fewer", device, n->name,
                     length, with_reorders, n->pictures);
     built b = build(n, false);
@@ -160,6 +161,12 @@ static const network networks[] = {
     {"4x4 of stride 2", S(2, 10, 13, 8), S(20, 8, 3, 3), S(24, 20, 4, 4), 2, 1, NN_PAD_ZERO, 1},
 };
 
+/* On Hopper the data gradient of stride 2 asks for dy as the weight gradient does; elsewhere for plain numbers. */
+static const network strided_networks[] = {
+    {"3x3 of stride 2, wide", S(1, 9, 12, 32), S(33, 32, 3, 3), S(40, 33, 3, 3), 2, 1, NN_PAD_ZERO, 3},
+    {"4x4 of stride 2, wide", S(2, 10, 7, 32), S(72, 32, 3, 3), S(32, 72, 4, 4), 2, 1, NN_PAD_ZERO, 3},
+};
+
 /* Blocks whose threads take more places than are on their way at once. */
 static const network long_parts_network =
     {"1x1, long parts", S(1, 3, 5101, 1), S(8, 1, 1, 1), S(8, 8, 1, 1), 1, 0, NN_PAD_ZERO, 2};
@@ -187,6 +194,7 @@ static void check_on(test *t, const char *major, const network *first, size_t co
 
 static void pictures_by_pixels(test *t) { check_on(t, "8", networks, sizeof networks / sizeof *networks); }
 static void pictures_in_planes(test *t) { check_on(t, "9", networks, sizeof networks / sizeof *networks); }
+static void strided(test *t) { check_on(t, "9", strided_networks, sizeof strided_networks / sizeof *strided_networks); }
 static void long_parts(test *t) { check_on(t, "9", &long_parts_network, 1); }
 
-TEST_MAIN(TEST(pictures_by_pixels), TEST(pictures_in_planes), TEST(long_parts))
+TEST_MAIN(TEST(pictures_by_pixels), TEST(pictures_in_planes), TEST(strided), TEST(long_parts))

@@ -124,7 +124,7 @@ static bool prepare_convolution(nn_call *call)
     if (!fits_border(v.top) || !fits_border(v.left)) return false;
     if (!direct && folds(&v, x)) return false;
     bool blocks = direct && tensor_by_groups(call);
-    call->input_layout[0] = layout_of(v.top, v.left, v.reflect, blocks);
+    call->input_layout[0] = layout_of(v.top, v.left, v.reflect, blocks && !v.phases);
     call->input_layout[1] = thin          ? v.backwards ? CUDA_IN_THIN : CUDA_OUT_THIN
                             : narrow      ? v.backwards ? CUDA_IN_NARROW : CUDA_OUT_NARROW
                             : blocks      ? v.backwards ? CUDA_IN_BLOCKS : CUDA_OUT_BLOCKS

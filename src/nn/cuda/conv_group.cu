@@ -18,7 +18,9 @@
  *
  * The data gradient of a convolution of stride 2 (the forward pass of a transposed one) is four convolutions of stride 1, a
  * phase each: results of odd or even rows and columns, which meet every second tap of the kernel down and across. Blocks of
- * all phases are one launch, those with the most taps first.
+ * all phases are one launch, those with the most taps first. Their picture comes by pixels and without a border, as the weight
+ * gradient that reads it too multiplies it, so that both have the same copy, or a norm's kernel writes it for both. Planes
+ * are an odd number of granules in shared memory there, so that those of a pixel go to different banks.
  */
 #include "nn/cuda/bulk.h"
 #include "nn/cuda/conv_tensor.h"
@@ -49,7 +51,7 @@ struct grouped {
     tensor_conv v;
     unsigned rows, columns;    /* tiles of an image */
     unsigned granules, chunks; /* of a pixel of the picture */
-    unsigned halo_w, halo_pixels;
+    unsigned halo_w, halo_pixels, halo_step; /* of a window; step: granules from plane to plane */
     unsigned stages;
 };
 
@@ -73,7 +75,7 @@ __host__ __device__ static inline phase phase_of(unsigned first, unsigned kernel
 
 __host__ __device__ static inline unsigned halo_bytes(const grouped &d)
 {
-    return CHUNK * d.halo_pixels * TENSOR_GRANULE_BYTES;
+    return CHUNK * d.halo_step * TENSOR_GRANULE_BYTES;
 }
 
 __host__ __device__ static inline unsigned halo_buffers(const grouped &d) { return d.chunks > 1 ? 2 : 1; }
@@ -116,7 +118,7 @@ template <bool phases> struct tile {
     __device__ unsigned taps_across() const { return phases ? across.taps : d.v.kw; }
     __device__ unsigned halo_w() const { return phases ? TILE_W + across.taps - 1 : d.halo_w; }
     __device__ unsigned halo_pixels() const { return phases ? (TILE_H + down.taps - 1) * halo_w() : d.halo_pixels; }
-    __device__ unsigned halo_step() const { return d.halo_pixels * TENSOR_GRANULE_BYTES; } /* from plane to plane */
+    __device__ unsigned halo_step() const { return d.halo_step * TENSOR_GRANULE_BYTES; }
 
     /* A stage's weight is there; this block is done with it. */
     __device__ tensor_address full(unsigned stage) const { return barriers + stage * BULK_BARRIER_BYTES; }
@@ -138,17 +140,27 @@ template <bool phases> struct tile {
         bulk_made();
     }
 
-    /* A warp's part of the pixels that the taps meet, 64 channels of them: every `of`-th plane. Zeros where there are none. */
-    template <unsigned of> __device__ void copy_halo(unsigned chunk, unsigned plane) const
+    /* A warp's part of the pixels that the taps meet, 64 channels of them, if `of` warps copy them. Zeros where there are
+     * none. */
+    template <unsigned of> __device__ void copy_halo(unsigned chunk, unsigned part) const
+    {
+        if (phases)
+            copy_pixels<of>(chunk, part);
+        else
+            copy_planes<of>(chunk, part);
+        tensor_commit();
+    }
+
+    /* Every `of`-th plane. */
+    template <unsigned of> __device__ void copy_planes(unsigned chunk, unsigned plane) const
     {
         const picture &p = d.v.p;
         const size_t pixels = (size_t)p.h * p.w;
         const unsigned step = halo_step(), number = chunk * CHUNK + plane;
-        const unsigned from_row = top + (phases ? down.shift : 0), from_column = left + (phases ? across.shift : 0);
         const uint4 *planes = (const uint4 *)(const void *)p.data + (image * d.granules + number) * pixels;
         const tensor_address to = halo + chunk % 2 * halo_bytes(d) + plane * step;
-        for (unsigned pixel = lane; pixel < halo_pixels(); pixel += WARP) {
-            unsigned i = from_row + pixel / halo_w(), j = from_column + pixel % halo_w();
+        for (unsigned pixel = lane; pixel < d.halo_pixels; pixel += WARP) {
+            unsigned i = top + pixel / d.halo_w, j = left + pixel % d.halo_w;
             bool inside = i < p.h && j < p.w;
             const uint4 *from = planes + (inside ? (size_t)i * p.w + j : 0);
 #pragma unroll
@@ -158,7 +170,25 @@ template <bool phases> struct tile {
                             there ? from + k * pixels : (const uint4 *)(const void *)p.data, !there);
             }
         }
-        tensor_commit();
+    }
+
+    /* Of a picture by pixels: a lane has a granule of every APART-th pixel. */
+    template <unsigned of> __device__ void copy_pixels(unsigned chunk, unsigned part) const
+    {
+        enum { AT_ONCE = WARP / CHUNK, APART = of * AT_ONCE };
+        const picture &p = d.v.p;
+        const unsigned w = halo_w(), end = halo_pixels(), rows_on = APART / w, columns_on = APART % w;
+        const unsigned number = chunk * CHUNK + lane % CHUNK;
+        const uint4 *data = (const uint4 *)(const void *)p.data, *from = data + image * p.h * p.w * d.granules + number;
+        const tensor_address to = halo + chunk % 2 * halo_bytes(d) + lane % CHUNK * halo_step();
+        unsigned pixel = part * AT_ONCE + lane / CHUNK, row = pixel / w, column = pixel % w;
+        while (pixel < end) {
+            unsigned i = top + down.shift + row, j = left + across.shift + column;
+            bool there = i < p.h && j < p.w && number < d.granules;
+            tensor_copy(to + pixel * TENSOR_GRANULE_BYTES, there ? from + ((size_t)i * p.w + j) * d.granules : data, !there);
+            pixel += APART, row += rows_on, column += columns_on;
+            if (column >= w) column -= w, row++;
+        }
     }
 
     /* What the warp has copied is there. */
@@ -300,6 +330,7 @@ void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
     d.rows = (unsigned)cuda_divide_up(h, TILE_H), d.columns = (unsigned)cuda_divide_up(w, TILE_W);
     d.granules = conv->p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
     d.halo_w = TILE_W + kw - 1, d.halo_pixels = (TILE_H + kh - 1) * d.halo_w;
+    d.halo_step = phases ? d.halo_pixels | 1 : d.halo_pixels;
     /* Three at least: of kernels that tensor_conv_suits lets pass none needs a window of more than 352 pixels (1x15). */
     unsigned fixed = BARRIER_BYTES + halo_buffers(d) * halo_bytes(d), stages = (MOST_SHARED - fixed) / BLOCK_BYTES;
     d.stages = stages < MOST_STAGES ? stages : (unsigned)MOST_STAGES;

@@ -4,8 +4,8 @@
 
 #include "nn/cuda/picture.h"
 
-/* Whether the call's device multiplies by groups; pictures are in planes then and weights in blocks, else pictures by pixels
- * and weights in rows of taps. */
+/* Whether the call's device multiplies by groups; pictures are in planes then (of stride 2 by pixels) and weights in blocks,
+ * else pictures by pixels and weights in rows of taps. */
 static inline bool tensor_by_groups(const nn_call *call) { return cuda_has_groups(cuda_of(call)); }
 
 /* y (images, h, w, c) = sum over taps of the picture's pixel (i + a, j + b) times weight row n at tap (a, b), or at the
