@@ -89,12 +89,18 @@ struct turn {
     }
 };
 
+/* What a block's pixels are: a tile; as many that follow on one another in the picture, beyond whose row's end come some
+ * that no result belongs to; a tile of a phase. */
+enum pixels { TILES, RUNS, PHASES };
+
 /* One block's place and memory: barriers, the picture's windows, the weight's stages. */
-template <bool phases> struct tile {
+template <pixels kind> struct tile {
+    enum { phases = kind == PHASES, runs = kind == RUNS };
     const grouped &d;
     phase down, across;
     size_t image;
     unsigned top, left, first; /* in the picture, or in the phase's part of the result; first: channel of the result */
+    unsigned run;              /* RUNS: the first pixel of the picture */
     unsigned warp, lane;
     tensor_address barriers, halo, weights;
 
@@ -102,6 +108,7 @@ template <bool phases> struct tile {
     {
         tensor_tile at = tensor_tile_at(blockIdx.x, d.rows, d.columns, TILE_H, TILE_W);
         image = at.image, top = at.top, left = at.left;
+        run = at.top * TILE_W; /* d.columns is 1 */
         first = blockIdx.y * ROWS;
         warp = tensor_warp(), lane = threadIdx.x % WARP;
         barriers = tensor_shared(CUDA_SHARED());
@@ -161,8 +168,8 @@ template <bool phases> struct tile {
         const tensor_address to = halo + chunk % 2 * halo_bytes(d) + plane * step;
         for (unsigned pixel = lane; pixel < d.halo_pixels; pixel += WARP) {
             unsigned i = top + pixel / d.halo_w, j = left + pixel % d.halo_w;
-            bool inside = i < p.h && j < p.w;
-            const uint4 *from = planes + (inside ? (size_t)i * p.w + j : 0);
+            bool inside = runs ? run + pixel < pixels : i < p.h && j < p.w;
+            const uint4 *from = planes + (!inside ? 0 : runs ? run + pixel : (size_t)i * p.w + j);
 #pragma unroll
             for (unsigned k = 0; k < CHUNK; k += of) {
                 bool there = inside && number + k < d.granules;
@@ -240,9 +247,9 @@ template <bool phases> struct tile {
     /* The pixels that the first tap meets, of this group's and a chunk. */
     __device__ tensor_matrix pixels_at(unsigned chunk) const
     {
-        unsigned group = warp / (TENSOR_GROUP / WARP), pixel = group * (TILE_H / GROUPS) * halo_w();
-        return tensor_matrix_at(halo + chunk % 2 * halo_bytes(d) + pixel * TENSOR_GRANULE_BYTES, halo_step(),
-                                halo_w() * TENSOR_GRANULE_BYTES);
+        unsigned group = warp / (TENSOR_GROUP / WARP), line = runs ? (unsigned)TILE_W : halo_w();
+        return tensor_matrix_at(halo + chunk % 2 * halo_bytes(d) + group * (TILE_H / GROUPS) * line * TENSOR_GRANULE_BYTES,
+                                halo_step(), line * TENSOR_GRANULE_BYTES);
     }
 
     /* sums += pixels, moved by a tap, times the tap's weight. */
@@ -290,6 +297,10 @@ template <bool phases> struct tile {
         for (unsigned half = 0; half < 2; half++) {
             unsigned row = top + warp * 2 + half, column = left + lane / 4;
             if (phases) row = 2 * row + down.parity, column = 2 * column + across.parity;
+            if (runs) {
+                unsigned pixel = run + (warp * 2 + half) * TILE_W + lane / 4;
+                row = pixel / d.v.p.w, column = pixel % d.v.p.w;
+            }
             if (row >= d.v.h || column >= d.v.w) continue;
             float *y = d.v.y + ((image * d.v.h + row) * d.v.w + column) * d.v.c;
 #pragma unroll
@@ -301,9 +312,9 @@ template <bool phases> struct tile {
 };
 
 /* blockIdx.x: image and tile; blockIdx.y: channels of the result; blockIdx.z: the phase. */
-template <bool phases> static __global__ void __launch_bounds__(THREADS, 2) convolve_grouped(grouped d)
+template <pixels kind> static __global__ void __launch_bounds__(THREADS, 2) convolve_grouped(grouped d)
 {
-    const tile<phases> t(d);
+    const tile<kind> t(d);
     if (threadIdx.x == THREADS - 1) t.make_barriers();
     if (t.warp < MULTIPLIERS) t.template copy_halo<CHUNK>(0, t.warp);
     __syncthreads();
@@ -319,22 +330,44 @@ template <bool phases> static __global__ void __launch_bounds__(THREADS, 2) conv
     }
 }
 
+static unsigned fixed_bytes(const grouped &d) { return BARRIER_BYTES + halo_buffers(d) * halo_bytes(d); }
+
+static void plan_tiles(grouped *d, bool phases)
+{
+    const tensor_conv &v = d->v;
+    /* The most pixels and the most taps that a phase can have. */
+    const unsigned h = phases ? (v.h + 1) / 2 : v.h, w = phases ? (v.w + 1) / 2 : v.w;
+    const unsigned kh = phases ? (v.kh + 1) / 2 : v.kh, kw = phases ? (v.kw + 1) / 2 : v.kw;
+    d->rows = (unsigned)cuda_divide_up(h, TILE_H), d->columns = (unsigned)cuda_divide_up(w, TILE_W);
+    d->halo_w = TILE_W + kw - 1, d->halo_pixels = (TILE_H + kh - 1) * d->halo_w;
+    d->halo_step = phases ? d->halo_pixels | 1 : d->halo_pixels;
+}
+
+/* Where runs are fewer than tiles and their windows leave room for a few taps: 66x66 pixels are 36 runs, 45 tiles. */
+static bool plan_runs(grouped *d)
+{
+    enum { RUN = TILE_H * TILE_W, LEAST_STAGES = 4 };
+    const tensor_conv &v = d->v;
+    grouped runs = *d;
+    runs.rows = (unsigned)cuda_divide_up((size_t)(v.h - 1) * v.p.w + v.w, RUN), runs.columns = 1;
+    runs.halo_w = v.p.w, runs.halo_pixels = runs.halo_step = RUN + (v.kh - 1) * v.p.w + v.kw - 1;
+    if (runs.rows >= d->rows * d->columns || fixed_bytes(runs) + LEAST_STAGES * BLOCK_BYTES > MOST_SHARED) return false;
+    *d = runs;
+    return true;
+}
+
 void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
 {
     const bool phases = conv->stride == 2;
     grouped d = {};
     d.v = *conv;
-    /* The most pixels and the most taps that a phase can have. */
-    const unsigned h = phases ? (conv->h + 1) / 2 : conv->h, w = phases ? (conv->w + 1) / 2 : conv->w;
-    const unsigned kh = phases ? (conv->kh + 1) / 2 : conv->kh, kw = phases ? (conv->kw + 1) / 2 : conv->kw;
-    d.rows = (unsigned)cuda_divide_up(h, TILE_H), d.columns = (unsigned)cuda_divide_up(w, TILE_W);
     d.granules = conv->p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
-    d.halo_w = TILE_W + kw - 1, d.halo_pixels = (TILE_H + kh - 1) * d.halo_w;
-    d.halo_step = phases ? d.halo_pixels | 1 : d.halo_pixels;
-    /* Three at least: of kernels that tensor_conv_suits lets pass none needs a window of more than 352 pixels (1x15). */
-    unsigned fixed = BARRIER_BYTES + halo_buffers(d) * halo_bytes(d), stages = (MOST_SHARED - fixed) / BLOCK_BYTES;
+    plan_tiles(&d, phases);
+    const bool runs = !phases && plan_runs(&d);
+    /* Three at least: of kernels that tensor_conv_suits lets pass none needs a tile's window of more than 352 pixels (1x15). */
+    unsigned stages = (MOST_SHARED - fixed_bytes(d)) / BLOCK_BYTES;
     d.stages = stages < MOST_STAGES ? stages : (unsigned)MOST_STAGES;
-    cuda_launch_shared(call, phases ? convolve_grouped<true> : convolve_grouped<false>, d,
+    cuda_launch_shared(call, phases ? convolve_grouped<PHASES> : runs ? convolve_grouped<RUNS> : convolve_grouped<TILES>, d,
                        dim3(conv->p.images * d.rows * d.columns, (unsigned)cuda_divide_up(conv->c, ROWS), phases ? 4 : 1),
-                       dim3(THREADS), fixed + d.stages * BLOCK_BYTES);
+                       dim3(THREADS), fixed_bytes(d) + d.stages * BLOCK_BYTES);
 }
