@@ -37,7 +37,7 @@ static void fuse_norm_activation(nn_draft *d, nn_node *node, const size_t *uses)
 {
     if (node->op != NN_ACTIVATION || !rectifies(node)) return;
     nn_node *norm = sole_producer(d, node, 0, uses);
-    if (!norm || norm->op != NN_INSTANCE_NORM || norm->attr.activation != NN_LINEAR) return;
+    if (!norm || norm->op != NN_INSTANCE_NORM || norm->input_count != 1 || norm->attr.activation != NN_LINEAR) return;
     norm->attr.activation = node->attr.activation;
     norm->attr.slope = node->attr.slope;
     norm->output[0] = node->output[0];
@@ -77,6 +77,29 @@ static void fuse_conv_bias(nn_draft *d, nn_node *node, const size_t *uses)
     conv->output[0] = node->output[0];
     d->values[conv->output[0]].producer = producer;
     node->output_count = 0;
+}
+
+/* Whether the value is there before node number `n` runs. */
+static bool precedes(const nn_draft *d, nn_value v, size_t n)
+{
+    return d->values[v].kind != NN_VALUE_COMPUTED || d->values[v].producer < n;
+}
+
+/* instance_norm or the gradient of a pad -> add: the former adds the other operand, as a residual block does to its
+ * input's value and gradient. It does so where it stands, so the other must be there by then. */
+static void fuse_addition(nn_draft *d, nn_node *node, const size_t *uses)
+{
+    if (node->op != NN_ADD) return;
+    for (size_t i = 0; i < 2; i++) {
+        nn_node *adder = sole_producer(d, node, i, uses);
+        if (!adder || (adder->op != NN_INSTANCE_NORM && adder->op != NN_PAD_GRAD) || adder->input_count != 1) continue;
+        if (!precedes(d, node->input[1 - i], (size_t)(adder - d->nodes))) continue;
+        adder->input[adder->input_count++] = node->input[1 - i];
+        adder->output[0] = node->output[0];
+        d->values[adder->output[0]].producer = (uint32_t)(adder - d->nodes);
+        node->output_count = 0;
+        return;
+    }
 }
 
 /* How many rows and columns the pad mirrors on each side, once: 0 for any other. */
@@ -135,6 +158,7 @@ status nn_draft_fuse(nn_draft *d, error *err)
         fuse_norm_activation(d, &d->nodes[n], uses);
         fuse_norm_activation_grad(d, &d->nodes[n], uses);
         fuse_conv_bias(d, &d->nodes[n], uses);
+        fuse_addition(d, &d->nodes[n], uses);
         if (!d->backend->interface->can_reflect) continue;
         fuse_reflection(d, &d->nodes[n]);
         fuse_reflection_grad(d, &d->nodes[n], uses);

@@ -22,7 +22,8 @@ typedef enum nn_op {
     /* Per channel. */
     NN_BIAS,               /* x, b (1,1,1,c) -> x + b */
     NN_BIAS_GRAD,          /* dy -> (1,1,1,c) sum over n, h, w */
-    NN_INSTANCE_NORM,      /* x -> y, statistics (n,1,2,c): mean, 1/sqrt(variance + eps); activation may be fused */
+    NN_INSTANCE_NORM,      /* x[, r] -> y, statistics (n,1,2,c): mean, 1/sqrt(variance + eps); activation may be fused, and
+                              behind it the addition of r, like x */
     NN_INSTANCE_NORM_GRAD, /* x, statistics, dy -> dx; activation may be fused */
     /* Elementwise. */
     NN_ACTIVATION,      /* x -> y */
@@ -32,7 +33,7 @@ typedef enum nn_op {
     NN_SCALE,           /* x -> scale * x */
     /* Moving values. */
     NN_PAD,       /* x -> y, modes zero, reflect (repeated if need be), edge */
-    NN_PAD_GRAD,  /* dy -> dx: every padded element added to its source */
+    NN_PAD_GRAD,  /* dy[, s] -> dx: every padded element added to its source; the addition of s, like dx, may be fused */
     NN_CONCAT,    /* a, b, ... -> y along n or c */
     NN_SLICE,     /* x -> y: [begin, begin + extent) along n or c */
     NN_SLICE_GRAD,/* dy -> dx: zero outside the slice */

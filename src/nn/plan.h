@@ -37,9 +37,9 @@ status nn_draft_add_value(nn_draft *d, nn_value_info value, nn_value *out, error
 /* A node's call, for a kernel or a backend to look at: everything but pointers, layouts plain. */
 nn_call nn_draft_call(const nn_draft *d, const nn_node *node);
 
-/* Patterns: instance_norm + relu or leaky_relu; activation_grad + instance_norm_grad; convolution + bias;
- * pad by reflection + convolution or its weight gradient, data gradient + gradient of such a pad, where the backend can.
- */
+/* Patterns: instance_norm + relu or leaky_relu; activation_grad + instance_norm_grad; convolution + bias; instance_norm or
+ * gradient of a pad + add; pad by reflection + convolution or its weight gradient, data gradient + gradient of such a
+ * pad, where the backend can. */
 status nn_draft_fuse(nn_draft *d, error *err);
 status nn_draft_choose_layouts(nn_draft *d, error *err);
 

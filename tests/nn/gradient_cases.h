@@ -32,6 +32,14 @@ static nn_value norm_leaky(nn_graph *g, const nn_value *x)
 {
     return nn_leaky_relu(g, nn_instance_norm(g, x[0], 1e-5f), 0.2f);
 }
+static nn_value norm_add(nn_graph *g, const nn_value *x) { return nn_add(g, norm(g, x), x[1]); }
+static nn_value norm_add_relu(nn_graph *g, const nn_value *x) { return nn_relu(g, nn_add(g, x[1], norm(g, x))); }
+static nn_value norm_relu_add(nn_graph *g, const nn_value *x) { return nn_add(g, norm_leaky(g, x), x[1]); }
+static nn_value norm_add_itself(nn_graph *g, const nn_value *x) { return nn_add(g, x[0], norm(g, x)); }
+static nn_value norm_add_norm(nn_graph *g, const nn_value *x)
+{
+    return nn_add(g, nn_instance_norm(g, x[0], 1e-5f), nn_instance_norm(g, x[1], 1e-5f));
+}
 static nn_value relu(nn_graph *g, const nn_value *x) { return nn_relu(g, x[0]); }
 static nn_value leaky(nn_graph *g, const nn_value *x) { return nn_leaky_relu(g, x[0], 0.2f); }
 static nn_value tanh_(nn_graph *g, const nn_value *x) { return nn_tanh(g, x[0]); }
@@ -44,6 +52,16 @@ static nn_value pad_zero(nn_graph *g, const nn_value *x) { return nn_pad_sides(g
 static nn_value pad_reflect(nn_graph *g, const nn_value *x) { return nn_pad(g, x[0], NN_PAD_REFLECT, 3); }
 static nn_value pad_reflect_far(nn_graph *g, const nn_value *x) { return nn_pad_sides(g, x[0], NN_PAD_REFLECT, 7, 0, 9, 11); }
 static nn_value pad_edge(nn_graph *g, const nn_value *x) { return nn_pad(g, x[0], NN_PAD_EDGE, 2); }
+static nn_value mean_of(nn_graph *g, nn_value x) { return nn_average_pool(g, nn_pad(g, x, NN_PAD_REFLECT, 1), 3, 1); }
+static nn_value pad_skip(nn_graph *g, const nn_value *x) /* its gradient is a sum: of what the pad gives, and another */
+{
+    return nn_add(g, x[0], mean_of(g, x[0]));
+}
+static nn_value residual(nn_graph *g, const nn_value *x) /* a generator's block, with means in place of convolutions */
+{
+    nn_value y = nn_relu(g, nn_instance_norm(g, mean_of(g, x[0]), 1e-5f));
+    return nn_add(g, x[0], nn_instance_norm(g, mean_of(g, y), 1e-5f));
+}
 static nn_value concat_c(nn_graph *g, const nn_value *x) { return nn_concat(g, x, 2, NN_C); }
 static nn_value concat_n(nn_graph *g, const nn_value *x) { return nn_concat(g, x, 2, NN_N); }
 static nn_value slice_c(nn_graph *g, const nn_value *x) { return nn_slice(g, x[0], NN_C, 1, 2); }
@@ -80,6 +98,11 @@ static const gradient_case gradient_cases[] = {
     {"instance_norm", 1, {S(2, 5, 4, 3)}, norm, 0.01, 0},
     {"instance_norm + relu", 1, {S(1, 5, 4, 3)}, norm_relu, 0.002, 0},
     {"instance_norm + leaky_relu", 1, {S(1, 4, 4, 9)}, norm_leaky, 0.002, 0},
+    {"instance_norm + add", 2, {S(2, 5, 4, 3), S(2, 5, 4, 3)}, norm_add, 0.01, 0},
+    {"instance_norm + add + relu", 2, {S(1, 5, 4, 8), S(1, 5, 4, 8)}, norm_add_relu, 0.002, 0},
+    {"instance_norm + leaky_relu + add", 2, {S(1, 4, 4, 9), S(1, 4, 4, 9)}, norm_relu_add, 0.002, 0},
+    {"instance_norm + add of its input", 1, {S(2, 4, 3, 4)}, norm_add_itself, 0.01, 0},
+    {"instance_norm + add of another", 2, {S(1, 4, 5, 3), S(1, 4, 5, 3)}, norm_add_norm, 0.01, 0},
     {"relu", 1, {S(1, 3, 4, 5)}, relu, 0.05, 0.1},
     {"leaky_relu", 1, {S(1, 3, 4, 5)}, leaky, 0.05, 0.1},
     {"tanh", 1, {S(1, 3, 4, 5)}, tanh_, 0.01, 0},
@@ -92,6 +115,8 @@ static const gradient_case gradient_cases[] = {
     {"pad reflect", 1, {S(1, 4, 5, 3)}, pad_reflect, 0.1, 0},
     {"pad reflect beyond the side", 1, {S(1, 3, 4, 2)}, pad_reflect_far, 0.1, 0},
     {"pad edge", 1, {S(1, 3, 4, 5)}, pad_edge, 0.1, 0},
+    {"pad beside a skip", 1, {S(2, 4, 3, 5)}, pad_skip, 0.1, 0},
+    {"residual block", 1, {S(1, 5, 4, 3)}, residual, 0.002, 0},
     {"concat c", 2, {S(2, 2, 3, 2), S(2, 2, 3, 5)}, concat_c, 0.1, 0},
     {"concat n", 2, {S(1, 2, 3, 2), S(2, 2, 3, 2)}, concat_n, 0.1, 0},
     {"slice c", 1, {S(2, 2, 3, 5)}, slice_c, 0.1, 0},

@@ -236,6 +236,36 @@ static void pass_on(const kernel_test *from, kernel_test *to, size_t input)
     memcpy(to->input[input], from->output[0], nn_count(to->input_shape[input]) * sizeof(float));
 }
 
+/* The norm with what is added to it gives the bits of two kernels. */
+static void fused_sum_equals_two_kernels(test *t)
+{
+    nn_shape sums[] = {nn_shape_of(2, 31, 33, 17), nn_shape_of(1, 20, 13, 600), nn_shape_of(3, 3, 5, 3)};
+    nn_activation activations[] = {NN_LINEAR, NN_RELU, NN_LEAKY_RELU};
+    for (size_t i = 0; i < COUNT(sums) * COUNT(activations); i++) {
+        nn_shape s = sums[i / COUNT(activations)], both[] = {s, s}, outputs[] = {s, statistics_shape(s)};
+        kernel_test fused, norm, sum;
+        open_norm(&norm, s, activations[i % COUNT(activations)], -1, 1);
+        kernel_test_run(t, &norm);
+        kernel_test_open(&sum, NN_ADD, (nn_attributes){0}, 2, both, 1, &s);
+        pass_on(&norm, &sum, 0);
+        kernel_test_fill(&sum, 1, -1, 1);
+        sum.bound = INFINITY; /* only the bits matter */
+        kernel_test_run(t, &sum);
+        kernel_test_open(&fused, NN_INSTANCE_NORM, norm.attr, 2, both, 2, outputs);
+        memcpy(fused.input[0], norm.input[0], nn_count(s) * sizeof(float));
+        memcpy(fused.input[1], sum.input[1], nn_count(s) * sizeof(float));
+        for (size_t k = 0; k < nn_count(s); k++) fused.expected[0][k] = norm.expected[0][k] + fused.input[1][k];
+        for (size_t k = 0; k < nn_count(outputs[1]); k++) fused.expected[1][k] = norm.expected[1][k];
+        fused.bound = norm.bound;
+        fused.aliases = KERNEL_TEST_OVER(0) | KERNEL_TEST_OVER(1);
+        kernel_test_run(t, &fused);
+        CHECK(t, memcmp(fused.output[0], sum.output[0], nn_count(s) * sizeof(float)) == 0);
+        CHECK(t, memcmp(fused.output[1], norm.output[1], nn_count(outputs[1]) * sizeof(float)) == 0);
+        kernel_test *all[] = {&fused, &norm, &sum};
+        for (size_t k = 0; k < COUNT(all); k++) kernel_test_close(all[k]);
+    }
+}
+
 /* One fused kernel gives the bits of two. */
 static void fused_norm_equals_two_kernels(test *t)
 {
@@ -410,16 +440,19 @@ static const pad_case pads[] = {
     {{{1, 5, 7, 3}}, 3, 3, 3, 3},  {{{2, 3, 4, 1}}, 0, 7, 11, 2}, {{{2, 1, 3, 8}}, 3, 2, 0, 5}, {{{1, 4, 1, 5}}, 1, 0, 2, 2},
     {{{2, 3, 3, 17}}, 0, 0, 0, 0}, {{{3, 2, 2, 64}}, 9, 8, 7, 6}, {{{1, 33, 41, 3}}, 1, 2, 3, 4}};
 
-/* op: NN_PAD or NN_PAD_GRAD. */
-static void check_pad(test *t, nn_op op, const pad_case *p, nn_pad_mode mode)
+/* op: NN_PAD or NN_PAD_GRAD. adds: the latter adds another gradient. */
+static void check_pad(test *t, nn_op op, const pad_case *p, nn_pad_mode mode, bool adds)
 {
     nn_shape s = p->shape, padded = s;
     padded.dim[NN_H] += p->top + p->bottom;
     padded.dim[NN_W] += p->left + p->right;
     nn_attributes attr = {.mode = mode, .top = p->top, .bottom = p->bottom, .left = p->left, .right = p->right};
     kernel_test k;
-    kernel_test_open(&k, op, attr, 1, op == NN_PAD ? &s : &padded, 1, op == NN_PAD ? &padded : &s);
+    nn_shape inputs[] = {op == NN_PAD ? s : padded, s};
+    kernel_test_open(&k, op, attr, adds ? 2 : 1, inputs, 1, op == NN_PAD ? &padded : &s);
     kernel_test_fill(&k, 0, -1, 1);
+    if (adds) kernel_test_fill(&k, 1, -1, 1);
+    for (size_t i = 0; adds && i < nn_count(s); i++) k.expected[0][i] = k.input[1][i];
     size_t c = s.dim[NN_C];
     for (size_t n = 0; n < s.dim[NN_N]; n++)
         for (size_t row = 0; row < padded.dim[NN_H]; row++)
@@ -443,13 +476,14 @@ static void check_pad(test *t, nn_op op, const pad_case *p, nn_pad_mode mode)
 static void pads_all_modes(test *t)
 {
     for (size_t i = 0; i < COUNT(pads); i++)
-        for (nn_pad_mode mode = NN_PAD_ZERO; mode <= NN_PAD_EDGE; mode++) check_pad(t, NN_PAD, &pads[i], mode);
+        for (nn_pad_mode mode = NN_PAD_ZERO; mode <= NN_PAD_EDGE; mode++) check_pad(t, NN_PAD, &pads[i], mode, false);
 }
 
 static void pad_gradient_is_the_adjoint(test *t)
 {
     for (size_t i = 0; i < COUNT(pads); i++)
-        for (nn_pad_mode mode = NN_PAD_ZERO; mode <= NN_PAD_EDGE; mode++) check_pad(t, NN_PAD_GRAD, &pads[i], mode);
+        for (nn_pad_mode mode = NN_PAD_ZERO; mode <= NN_PAD_EDGE; mode++)
+            for (int adds = 0; adds < 2; adds++) check_pad(t, NN_PAD_GRAD, &pads[i], mode, adds);
 }
 
 /* PyTorch's documented example of reflection, and the wave that it is where padding is longer than the side. */
@@ -526,6 +560,7 @@ static void slices(test *t)
 TEST_MAIN(TEST(adds_bias), TEST(sums_bias_gradient), TEST(normalises), TEST(normalises_far_from_zero),
           TEST(normalises_constant), TEST(normalises_ramp), TEST(differentiates_norm),
           TEST(norm_gradient_is_the_derivative),
-          TEST(fused_norm_equals_two_kernels), TEST(activates), TEST(differentiates_activations),
+          TEST(fused_norm_equals_two_kernels), TEST(fused_sum_equals_two_kernels),
+          TEST(activates), TEST(differentiates_activations),
           TEST(combines_elements), TEST(combines_elements_of_other_layouts), TEST(pads_all_modes),
           TEST(pad_gradient_is_the_adjoint), TEST(reflects_as_documented), TEST(concatenates), TEST(slices))

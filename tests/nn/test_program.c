@@ -417,7 +417,64 @@ static void folded_gradient_keeps_results(test *t)
     }
 }
 
+/* A residual block with means in place of convolutions: y, and its gradient, each of `count` numbers. Returns how many
+ * kernels it took. */
+static size_t residual(test *t, const nn_program_options *options, nn_shape shape, float *y, float *dx)
+{
+    error err = {0};
+    nn_backend *backend = NULL;
+    nn_program *p = NULL;
+    nn_arena arena = {0};
+    nn_graph *g = nn_graph_create();
+    nn_value x = nn_input(g, "x", shape), weights = nn_input(g, "weights", shape), d;
+    nn_value first = nn_average_pool(g, nn_pad(g, x, NN_PAD_REFLECT, 1), 3, 1);
+    nn_value padded = nn_pad(g, nn_relu(g, nn_instance_norm(g, first, 1e-5f)), NN_PAD_REFLECT, 1);
+    nn_value sum = nn_add(g, x, nn_instance_norm(g, nn_average_pool(g, padded, 3, 1), 1e-5f));
+    nn_grad(g, nn_mean_square(g, sum, weights, 0), &x, 1, &d);
+    nn_output(g, sum);
+    nn_output(g, d);
+    float *host = malloc(nn_count(shape) * sizeof *host);
+    size_t length = 0;
+    if (nn_cpu_create(2, &backend, &err) == STATUS_OK && nn_program_create(g, backend, options, &p, &err) == STATUS_OK &&
+        nn_arena_bind(&arena, backend, &p, 1, &err) == STATUS_OK) {
+        fill(host, nn_count(shape), 1);
+        nn_program_write(p, x, host);
+        fill(host, nn_count(shape), 2);
+        nn_program_write(p, weights, host);
+        nn_program_run(p);
+        nn_program_read(p, sum, y);
+        nn_program_read(p, d, dx);
+        length = nn_program_length(p);
+    } else {
+        test_failed(t, __FILE__, __LINE__, "%s", err.message);
+    }
+    free(host);
+    nn_program_destroy(p);
+    nn_arena_free(&arena);
+    nn_graph_destroy(g);
+    nn_backend_destroy(backend);
+    return length;
+}
+
+/* The second norm adds x, and the first pad's gradient the skip's; beside them the ReLU and its gradient are fused. */
+static void additions_are_fused_to_the_bit(test *t)
+{
+    const nn_shape shapes[] = {nn_shape_of(2, 9, 10, 8), nn_shape_of(1, 33, 7, 5), nn_shape_of(1, 3, 4, 140)};
+    enum { MOST = 3 * 4 * 5 * 28 };
+    static float y[2][MOST], dx[2][MOST];
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        size_t bytes = nn_count(shapes[i]) * sizeof(float);
+        REQUIRE(t, bytes <= sizeof *y);
+        size_t length = residual(t, NULL, shapes[i], y[0], dx[0]);
+        size_t all = residual(t, &(nn_program_options){.no_fusion = true}, shapes[i], y[1], dx[1]);
+        CHECK(t, length + 4 == all);
+        CHECK(t, memcmp(y[0], y[1], bytes) == 0);
+        CHECK(t, memcmp(dx[0], dx[1], bytes) == 0);
+    }
+}
+
 TEST_MAIN(TEST(operations_are_counted), TEST(reuse_is_bit_identical), TEST(fusion_keeps_results),
-          TEST(folded_gradient_keeps_results), TEST(repeats_bit_for_bit),
+          TEST(folded_gradient_keeps_results), TEST(additions_are_fused_to_the_bit),
+          TEST(repeats_bit_for_bit),
           TEST(programs_share_an_arena), TEST(running_allocates_no_tensors), TEST(shape_errors_name_all),
           TEST(gradients_are_pruned), TEST(blocks_are_not_overrun))

@@ -1,6 +1,6 @@
 /* Instance normalisation (Ulyanov, Vedaldi, Lempitsky 2016), with the activation behind it, and its gradient:
  *
- *     y  = act((x - mean) * rstd)             rstd = 1 / sqrt(mean of (x - mean)^2 + eps)
+ *     y  = act((x - mean) * rstd) [+ r]       rstd = 1 / sqrt(mean of (x - mean)^2 + eps)
  *     dx = rstd * (g - mean of g - xhat * mean of g * xhat)        g = dy * act'(xhat), xhat = (x - mean) * rstd
  *
  * x is read twice: once for mean and variance together, once to normalise. E[x^2] - mean^2 would cancel; instead eight
@@ -99,25 +99,29 @@ static __global__ COLUMNS_BOUNDS void merge_moments(normalisation n)
     store_pair<1>(n, n.statistics, channel, s);
 }
 
-template <int N> static __global__ COLUMNS_BOUNDS void normalise(normalisation n)
+template <int N, bool adds> static __global__ COLUMNS_BOUNDS void normalise(normalisation n)
 {
+    enum { COUNT = adds ? AT_ONCE : BATCH };
     __shared__ columns_shared<N, 2> shared;
     size_t channel = columns_channel<N>(), image = blockIdx.z * n.v.pixels * n.v.c + channel,
            first = columns_first(n.v), end = columns_end(n.v, channel);
-    cuda_few<N> value[BATCH]; /* on their way while statistics are found */
+    cuda_few<N> value[COUNT], added[COUNT]; /* on their way while statistics are found */
     pair<N> s;
     columns_load(n.x + image, n.v.c, first, end, value);
+    if (adds) columns_load(n.added + image, n.v.c, first, end, added);
     if (n.merged) {
         load_pair<N>(n, n.statistics, channel, s);
     } else {
         merge_chunks<N>(n, channel, s, shared);
         store_pair<N>(n, n.statistics, channel, s);
     }
-    for (size_t p = first; p < end; p += BATCH * COLUMNS_DEEP) {
+    for (size_t p = first; p < end; p += COUNT * COLUMNS_DEEP) {
         if (p > first) columns_load(n.x + image, n.v.c, p, end, value);
+        if (adds && p > first) columns_load(n.added + image, n.v.c, p, end, added);
 #pragma unroll
-        for (int i = 0; i < BATCH; i++) {
+        for (int i = 0; i < COUNT; i++) {
             normalise_few<N>(n, s, value[i]);
+            if (adds) add_few(value[i], added[i]);
             if (p + i * COLUMNS_DEEP < end) cuda_store(n.y + image + (p + i * COLUMNS_DEEP) * n.v.c, value[i]);
         }
     }
@@ -203,7 +207,7 @@ static normalisation normalisation_of(const nn_call *call)
 static bool is_wide(const normalisation &n)
 {
     return n.v.c % CUDA_WIDE == 0 && cuda_aligned(n.x) && cuda_aligned(n.y) && cuda_aligned(n.dy) &&
-           cuda_aligned(n.statistics) && cuda_aligned(n.partial);
+           cuda_aligned(n.added) && cuda_aligned(n.statistics) && cuda_aligned(n.partial);
 }
 
 /* Blocks that write a picture merge what they need where they load whole granules; else it has to be there. */
@@ -219,14 +223,15 @@ template <int N> static void launch_forward(const nn_call *call, const normalisa
     if (is_picture_layout(call->output_layout[0]))
         norm_picture(call, n);
     else
-        columns_launch<N>(call, normalise<N>, n, n.v, n.v.chunks);
+        columns_launch<N>(call, n.added ? normalise<N, true> : normalise<N, false>, n, n.v, n.v.chunks);
 }
 
-/* Inputs x: (n, h, w, c). Outputs y: like x, or a picture; and statistics. y may be x. */
+/* Inputs x: (n, h, w, c), perhaps r, like x. Outputs y: like x, or without r a picture; and statistics. y may be x or r. */
 static void run_instance_norm(const nn_call *call)
 {
     normalisation n = normalisation_of(call);
     n.statistics = call->output[1];
+    n.added = call->input_count > 1 ? call->input[1] : NULL;
     merge_for_picture(call, n);
     is_wide(n) ? launch_forward<CUDA_WIDE>(call, n) : launch_forward<1>(call, n);
 }

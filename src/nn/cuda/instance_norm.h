@@ -9,6 +9,7 @@
 struct normalisation {
     columns v;
     const float *x, *dy;
+    const float *added; /* forward, to y: like x, or NULL */
     float *statistics; /* (images, 1, 2, c): mean, rstd */
     float *partial;    /* (images, chunks, 2, c): mean and squares about it; or sums of g and of g * xhat */
     float *means;      /* (images, 2, c), gradient: of g, of g * xhat */
@@ -86,6 +87,12 @@ template <int N> __device__ static inline void normalise_few(const normalisation
         float xhat = (x.v[k] - s[MEAN].v[k]) * s[RSTD].v[k];
         x.v[k] = cuda_rectify(xhat, xhat, n.slope);
     }
+}
+
+/* Rounded after the product, as by two kernels: no multiply-add. */
+template <int N> __device__ static inline void add_few(cuda_few<N> &y, const cuda_few<N> &added)
+{
+    for (int k = 0; k < N; k++) y.v[k] = __fadd_rn(y.v[k], added.v[k]);
 }
 
 /* xhat in place of x, g in place of dy. */

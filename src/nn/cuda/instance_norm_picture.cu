@@ -206,7 +206,7 @@ void norm_picture_grad(const nn_call *call, const normalisation &n)
 /* Elements are counted in 32 bits. */
 bool cuda_can_write_layout(const nn_backend *backend, const nn_call *call, size_t output, nn_layout layout)
 {
-    bool norm = call->op == NN_INSTANCE_NORM || call->op == NN_INSTANCE_NORM_GRAD;
+    bool norm = (call->op == NN_INSTANCE_NORM && call->input_count == 1) || call->op == NN_INSTANCE_NORM_GRAD;
     return norm && output == 0 && is_picture_layout(layout) &&
            cuda_layout_bytes(backend, layout, call->output_shape[0]) <= INT32_MAX;
 }

@@ -3,6 +3,7 @@
 
 struct padding {
     const float *x;
+    const float *added; /* pad_grad: like y, or NULL */
     float *y;
     unsigned h, w, c;                  /* of the unpadded side */
     unsigned top, left, padded_h, padded_w;
@@ -76,26 +77,30 @@ __device__ static inline places places_of(unsigned at, unsigned size, unsigned b
     return v;
 }
 
-/* x: dy, padded; y: dx. Each element of dx gathers what was copied from it. */
+/* x: dy, padded; y: dx. Each element of dx gathers what was copied from it; another gradient is added last. */
 template <int N> static __global__ void pad_grad(padding p)
 {
     cuda_pixel at = cuda_this_pixel<N>();
     if (at.column >= p.w || at.channel >= p.c) return;
     unsigned image = at.row / p.h;
+    const size_t own = (at.row * (size_t)p.w + at.column) * p.c + at.channel;
+    cuda_few<N> sum = {}, added = {}; /* the latter on its way meanwhile */
+    if (p.added) added = cuda_load<N>(p.added + own);
     const float *x = p.x + image * (size_t)p.padded_h * p.padded_w * p.c + at.channel;
     places across = places_of(at.column, p.w, p.left, p.padded_w, p.mode);
-    cuda_few<N> sum = {};
     for (places i = places_of(at.row % p.h, p.h, p.top, p.padded_h, p.mode); i.at < i.end; advance(i))
         for (places j = across; j.at < j.end; advance(j)) {
             cuda_few<N> few = cuda_load<N>(x + ((unsigned)i.at * (size_t)p.padded_w + (unsigned)j.at) * p.c);
             for (int k = 0; k < N; k++) sum.v[k] += few.v[k];
         }
-    cuda_store(p.y + (at.row * (size_t)p.w + at.column) * p.c + at.channel, sum);
+    for (int k = 0; p.added && k < N; k++) sum.v[k] += added.v[k];
+    cuda_store(p.y + own, sum);
 }
 
 static padding padding_of(const nn_call *call, nn_shape in, nn_shape out)
 {
     padding p = {call->input[0],
+                 call->input_count > 1 ? call->input[1] : NULL,
                  call->output[0],
                  (unsigned)in.dim[NN_H],
                  (unsigned)in.dim[NN_W],
@@ -108,7 +113,10 @@ static padding padding_of(const nn_call *call, nn_shape in, nn_shape out)
     return p;
 }
 
-static bool is_aligned(const padding &p) { return cuda_aligned(p.x) && cuda_aligned(p.y); }
+static bool is_aligned(const padding &p) 
+{
+    return cuda_aligned(p.x) && cuda_aligned(p.added) && cuda_aligned(p.y);
+}
 
 static void run_pad(const nn_call *call)
 {

@@ -5,7 +5,8 @@
  *
  * x, y: (n,h,w,c)  statistics: (n,1,2,c): means, then r. The variance is taken in a second pass over x - mean: the
  * one-pass E[x^2] - mean^2 loses everything on flat images. 1x1 maps are refused, as PyTorch refuses them: they would
- * become zero. The planner may fuse the activation that follows.
+ * become zero. The planner may fuse the activation that follows, or the addition of a value of x's shape,
+ * which becomes the second input.
  */
 #include "nn/ops/ops.h"
 
@@ -39,7 +40,7 @@ static void grad(nn_graph *g, const nn_node *node, nn_value dy, const bool *need
     dx[0] = nn_emit(g, NN_INSTANCE_NORM_GRAD, &attr, (nn_value[]){node->input[0], node->output[1], dy}, 3);
 }
 
-const nn_op_def nn_def_instance_norm = {"instance_norm", infer, grad, .in_place = 1};
+const nn_op_def nn_def_instance_norm = {"instance_norm", infer, grad, .in_place = 1 | 2};
 const nn_op_def nn_def_instance_norm_grad = {"instance_norm_grad", infer_grad, NULL, .in_place = 1 | 4};
 
 nn_value nn_instance_norm(nn_graph *g, nn_value x, float epsilon)

@@ -3,7 +3,8 @@
  *   edge:    the nearest element
  *   reflect: mirrored at the border element, which is not repeated (PyTorch's ReflectionPad2d); past the far border it
  *            goes back again, so a padding may exceed the side
- * Its gradient adds every padded element to the source that it was copied from. */
+ * Its gradient adds every padded element to the source that it was copied from; the planner may fuse the addition of
+ * another gradient, which becomes the second input. */
 #include "nn/ops/ops.h"
 
 static void infer(nn_graph *g, nn_node *node, nn_shape *shapes)

@@ -49,6 +49,7 @@ extern dim3 blockDim, gridDim;
 void __syncthreads();
 void __syncwarp();
 static inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
+static inline float __fadd_rn(float a, float b) { return a + b; } /* never part of a multiply-add */
 
 typedef enum cudaError { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2 } cudaError_t;
 typedef struct emulated_stream *cudaStream_t;

@@ -1,7 +1,7 @@
 /* Instance norm without affine parameters, a rectifier after it, and its gradient (Ulyanov, Vedaldi and Lempitsky,
  * "Instance Normalization: The Missing Ingredient for Fast Stylization", 2016). For each image and channel, over pixels:
  *
- *     y  = act((x - mean) * rstd)             rstd = 1 / sqrt(mean of (x - mean)^2 + eps)
+ *     y  = act((x - mean) * rstd) [+ r]       rstd = 1 / sqrt(mean of (x - mean)^2 + eps)
  *     dx = rstd * (g - mean of g - xhat * mean of g * xhat)        g = dy * act'(xhat), xhat = (x - mean) * rstd
  *
  * The variance takes a pass of its own, since E[x^2] - mean^2 cancels to noise where the mean is large: over each chunk,
@@ -77,20 +77,40 @@ static void add_squares(const cpu_walk *walk, cpu_rows *rows)
     }
 }
 
-static void normalise(const cpu_walk *walk, cpu_rows *rows)
+static void normalise_row(const cpu_rows *rows, const float *x, float slope, float *y)
 {
     const float *mean = rows->vector[0], *rstd = rows->vector[1];
+#pragma omp simd
+    for (size_t j = 0; j < rows->width; j++) {
+        float xhat = (x[j] - mean[j]) * rstd[j];
+        y[j] = cpu_rectify(xhat, xhat, slope);
+    }
+}
+
+/* y may be x or r. The product is rounded before the sum, as it is by two kernels: others use it too. */
+static void normalise_and_add(const cpu_rows *rows, const float *x, float slope, const float *r, float *y)
+{
+    const float *mean = rows->vector[0], *rstd = rows->vector[1];
+#pragma omp simd
+    for (size_t j = 0; j < rows->width; j++) {
+        float xhat = (x[j] - mean[j]) * rstd[j];
+        y[j] = cpu_rectify(xhat, xhat, slope) + r[j];
+    }
+}
+
+/* Operand b: r, or NULL. */
+static void normalise(const cpu_walk *walk, cpu_rows *rows)
+{
     float slope = walk->slope;
     size_t width = rows->width;
     for (size_t i = 0; i < rows->count; i++) {
         const float *x = cpu_rows_a(walk, rows, i, 0);
         size_t at = rows->offset + i * rows->stride;
         float *y = walk->y_bf16 ? rows->buffer[1] : walk->y + at;
-#pragma omp simd
-        for (size_t j = 0; j < width; j++) {
-            float xhat = (x[j] - mean[j]) * rstd[j];
-            y[j] = cpu_rectify(xhat, xhat, slope);
-        }
+        if (walk->b)
+            normalise_and_add(rows, x, slope, walk->b + at, y);
+        else
+            normalise_row(rows, x, slope, y);
         if (walk->y_bf16) cpu_narrow(y, width, walk->y_bf16 + at);
     }
 }
@@ -139,8 +159,8 @@ static void tile_statistics(const norm *m, size_t total, double epsilon, float *
     }
 }
 
-/* Inputs x: (n, h, w, c). Outputs y: like x, and statistics: (n, 1, 2, c), mean and rstd. y may be x. Each of x and y
- * may be in bf16. */
+/* Inputs x: (n, h, w, c), perhaps r: like x. Outputs y: like x, and statistics: (n, 1, 2, c), mean and rstd. y may be x or
+ * r. Each of x and y may be in bf16. */
 static void run_instance_norm(const nn_call *call)
 {
     norm m = norm_of(call);
@@ -160,6 +180,7 @@ static void run_instance_norm(const nn_call *call)
             size_t image = task / m.v.chunks;
             const float *mean = statistics + image * 2 * c;
             cpu_walk walk = walk_over(call, image * image_size, (cpu_walk){.vector = {mean, mean + c}, .slope = slope});
+            if (call->input_count > 1) walk.b = call->input[1] + image * image_size;
             if (call->output_layout[0] == NN_LAYOUT_BF16)
                 walk.y_bf16 = (uint16_t *)(void *)y + image * image_size;
             else

@@ -89,7 +89,14 @@ static void gather_row(const nn_call *call, const float *dy, bool first, float *
     }
 }
 
-/* Row by row of dx, so that no two threads add to one element. */
+static void add_row(const float *s, size_t count, float *dx)
+{
+#pragma omp simd
+    for (size_t j = 0; j < count; j++) dx[j] += s[j];
+}
+
+/* Inputs dy, padded, and perhaps s, like the output dx, which is added last. Row by row of dx, so that no two threads add
+ * to one element. */
 static void run_pad_grad(const nn_call *call)
 {
     nn_shape in = call->input_shape[0], out = call->output_shape[0];
@@ -101,12 +108,13 @@ static void run_pad_grad(const nn_call *call)
         const float *dy = call->input[0] + image * in.dim[NN_H] * in_row;
         float *dx = call->output[0] + task * out_row;
         gather_row(call, dy + (attr->top + row) * in_row, true, dx);
-        if (attr->mode == NN_PAD_ZERO) continue;
-        for (size_t i = 0; i < attr->top + attr->bottom; i++) {
+        size_t beside = attr->mode == NN_PAD_ZERO ? 0 : attr->top + attr->bottom;
+        for (size_t i = 0; i < beside; i++) {
             size_t padded = i < attr->top ? i : i + height;
             if (source_of((ptrdiff_t)padded - (ptrdiff_t)attr->top, height, attr->mode) == row)
                 gather_row(call, dy + padded * in_row, false, dx);
         }
+        if (call->input_count > 1) add_row(call->input[1] + task * out_row, out_row, dx);
     }
 }
 
