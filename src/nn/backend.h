@@ -97,6 +97,10 @@ typedef struct nn_backend_interface {
      * which every kernel that reads the value asks for: the planner says so in output_layout before prepare. NULL: none
      * can. */
     bool (*can_write_layout)(const nn_backend *backend, const nn_call *call, size_t output, nn_layout layout);
+    /* (optional) Whether the kernel of a call can write output 0 twice: as it is, and in a layout of the backend's that
+     * some kernels that read it ask for. Output 0 is then in that layout, and the plain one an output more. NULL: none
+     * can. */
+    bool (*can_write_both)(const nn_backend *backend, const nn_call *call, nn_layout layout);
     /* (optional) The first call to the device that failed, if one did; what is read from then on is NaN. */
     status (*check)(nn_backend *backend, error *err);
     /* (optional) Bytes of its own memory that are free; NULL: it shares the machine's. 0: unknown. */

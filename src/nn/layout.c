@@ -1,11 +1,13 @@
 /* Layouts: each kernel says in `prepare` which it wants; where a value comes in another, a reorder is inserted. A
  * value is reordered once for each layout, however many nodes want it. Before all that, in a program of bf16, values
  * that every kernel which touches them can take in bf16 get that layout; and values whose readers all ask for the same
- * layout get it, where the kernel that writes them can. */
+ * layout get it, where the kernel that writes them can; where some readers want it plain, it may be written in both. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "nn/plan.h"
+
+enum { BOTH_OUTPUTS = 3 }; /* of a node that writes its first value in another layout too: the plain one is the last */
 
 typedef struct builder {
     nn_draft *d;
@@ -68,14 +70,21 @@ static status prepare(const builder *b, nn_call *call, const nn_kernel *kernel)
     return result;
 }
 
-/* The value `v` in layout `wanted`: itself, an earlier reorder of it, or a new one. */
+/* Whether output 0 of the node is `v` in another layout: a reorder of it, or written beside it. */
+static bool has_copy(const nn_node *node, nn_value v)
+{
+    if (node->op == NN_REORDER) return node->input[0] == v;
+    return node->output_count == BOTH_OUTPUTS && node->output[BOTH_OUTPUTS - 1] == v;
+}
+
+/* The value `v` in layout `wanted`: itself, an earlier copy of it, or a new reorder. */
 static status in_layout(builder *b, nn_value v, nn_layout wanted, nn_value *out)
 {
     nn_draft *d = b->d;
     *out = v;
     if (d->layout[v] == wanted) return STATUS_OK;
     for (size_t n = 0; n < b->count; n++)
-        if (b->nodes[n].op == NN_REORDER && b->nodes[n].input[0] == v && d->layout[b->nodes[n].output[0]] == wanted) {
+        if (has_copy(&b->nodes[n], v) && d->layout[b->nodes[n].output[0]] == wanted) {
             *out = b->nodes[n].output[0];
             return STATUS_OK;
         }
@@ -183,42 +192,70 @@ static nn_layout asked_layout(const nn_draft *d, const nn_node *node, size_t num
     return result == STATUS_OK ? call.input_layout[number] : NN_LAYOUT_PLAIN;
 }
 
-/* The layout that all who read a value of node `producer` ask for; plain when they differ, or there are none. */
-static nn_layout layout_asked_by_all(const nn_draft *d, size_t producer, nn_value v)
+/* What those who read a value ask for: the layout of all who do not want it plain (plain when they differ, or there are
+ * none), and whether others do. */
+typedef struct wish {
+    nn_layout layout;
+    bool plain;
+} wish;
+
+/* Of a value of node `producer`. */
+static wish wish_of(const nn_draft *d, size_t producer, nn_value v)
 {
-    nn_layout asked = NN_LAYOUT_PLAIN;
+    wish w = {NN_LAYOUT_PLAIN, false};
     for (size_t n = producer + 1; n < d->node_count; n++)
         for (size_t i = 0; i < d->nodes[n].input_count; i++) {
             if (d->nodes[n].input[i] != v) continue;
             nn_layout layout = asked_layout(d, &d->nodes[n], i);
-            if (asked == NN_LAYOUT_PLAIN) asked = layout;
-            if (layout == NN_LAYOUT_PLAIN || layout != asked) return NN_LAYOUT_PLAIN;
+            if (layout == NN_LAYOUT_PLAIN)
+                w.plain = true;
+            else if (w.layout == NN_LAYOUT_PLAIN)
+                w.layout = layout;
+            else if (layout != w.layout)
+                return (wish){NN_LAYOUT_PLAIN, true};
         }
-    return asked;
+    return w;
 }
 
-/* Results that are written as they will be read: no plain value, and no reorder of it. */
-static void choose_written(nn_draft *d)
+/* The value that the node writes first becomes its last, and a copy in `layout` its first: not one that takes the place of
+ * an input, since whoever writes a border reads what others write. */
+static status write_both(nn_draft *d, nn_node *node, nn_layout layout, error *err)
+{
+    nn_value plain = node->output[0], copy;
+    nn_value_info value = {.kind = NN_VALUE_COMPUTED, .shape = d->values[plain].shape};
+    TRY(nn_draft_add_value(d, value, &copy, err));
+    d->layout[copy] = layout;
+    node->output[0] = copy;
+    node->output[node->output_count++] = plain;
+    return STATUS_OK;
+}
+
+/* Results that are written as they will be read: no plain value, or one beside it, and no reorder of it. */
+static status choose_written(nn_draft *d, error *err)
 {
     const nn_backend_interface *interface = d->backend->interface;
-    if (!interface->can_write_layout) return;
+    if (!interface->can_write_layout || !interface->can_write_both) return STATUS_OK;
     for (size_t n = 0; n < d->node_count; n++)
         for (size_t i = 0; i < d->nodes[n].output_count; i++) {
-            nn_value v = d->nodes[n].output[i];
+            nn_node *node = &d->nodes[n];
+            nn_value v = node->output[i];
             if (!is_private(&d->values[v]) || d->layout[v] != NN_LAYOUT_PLAIN) continue;
-            nn_layout layout = layout_asked_by_all(d, n, v);
-            const nn_call call = nn_draft_call(d, &d->nodes[n]);
-            if (layout != NN_LAYOUT_PLAIN && interface->can_write_layout(d->backend, &call, i, layout))
-                d->layout[v] = layout;
+            const wish w = wish_of(d, n, v);
+            if (w.layout == NN_LAYOUT_PLAIN) continue;
+            const nn_call call = nn_draft_call(d, node);
+            if (!w.plain && interface->can_write_layout(d->backend, &call, i, w.layout))
+                d->layout[v] = w.layout;
+            else if (w.plain && i == 0 && interface->can_write_both(d->backend, &call, w.layout))
+                TRY(write_both(d, node, w.layout, err));
         }
+    return STATUS_OK;
 }
 
 status nn_draft_choose_layouts(nn_draft *d, error *err)
 {
     builder b = {.d = d, .err = err};
-    status result = STATUS_OK;
     choose_bf16(d);
-    choose_written(d);
+    status result = choose_written(d, err);
     for (size_t n = 0; n < d->node_count && result == STATUS_OK; n++) result = place_node(&b, &d->nodes[n]);
     free(d->nodes); /* what was placed goes to the draft even after a failure: nn_draft_free releases its calls */
     d->nodes = b.nodes;

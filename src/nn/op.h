@@ -10,7 +10,7 @@
 
 #include "nn/tensor.h"
 
-enum { NN_MAX_INPUTS = 8, NN_MAX_OUTPUTS = 2 };
+enum { NN_MAX_INPUTS = 8, NN_MAX_OUTPUTS = 3 };
 
 typedef enum nn_op {
     /* Products. */
@@ -22,8 +22,8 @@ typedef enum nn_op {
     /* Per channel. */
     NN_BIAS,               /* x, b (1,1,1,c) -> x + b */
     NN_BIAS_GRAD,          /* dy -> (1,1,1,c) sum over n, h, w */
-    NN_INSTANCE_NORM,      /* x[, r] -> y, statistics (n,1,2,c): mean, 1/sqrt(variance + eps); activation may be fused, and
-                              behind it the addition of r, like x */
+    NN_INSTANCE_NORM,      /* x[, r] -> y, statistics (n,1,2,c)[, y]: mean, 1/sqrt(variance + eps); activation may be fused,
+                              and behind it the addition of r, like x; layout.c may ask for y in two layouts */
     NN_INSTANCE_NORM_GRAD, /* x, statistics, dy -> dx; activation may be fused */
     /* Elementwise. */
     NN_ACTIVATION,      /* x -> y */

@@ -1,15 +1,19 @@
-/* Norms in bf16 whose results convolutions alone read, and so do their gradients': what their kernels write as pictures is
- * bit for bit what a reorder makes of the plain result. A value that is read from outside as well stays plain, which is how
- * the same network is had without: a kernel more for each such value. */
+/* Norms in bf16 whose results convolutions read, and so do their gradients': what their kernels write as pictures, alone or
+ * beside plain values that an addition reads, is bit for bit what a reorder makes of the plain result. A value that is read
+ * from outside as well is plain alone, which is how the same network is had without: a kernel more for each such value. */
 #include "cuda/check.h"
 
-/* conv -> norm -> relu -> pad -> conv -> norm */
+/* conv -> norm -> relu -> pad -> conv -> norm; or with residual blocks, each pad -> conv -> norm -> add, by the second
+ * weight: none; one, whose result a convolution alone reads; two, of which the second adds the first's. */
+typedef enum blocks { NO_BLOCK, ONE_BLOCK, TWO_BLOCKS } blocks;
+
 typedef struct network {
     const char *name;
     nn_shape x, first, second; /* the input; the weights */
     size_t stride, padding;    /* of the second convolution */
     nn_pad_mode mode;
-    size_t pictures; /* among the first norm's result and both norms' gradients */
+    size_t pictures; /* among the results that convolutions read and the norms' gradients */
+    blocks blocks;
 } network;
 
 enum { RESULT, DX, DFIRST, DSECOND, RESULTS };
@@ -20,26 +24,36 @@ typedef struct built {
     nn_value result[RESULTS];
 } built;
 
+static nn_value second_convolution(nn_graph *g, const network *n, nn_value y, nn_value weight)
+{
+    bool reflect = n->mode == NN_PAD_REFLECT;
+    nn_value padded = reflect ? nn_pad(g, y, n->mode, n->padding) : y;
+    return nn_conv2d(g, padded, weight, n->stride, reflect ? 0 : n->padding);
+}
+
 static built build(const network *n, bool plain)
 {
     nn_graph *g = nn_graph_create();
     built b = {.graph = g, .x = nn_input(g, "x", n->x), .first = nn_input(g, "first", n->first),
                .second = nn_input(g, "second", n->second)};
     nn_value a = nn_conv2d(g, b.x, b.first, 1, 1), y = nn_relu(g, nn_instance_norm(g, a, 1e-5f));
-    bool reflect = n->mode == NN_PAD_REFLECT;
-    nn_value padded = reflect ? nn_pad(g, y, n->mode, n->padding) : y;
-    nn_value c = nn_conv2d(g, padded, b.second, n->stride, reflect ? 0 : n->padding);
+    nn_value c = second_convolution(g, n, y, b.second), inner = c, z = y;
+    if (n->blocks != NO_BLOCK) {
+        z = nn_add(g, y, nn_instance_norm(g, inner, 1e-5f));
+        c = second_convolution(g, n, z, b.second);
+    }
     b.result[RESULT] = nn_instance_norm(g, c, 1e-5f);
+    if (n->blocks == TWO_BLOCKS) b.result[RESULT] = nn_add(g, z, b.result[RESULT]);
     b.weights = nn_input(g, "weights", nn_shape_at(g, b.result[RESULT]));
     nn_value loss = nn_mean_abs(g, nn_multiply(g, b.result[RESULT], b.weights), NN_NONE, -1e4f);
-    nn_value gradient[5];
-    nn_grad(g, loss, (nn_value[]){b.x, b.first, b.second, a, c}, 5, gradient);
+    nn_value gradient[6];
+    nn_grad(g, loss, (nn_value[]){b.x, b.first, b.second, a, c, inner}, 6, gradient);
     for (int i = 0; i < 3; i++) b.result[DX + i] = gradient[i];
     for (int i = 0; i < RESULTS; i++) nn_output(g, b.result[i]);
     if (plain) {
         nn_output(g, y);
-        nn_output(g, gradient[3]);
-        nn_output(g, gradient[4]);
+        nn_output(g, z);
+        for (int i = 3; i < 6; i++) nn_output(g, gradient[i]);
     }
     return b;
 }
@@ -149,27 +163,33 @@ static void check(test *t, const devices *d, const network *n)
 #define S(a, b, c, d) {{a, b, c, d}}
 /* Those on tensor cores ask for both operands of a weight gradient as the other convolutions do. Of the others' gradients
  * the weight gradient asks for dy without a border. The first LITTLE_NETWORKS are of every kind. */
-enum { LITTLE_NETWORKS = 4 };
+enum { LITTLE_NETWORKS = 5 };
 static const network networks[] = {
-    {"reflected", S(1, 8, 9, 32), S(64, 32, 3, 3), S(64, 64, 3, 3), 1, 1, NN_PAD_REFLECT, 3},
-    {"zeros, batch, four channels at once", S(2, 5, 19, 32), S(36, 32, 3, 3), S(40, 36, 3, 3), 1, 1, NN_PAD_ZERO, 3},
-    {"7x7, reflected", S(2, 9, 8, 12), S(24, 12, 3, 3), S(16, 24, 7, 7), 1, 3, NN_PAD_REFLECT, 1},
-    {"3x3 of stride 2", S(1, 9, 12, 3), S(5, 3, 3, 3), S(8, 5, 3, 3), 2, 1, NN_PAD_ZERO, 1},
-    {"reflected, batch, odd channels", S(2, 7, 11, 33), S(37, 33, 3, 3), S(35, 37, 3, 3), 1, 1, NN_PAD_REFLECT, 3},
-    {"zeros, more channels than a block's", S(1, 4, 7, 40), S(136, 40, 3, 3), S(72, 136, 3, 3), 1, 1, NN_PAD_ZERO, 3},
-    {"valid", S(1, 9, 6, 32), S(32, 32, 3, 3), S(32, 32, 3, 3), 1, 0, NN_PAD_ZERO, 3},
-    {"4x4 of stride 2", S(2, 10, 13, 8), S(20, 8, 3, 3), S(24, 20, 4, 4), 2, 1, NN_PAD_ZERO, 1},
+    {"reflected", S(1, 8, 9, 32), S(64, 32, 3, 3), S(64, 64, 3, 3), 1, 1, NN_PAD_REFLECT, 3, NO_BLOCK},
+    {"zeros, batch, four channels at once", S(2, 5, 19, 32), S(36, 32, 3, 3), S(40, 36, 3, 3), 1, 1, NN_PAD_ZERO, 3, NO_BLOCK},
+    {"7x7, reflected", S(2, 9, 8, 12), S(24, 12, 3, 3), S(16, 24, 7, 7), 1, 3, NN_PAD_REFLECT, 1, NO_BLOCK},
+    {"3x3 of stride 2", S(1, 9, 12, 3), S(5, 3, 3, 3), S(8, 5, 3, 3), 2, 1, NN_PAD_ZERO, 1, NO_BLOCK},
+    {"two blocks", S(1, 8, 10, 32), S(72, 32, 3, 3), S(72, 72, 3, 3), 1, 1, NN_PAD_REFLECT, 5, TWO_BLOCKS},
+    {"one block", S(2, 7, 9, 32), S(64, 32, 3, 3), S(64, 64, 3, 3), 1, 1, NN_PAD_REFLECT, 5, ONE_BLOCK},
+    {"two blocks, odd channels", S(2, 7, 6, 33), S(37, 33, 3, 3), S(37, 37, 3, 3), 1, 1, NN_PAD_REFLECT, 5, TWO_BLOCKS},
+    {"two blocks of zeros", S(1, 9, 6, 32), S(136, 32, 3, 3), S(136, 136, 3, 3), 1, 1, NN_PAD_ZERO, 5, TWO_BLOCKS},
+    {"reflected, batch, odd channels", S(2, 7, 11, 33), S(37, 33, 3, 3), S(35, 37, 3, 3), 1, 1, NN_PAD_REFLECT, 3, NO_BLOCK},
+    {"zeros, more channels than a block's", S(1, 4, 7, 40), S(136, 40, 3, 3), S(72, 136, 3, 3), 1, 1, NN_PAD_ZERO, 3, NO_BLOCK},
+    {"valid", S(1, 9, 6, 32), S(32, 32, 3, 3), S(32, 32, 3, 3), 1, 0, NN_PAD_ZERO, 3, NO_BLOCK},
+    {"4x4 of stride 2", S(2, 10, 13, 8), S(20, 8, 3, 3), S(24, 20, 4, 4), 2, 1, NN_PAD_ZERO, 1, NO_BLOCK},
 };
 
 /* On Hopper the data gradient of stride 2 asks for dy as the weight gradient does; elsewhere for plain numbers. */
 static const network strided_networks[] = {
-    {"3x3 of stride 2, wide", S(1, 9, 12, 32), S(33, 32, 3, 3), S(40, 33, 3, 3), 2, 1, NN_PAD_ZERO, 3},
-    {"4x4 of stride 2, wide", S(2, 10, 7, 32), S(72, 32, 3, 3), S(32, 72, 4, 4), 2, 1, NN_PAD_ZERO, 3},
+    {"3x3 of stride 2, wide", S(1, 9, 12, 32), S(33, 32, 3, 3), S(40, 33, 3, 3), 2, 1, NN_PAD_ZERO, 3, NO_BLOCK},
+    {"4x4 of stride 2, wide", S(2, 10, 7, 32), S(72, 32, 3, 3), S(32, 72, 4, 4), 2, 1, NN_PAD_ZERO, 3, NO_BLOCK},
 };
 
 /* Blocks whose threads take more places than are on their way at once. */
-static const network long_parts_network =
-    {"1x1, long parts", S(1, 3, 5101, 1), S(8, 1, 1, 1), S(8, 8, 1, 1), 1, 0, NN_PAD_ZERO, 2};
+static const network long_parts_networks[] = {
+    {"1x1, long parts", S(1, 3, 5101, 1), S(8, 1, 1, 1), S(8, 8, 1, 1), 1, 0, NN_PAD_ZERO, 2, NO_BLOCK},
+    {"1x1, long parts, two blocks", S(1, 3, 5101, 1), S(8, 1, 1, 1), S(8, 8, 1, 1), 1, 0, NN_PAD_ZERO, 4, TWO_BLOCKS},
+};
 #undef S
 
 /* major: the emulated device's; a real one is what it is. Times that are measured there are as uneven as on that. */
@@ -195,6 +215,9 @@ static void check_on(test *t, const char *major, const network *first, size_t co
 static void pictures_by_pixels(test *t) { check_on(t, "8", networks, sizeof networks / sizeof *networks); }
 static void pictures_in_planes(test *t) { check_on(t, "9", networks, sizeof networks / sizeof *networks); }
 static void strided(test *t) { check_on(t, "9", strided_networks, sizeof strided_networks / sizeof *strided_networks); }
-static void long_parts(test *t) { check_on(t, "9", &long_parts_network, 1); }
+static void long_parts(test *t)
+{
+    check_on(t, "9", long_parts_networks, sizeof long_parts_networks / sizeof *long_parts_networks);
+}
 
 TEST_MAIN(TEST(pictures_by_pixels), TEST(pictures_in_planes), TEST(strided), TEST(long_parts))

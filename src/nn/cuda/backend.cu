@@ -202,7 +202,7 @@ static const nn_backend_interface cuda_interface = {
     "cuda",      destroy,           allocate,        release, upload, download, clear_memory,
     begin_read,  end_read,          synchronise,
     cuda_kernel, cuda_layout_bytes, cuda_can_reflect, check_precision, NULL, NULL,
-    cuda_can_write_layout, check, available,
+    cuda_can_write_layout, cuda_can_write_both, check, available,
     cuda_give_choices, cuda_take_choices, cuda_record, cuda_replay, cuda_forget,
     cuda_use_lane, cuda_mark, cuda_await,
 };

@@ -128,6 +128,7 @@ static inline size_t cuda_padded(size_t count) { return (count + CUDA_ROW_PAD - 
 bool cuda_can_reflect(const nn_backend *backend, const nn_call *call);
 /* instance_norm_picture.cu: results of norms and their gradients as pictures. */
 bool cuda_can_write_layout(const nn_backend *backend, const nn_call *call, size_t output, nn_layout layout);
+bool cuda_can_write_both(const nn_backend *backend, const nn_call *call, nn_layout layout);
 size_t cuda_layout_bytes(const nn_backend *backend, nn_layout layout, nn_shape weight);
 
 /* Floats that output 0 occupies, in whatever layout. */

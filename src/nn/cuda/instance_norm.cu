@@ -195,7 +195,10 @@ static normalisation normalisation_of(const nn_call *call)
     normalisation n = {};
     n.v = columns_of(s.dim[NN_N], s.dim[NN_H] * s.dim[NN_W], s.dim[NN_C]);
     n.x = call->input[0];
-    n.y = call->output[0];
+    if (!is_picture_layout(call->output_layout[0]))
+        n.y = call->output[0];
+    else if (call->output_count > 2)
+        n.y = call->output[2];
     n.partial = (float *)call->workspace;
     n.epsilon = call->attr.epsilon;
     n.slope = cuda_slope(&call->attr);
@@ -226,7 +229,8 @@ template <int N> static void launch_forward(const nn_call *call, const normalisa
         columns_launch<N>(call, n.added ? normalise<N, true> : normalise<N, false>, n, n.v, n.v.chunks);
 }
 
-/* Inputs x: (n, h, w, c), perhaps r, like x. Outputs y: like x, or without r a picture; and statistics. y may be x or r. */
+/* Inputs x: (n, h, w, c), perhaps r, like x. Outputs y: like x, or a picture; statistics; and perhaps, beside a picture, y
+ * like x. The first may be x or r. */
 static void run_instance_norm(const nn_call *call)
 {
     normalisation n = normalisation_of(call);

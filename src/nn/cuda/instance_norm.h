@@ -13,7 +13,7 @@ struct normalisation {
     float *statistics; /* (images, 1, 2, c): mean, rstd */
     float *partial;    /* (images, chunks, 2, c): mean and squares about it; or sums of g and of g * xhat */
     float *means;      /* (images, 2, c), gradient: of g, of g * xhat */
-    float *y;
+    float *y; /* NULL: a picture alone is written */
     float epsilon, slope, share; /* share: 1 / pixels */
     bool merged; /* statistics or means are there, none are left to the second pass */
 };

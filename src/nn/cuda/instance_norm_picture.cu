@@ -1,6 +1,7 @@
-/* Instance normalisation and its gradient whose results convolutions alone read, and all as the same picture (picture.h):
- * it is written here, border and all, so that there is neither a plain result nor a copy of it. The numbers are those of
- * instance_norm.cu, rounded.
+/* Instance normalisation and its gradient whose results convolutions read, and all as the same picture (picture.h): it is
+ * written here, border and all, so that there is neither a plain result nor a copy of it. The numbers are those of
+ * instance_norm.cu, rounded. Where others read the normalised values as well, as a residual block's addition does, they
+ * are written beside the picture.
  *
  * A block takes 64 channels, eight granules, of a part of a picture's places, which count row by row with the border; a
  * thread keeps its granule. Places that mirror a pixel compute it once more: nobody writes but to his own.
@@ -85,6 +86,23 @@ __device__ static inline void store(const painting &a, const share &s, unsigned 
     }
 }
 
+/* The plain values beside the picture, by who has the pixel's own place and no mirror of it. */
+template <bool wide>
+__device__ static inline void store_plain(const painting &a, const share &s, unsigned place, const int (&pixel)[DEEP],
+                                          const numbers (&value)[DEEP])
+{
+    const picture_frame &f = a.frame;
+    const unsigned channel = (blockIdx.x * PART_GRANULES + s.granule) * TENSOR_GRANULE;
+    const unsigned first = blockIdx.z * f.source_h * f.source_w;
+#pragma unroll
+    for (unsigned d = 0; d < DEEP; d++) {
+        unsigned at = place + d * STEP; /* above and to the left of the pixels the differences are huge */
+        bool own = at / f.w - f.border.top < f.source_h && at % f.w - f.border.left < f.source_w;
+        if (at >= s.end || !own) continue;
+        granule_store<wide>(a.n.y + ((first + (unsigned)pixel[d]) * f.c + channel), value[d], f.c - channel);
+    }
+}
+
 /* Two values for each of a block's channels; zeros past the last, which make zeros of those that fill a granule up. */
 struct alignas(TENSOR_GRANULE * sizeof(float)) channel_pairs {
     float v[2][PART_CHANNELS];
@@ -107,16 +125,17 @@ __device__ static inline void take(const channel_pairs &from, const share &s, pa
     for (int m = 0; m < 2; m++) p[m] = cuda_load<TENSOR_GRANULE>(from.v[m] + s.granule * TENSOR_GRANULE);
 }
 
-template <bool wide> static __global__ COLUMNS_BOUNDS void paint(painting a)
+template <bool wide, bool adds> static __global__ COLUMNS_BOUNDS void paint(painting a)
 {
     __shared__ columns_shared<CUDA_WIDE, 2> shared;
     __shared__ channel_pairs statistics;
     const normalisation &n = a.n;
     const share own = share_of(a);
     int pixel[DEEP];
-    numbers x[DEEP]; /* on their way while statistics are found */
+    numbers x[DEEP], added[DEEP]; /* on their way while statistics are found */
     find_pixels(a, own, own.first, pixel);
     load<wide>(a, own, n.x, pixel, x);
+    if (adds) load<wide>(a, own, n.added, pixel, added);
     if (wide && !n.merged) {
         size_t channel = columns_channel<CUDA_WIDE>();
         pair<CUDA_WIDE> found;
@@ -133,9 +152,14 @@ template <bool wide> static __global__ COLUMNS_BOUNDS void paint(painting a)
         if (place > own.first) {
             find_pixels(a, own, place, pixel);
             load<wide>(a, own, n.x, pixel, x);
+            if (adds) load<wide>(a, own, n.added, pixel, added);
         }
-        for (unsigned d = 0; d < DEEP; d++) normalise_few<TENSOR_GRANULE>(n, s, x[d]);
+        for (unsigned d = 0; d < DEEP; d++) {
+            normalise_few<TENSOR_GRANULE>(n, s, x[d]);
+            if (adds) add_few(x[d], added[d]);
+        }
         store(a, own, place, pixel, x);
+        if (n.y) store_plain<wide>(a, own, place, pixel, x);
     }
 }
 
@@ -175,8 +199,8 @@ template <bool wide> static __global__ COLUMNS_BOUNDS void paint_gradient(painti
 
 bool norm_picture_is_wide(const normalisation &n)
 {
-    return n.v.c % TENSOR_GRANULE == 0 && cuda_aligned(n.x) && cuda_aligned(n.dy) && cuda_aligned(n.statistics) &&
-           cuda_aligned(n.partial);
+    return n.v.c % TENSOR_GRANULE == 0 && cuda_aligned(n.x) && cuda_aligned(n.dy) && cuda_aligned(n.added) &&
+           cuda_aligned(n.y) && cuda_aligned(n.statistics) && cuda_aligned(n.partial);
 }
 
 /* Parts such that the device runs all blocks at once: two on each processor (COLUMNS_BOUNDS). */
@@ -195,7 +219,11 @@ static void launch(const nn_call *call, const normalisation &n, void (*kernel)(p
 
 void norm_picture(const nn_call *call, const normalisation &n)
 {
-    launch(call, n, norm_picture_is_wide(n) ? paint<true> : paint<false>);
+    bool wide = norm_picture_is_wide(n);
+    if (n.added)
+        launch(call, n, wide ? paint<true, true> : paint<false, true>);
+    else
+        launch(call, n, wide ? paint<true, false> : paint<false, false>);
 }
 
 void norm_picture_grad(const nn_call *call, const normalisation &n)
@@ -206,7 +234,12 @@ void norm_picture_grad(const nn_call *call, const normalisation &n)
 /* Elements are counted in 32 bits. */
 bool cuda_can_write_layout(const nn_backend *backend, const nn_call *call, size_t output, nn_layout layout)
 {
-    bool norm = (call->op == NN_INSTANCE_NORM && call->input_count == 1) || call->op == NN_INSTANCE_NORM_GRAD;
+    bool norm = call->op == NN_INSTANCE_NORM || call->op == NN_INSTANCE_NORM_GRAD;
     return norm && output == 0 && is_picture_layout(layout) &&
            cuda_layout_bytes(backend, layout, call->output_shape[0]) <= INT32_MAX;
+}
+
+bool cuda_can_write_both(const nn_backend *backend, const nn_call *call, nn_layout layout)
+{
+    return call->op == NN_INSTANCE_NORM && cuda_can_write_layout(backend, call, 0, layout);
 }
