@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "nn/cuda/choices.h"
+#include "nn/cuda/conv_bf16.h"
 #include "nn/cuda/module.h"
 #include "nn/cuda/recording.h"
 
@@ -198,10 +199,23 @@ static status check_precision(const nn_backend *backend, nn_precision precision,
     return STATUS_OK;
 }
 
+/* What is normalised, which a backward pass reads again: the largest part of what a step moves. */
+static bool reads_bf16(const nn_backend *backend, const nn_call *call, size_t number)
+{
+    (void)backend;
+    return (call->op == NN_INSTANCE_NORM || call->op == NN_INSTANCE_NORM_GRAD) && number == 0;
+}
+
+static bool writes_bf16(const nn_backend *backend, const nn_call *call, size_t number)
+{
+    (void)backend;
+    return (call->op == NN_CONV2D || call->op == NN_CONV2D_DATA_GRAD) && number == 0 && cuda_conv_writes_bf16(call);
+}
+
 static const nn_backend_interface cuda_interface = {
     "cuda",      destroy,           allocate,        release, upload, download, clear_memory,
     begin_read,  end_read,          synchronise,
-    cuda_kernel, cuda_layout_bytes, cuda_can_reflect, check_precision, NULL, NULL,
+    cuda_kernel, cuda_layout_bytes, cuda_can_reflect, check_precision, reads_bf16, writes_bf16,
     cuda_can_write_layout, cuda_can_write_both, check, available,
     cuda_give_choices, cuda_take_choices, cuda_record, cuda_replay, cuda_forget,
     cuda_use_lane, cuda_mark, cuda_await,

@@ -60,9 +60,9 @@ __device__ static inline float columns_count(const columns &v, size_t chunk)
 }
 
 /* COUNT of this thread's pixels or chunks, from p, on their way at once: a loop with a sum in it would wait for each.
- * Zeros from `end` on. from: at the channel; stride: floats from one to the next. */
-template <int N, int COUNT>
-__device__ static inline void columns_load(const float *from, size_t stride, size_t p, size_t end,
+ * Zeros from `end` on. from: at the channel, floats or halves; stride: of these from one to the next. */
+template <int N, int COUNT, typename T>
+__device__ static inline void columns_load(const T *from, size_t stride, size_t p, size_t end,
                                            cuda_few<N> (&value)[COUNT])
 {
 #pragma unroll

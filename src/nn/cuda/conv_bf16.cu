@@ -78,6 +78,7 @@ static void run_direct(const nn_call *call)
     conv.weight = call->input[1];
     conv.bias = call->input_count > 2 ? call->input[2] : NULL;
     conv.y = call->output[0];
+    conv.halves = call->output_layout[0] == NN_LAYOUT_BF16;
     conv.h = (unsigned)y.dim[NN_H], conv.w = (unsigned)y.dim[NN_W], conv.c = (unsigned)v.c;
     conv.kh = (unsigned)v.kh, conv.kw = (unsigned)v.kw;
     conv.stride = (unsigned)v.stride, conv.padding = (unsigned)call->attr.padding;
@@ -114,15 +115,27 @@ static void run_gather(const nn_call *call)
     }
 }
 
+/* Borders that fit a picture, of a convolution and not of one that no picture is made for. */
+static bool has_picture(const convolution *v, size_t padding)
+{
+    if (v->backwards && !v->phases && (v->stride != 1 || padding >= v->kh || padding >= v->kw)) return false;
+    return fits_border(v->top) && fits_border(v->left);
+}
+
+bool cuda_conv_writes_bf16(const nn_call *call)
+{
+    if (cuda_operands_of(call) != CUDA_BF16) return false;
+    convolution v = convolution_of(call);
+    bool thin = is_thin(call, &v);
+    return has_picture(&v, call->attr.padding) && (thin || (is_direct(&v) && !is_narrow(call, &v)));
+}
+
 static bool prepare_convolution(nn_call *call)
 {
-    size_t padding = call->attr.padding;
-    nn_shape x = call->input_shape[0];
     convolution v = convolution_of(call);
-    if (v.backwards && !v.phases && (v.stride != 1 || padding >= v.kh || padding >= v.kw)) return false;
+    if (!has_picture(&v, call->attr.padding)) return false;
     bool thin = is_thin(call, &v), narrow = !thin && is_narrow(call, &v), direct = thin || narrow || is_direct(&v);
-    if (!fits_border(v.top) || !fits_border(v.left)) return false;
-    if (!direct && folds(&v, x)) return false;
+    if (!direct && folds(&v, call->input_shape[0])) return false;
     bool blocks = direct && tensor_by_groups(call);
     call->input_layout[0] = layout_of(v.top, v.left, v.reflect, blocks && !v.phases);
     call->input_layout[1] = thin          ? v.backwards ? CUDA_IN_THIN : CUDA_OUT_THIN

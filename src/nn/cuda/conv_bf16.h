@@ -7,5 +7,7 @@
 /* Sets call->run, layouts and workspace of a convolution, data gradient or weight gradient and returns true; or false
  * where conv2d.cu's way is the better or the only one: products that are folded, and what has no picture. */
 bool cuda_conv_bf16_prepare(nn_call *call);
+/* Whether the kernel of a convolution or a data gradient can write its result in NN_LAYOUT_BF16. */
+bool cuda_conv_writes_bf16(const nn_call *call);
 
 #endif

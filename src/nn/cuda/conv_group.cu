@@ -298,14 +298,14 @@ template <pixels kind> struct tile {
             unsigned row = top + warp * 2 + half, column = left + lane / 4;
             if (phases) row = 2 * row + down.parity, column = 2 * column + across.parity;
             if (runs) {
-                unsigned pixel = run + (warp * 2 + half) * TILE_W + lane / 4;
-                row = pixel / d.v.p.w, column = pixel % d.v.p.w;
+                unsigned place = run + (warp * 2 + half) * TILE_W + lane / 4;
+                row = place / d.v.p.w, column = place % d.v.p.w;
             }
             if (row >= d.v.h || column >= d.v.w) continue;
-            float *y = d.v.y + ((image * d.v.h + row) * d.v.w + column) * d.v.c;
+            const size_t pixel = (image * d.v.h + row) * d.v.w + column;
 #pragma unroll
             for (unsigned j = 0; j < ROWS / 8; j++)
-                tensor_store_pair(d.v, y, first + j * 8 + lane % 4 * 2, sums.part[j * 4 + half * 2],
+                tensor_store_pair(d.v, pixel, first + j * 8 + lane % 4 * 2, sums.part[j * 4 + half * 2],
                                   sums.part[j * 4 + half * 2 + 1]);
         }
     }

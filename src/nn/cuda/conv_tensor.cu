@@ -127,10 +127,10 @@ template <int columns> struct tile {
             for (unsigned half = 0; half < 2; half++) {
                 unsigned row = top + warp % 2 * WARP_ROWS + i, column = left + lane / 4 + 8 * half;
                 if (row >= d.v.h || column >= d.v.w) continue;
-                float *y = d.v.y + ((image * d.v.h + row) * d.v.w + column) * d.v.c;
+                const size_t pixel = (image * d.v.h + row) * d.v.w + column;
 #pragma unroll
                 for (unsigned j = 0; j < 4; j++)
-                    tensor_store_pair(d.v, y, first + warp / 2 * WARP_COLUMNS + j * 8 + lane % 4 * 2,
+                    tensor_store_pair(d.v, pixel, first + warp / 2 * WARP_COLUMNS + j * 8 + lane % 4 * 2,
                                       sums[i][j].part[2 * half], sums[i][j].part[2 * half + 1]);
             }
     }

@@ -3,6 +3,7 @@
 #define NN_CUDA_CONV_TENSOR_H
 
 #include "nn/cuda/picture.h"
+#include "nn/cuda/tensor.h"
 
 /* Whether the call's device multiplies by groups; pictures are in planes then (of stride 2 by pixels) and weights in blocks,
  * else pictures by pixels and weights in rows of taps. */
@@ -18,23 +19,39 @@ typedef struct tensor_conv {
     const void *weight;
     const float *bias;
     float *y;
+    bool halves; /* y is in bf16, where it lies */
     unsigned h, w, c, kh, kw, stride;
     unsigned padding; /* of stride 2 */
     bool backwards;   /* of stride 1 */
 } tensor_conv;
 
-/* Stores channels `channel` and the next of a pixel that lies at y, plus the bias, where they exist. */
-__device__ static inline void tensor_store_pair(const tensor_conv &v, float *y, unsigned channel, float low, float high)
+/* Stores channels `channel` and the next of pixel number `pixel` of y, plus the bias, where they exist. */
+__device__ static inline void tensor_store_pair(const tensor_conv &v, size_t pixel, unsigned channel, float low, float high)
 {
-    if (v.bias && channel < v.c) low += v.bias[channel];
-    if (v.bias && channel + 1 < v.c) high += v.bias[channel + 1];
-    if (v.c % 2 == 0 && channel < v.c) {
-        float2 both = {low, high};
-        *(float2 *)(void *)(y + channel) = both;
+    if (channel >= v.c) return;
+    const size_t at = pixel * v.c + channel;
+    const bool both = channel + 1 < v.c;
+    if (v.bias) low += v.bias[channel];
+    if (v.bias && both) high += v.bias[channel + 1];
+    if (v.halves) {
+        uint32_t bits = tensor_pair(low, high);
+        uint16_t *y = (uint16_t *)(void *)v.y + at;
+        if (v.c % 2 == 0) {
+            *(uint32_t *)(void *)y = bits;
+            return;
+        }
+        y[0] = (uint16_t)bits;
+        if (both) y[1] = (uint16_t)(bits >> 16);
         return;
     }
-    if (channel < v.c) y[channel] = low;
-    if (channel + 1 < v.c) y[channel + 1] = high;
+    float *y = v.y + at;
+    if (v.c % 2 == 0) {
+        float2 numbers = {low, high};
+        *(float2 *)(void *)y = numbers;
+        return;
+    }
+    y[0] = low;
+    if (both) y[1] = high;
 }
 
 /* Tile `number` of all images', which are cut into rows x columns tiles of h x w pixels each: where it is. */

@@ -69,10 +69,10 @@ __device__ static inline void store(const thin &t, const tensor_group_sums<THIN_
 #pragma unroll
     for (unsigned half = 0; half < 2; half++) {
         if (row + half >= t.v.h || column >= t.v.w) continue;
-        float *y = t.v.y + ((at.image * t.v.h + row + half) * t.v.w + column) * t.v.c;
+        const size_t pixel = (at.image * t.v.h + row + half) * t.v.w + column;
 #pragma unroll
         for (unsigned j = 0; j < THIN_ROWS / 8; j++)
-            tensor_store_pair(t.v, y, first + j * 8, sums.part[j * 4 + half * 2], sums.part[j * 4 + half * 2 + 1]);
+            tensor_store_pair(t.v, pixel, first + j * 8, sums.part[j * 4 + half * 2], sums.part[j * 4 + half * 2 + 1]);
     }
 }
 

@@ -57,9 +57,9 @@ template <int N> __device__ static inline moments<N> moments_of(const cuda_few<N
 }
 
 /* Moments of this thread's pixels of a chunk. */
-template <int N> __device__ static inline moments<N> find_own(const normalisation &n, size_t channel)
+template <int N, typename X> __device__ static inline moments<N> find_own(const normalisation &n, size_t channel)
 {
-    const float *x = n.x + blockIdx.z * n.v.pixels * n.v.c + channel;
+    const X *x = input_at<X>(n, blockIdx.z * n.v.pixels * n.v.c + channel);
     size_t end = columns_end(n.v, channel);
     moments<N> all = {};
     for (size_t p = columns_first(n.v); p < end; p += BATCH * COLUMNS_DEEP) {
@@ -70,11 +70,11 @@ template <int N> __device__ static inline moments<N> find_own(const normalisatio
     return all;
 }
 
-template <int N> static __global__ COLUMNS_BOUNDS void find_moments(normalisation n)
+template <int N, typename X> static __global__ COLUMNS_BOUNDS void find_moments(normalisation n)
 {
     __shared__ columns_shared<N, 1> shared;
     size_t channel = columns_channel<N>();
-    moments<N> own = find_own<N>(n, channel);
+    moments<N> own = find_own<N, X>(n, channel);
     float share = own.count / columns_count(n.v, blockIdx.y);
     cuda_few<N> mean[1], squares[1];
     for (int k = 0; k < N; k++) mean[0].v[k] = own.mean.v[k] * share;
@@ -99,7 +99,7 @@ static __global__ COLUMNS_BOUNDS void merge_moments(normalisation n)
     store_pair<1>(n, n.statistics, channel, s);
 }
 
-template <int N, bool adds> static __global__ COLUMNS_BOUNDS void normalise(normalisation n)
+template <int N, bool adds, typename X> static __global__ COLUMNS_BOUNDS void normalise(normalisation n)
 {
     enum { COUNT = adds ? AT_ONCE : BATCH };
     __shared__ columns_shared<N, 2> shared;
@@ -107,7 +107,7 @@ template <int N, bool adds> static __global__ COLUMNS_BOUNDS void normalise(norm
            first = columns_first(n.v), end = columns_end(n.v, channel);
     cuda_few<N> value[COUNT], added[COUNT]; /* on their way while statistics are found */
     pair<N> s;
-    columns_load(n.x + image, n.v.c, first, end, value);
+    columns_load(input_at<X>(n, image), n.v.c, first, end, value);
     if (adds) columns_load(n.added + image, n.v.c, first, end, added);
     if (n.merged) {
         load_pair<N>(n, n.statistics, channel, s);
@@ -116,7 +116,7 @@ template <int N, bool adds> static __global__ COLUMNS_BOUNDS void normalise(norm
         store_pair<N>(n, n.statistics, channel, s);
     }
     for (size_t p = first; p < end; p += COUNT * COLUMNS_DEEP) {
-        if (p > first) columns_load(n.x + image, n.v.c, p, end, value);
+        if (p > first) columns_load(input_at<X>(n, image), n.v.c, p, end, value);
         if (adds && p > first) columns_load(n.added + image, n.v.c, p, end, added);
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
@@ -127,7 +127,7 @@ template <int N, bool adds> static __global__ COLUMNS_BOUNDS void normalise(norm
     }
 }
 
-template <int N> static __global__ COLUMNS_BOUNDS void sum_gradients(normalisation n)
+template <int N, typename X> static __global__ COLUMNS_BOUNDS void sum_gradients(normalisation n)
 {
     __shared__ columns_shared<N, 2> shared;
     size_t channel = columns_channel<N>(), image = blockIdx.z * n.v.pixels * n.v.c + channel,
@@ -136,7 +136,7 @@ template <int N> static __global__ COLUMNS_BOUNDS void sum_gradients(normalisati
     load_pair<N>(n, n.statistics, channel, s);
     for (size_t p = columns_first(n.v); p < end; p += AT_ONCE * COLUMNS_DEEP) {
         cuda_few<N> xhat[AT_ONCE], g[AT_ONCE]; /* g past the end: 0 */
-        columns_load(n.x + image, n.v.c, p, end, xhat);
+        columns_load(input_at<X>(n, image), n.v.c, p, end, xhat);
         columns_load(n.dy + image, n.v.c, p, end, g);
 #pragma unroll
         for (int i = 0; i < AT_ONCE; i++) {
@@ -162,14 +162,14 @@ static __global__ COLUMNS_BOUNDS void mean_gradients(normalisation n)
     store_pair<1>(n, n.means, channel, mean);
 }
 
-template <int N> static __global__ COLUMNS_BOUNDS void input_gradient(normalisation n)
+template <int N, typename X> static __global__ COLUMNS_BOUNDS void input_gradient(normalisation n)
 {
     __shared__ columns_shared<N, 2> shared;
     size_t channel = columns_channel<N>(), image = blockIdx.z * n.v.pixels * n.v.c + channel,
            first = columns_first(n.v), end = columns_end(n.v, channel);
     cuda_few<N> x[AT_ONCE], g[AT_ONCE]; /* on their way while means are found */
     pair<N> s, mean;
-    columns_load(n.x + image, n.v.c, first, end, x);
+    columns_load(input_at<X>(n, image), n.v.c, first, end, x);
     columns_load(n.dy + image, n.v.c, first, end, g);
     load_pair<N>(n, n.statistics, channel, s);
     if (n.merged)
@@ -178,7 +178,7 @@ template <int N> static __global__ COLUMNS_BOUNDS void input_gradient(normalisat
         find_means<N>(n, channel, mean, shared);
     for (size_t p = first; p < end; p += AT_ONCE * COLUMNS_DEEP) {
         if (p > first) {
-            columns_load(n.x + image, n.v.c, p, end, x);
+            columns_load(input_at<X>(n, image), n.v.c, p, end, x);
             columns_load(n.dy + image, n.v.c, p, end, g);
         }
 #pragma unroll
@@ -195,6 +195,7 @@ static normalisation normalisation_of(const nn_call *call)
     normalisation n = {};
     n.v = columns_of(s.dim[NN_N], s.dim[NN_H] * s.dim[NN_W], s.dim[NN_C]);
     n.x = call->input[0];
+    n.halves = call->input_layout[0] == NN_LAYOUT_BF16;
     if (!is_picture_layout(call->output_layout[0]))
         n.y = call->output[0];
     else if (call->output_count > 2)
@@ -219,17 +220,17 @@ static void merge_for_picture(const nn_call *call, normalisation &n)
     if (is_picture_layout(call->output_layout[0]) && !norm_picture_is_wide(n)) n.merged = true;
 }
 
-template <int N> static void launch_forward(const nn_call *call, const normalisation &n)
+template <int N, typename X> static void launch_forward(const nn_call *call, const normalisation &n)
 {
-    columns_launch<N>(call, find_moments<N>, n, n.v, n.v.chunks);
+    columns_launch<N>(call, find_moments<N, X>, n, n.v, n.v.chunks);
     if (n.merged) columns_launch<1>(call, merge_moments, n, n.v, 1);
     if (is_picture_layout(call->output_layout[0]))
         norm_picture(call, n);
     else
-        columns_launch<N>(call, n.added ? normalise<N, true> : normalise<N, false>, n, n.v, n.v.chunks);
+        columns_launch<N>(call, n.added ? normalise<N, true, X> : normalise<N, false, X>, n, n.v, n.v.chunks);
 }
 
-/* Inputs x: (n, h, w, c), perhaps r, like x. Outputs y: like x, or a picture; statistics; and perhaps, beside a picture, y
+/* Inputs x: (n, h, w, c), which may be in bf16, perhaps r, like x. Outputs y: like x, or a picture; statistics; and perhaps, beside a picture, y
  * like x. The first may be x or r. */
 static void run_instance_norm(const nn_call *call)
 {
@@ -237,17 +238,20 @@ static void run_instance_norm(const nn_call *call)
     n.statistics = call->output[1];
     n.added = call->input_count > 1 ? call->input[1] : NULL;
     merge_for_picture(call, n);
-    is_wide(n) ? launch_forward<CUDA_WIDE>(call, n) : launch_forward<1>(call, n);
+    if (n.halves)
+        is_wide(n) ? launch_forward<CUDA_WIDE, cuda_half>(call, n) : launch_forward<1, cuda_half>(call, n);
+    else
+        is_wide(n) ? launch_forward<CUDA_WIDE, float>(call, n) : launch_forward<1, float>(call, n);
 }
 
-template <int N> static void launch_gradient(const nn_call *call, const normalisation &n)
+template <int N, typename X> static void launch_gradient(const nn_call *call, const normalisation &n)
 {
-    columns_launch<N>(call, sum_gradients<N>, n, n.v, n.v.chunks);
+    columns_launch<N>(call, sum_gradients<N, X>, n, n.v, n.v.chunks);
     if (n.merged) columns_launch<1>(call, mean_gradients, n, n.v, 1);
     if (is_picture_layout(call->output_layout[0]))
         norm_picture_grad(call, n);
     else
-        columns_launch<N>(call, input_gradient<N>, n, n.v, n.v.chunks);
+        columns_launch<N>(call, input_gradient<N, X>, n, n.v, n.v.chunks);
 }
 
 /* Inputs x, statistics, dy: like x. Output dx: like x, which may be x or dy; or a picture. */
@@ -258,7 +262,10 @@ static void run_instance_norm_grad(const nn_call *call)
     n.dy = call->input[2];
     n.means = n.partial + n.v.images * n.v.chunks * 2 * n.v.c;
     merge_for_picture(call, n);
-    is_wide(n) ? launch_gradient<CUDA_WIDE>(call, n) : launch_gradient<1>(call, n);
+    if (n.halves)
+        is_wide(n) ? launch_gradient<CUDA_WIDE, cuda_half>(call, n) : launch_gradient<1, cuda_half>(call, n);
+    else
+        is_wide(n) ? launch_gradient<CUDA_WIDE, float>(call, n) : launch_gradient<1, float>(call, n);
 }
 
 static size_t workspace(const nn_call *call)

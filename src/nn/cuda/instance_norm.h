@@ -8,7 +8,8 @@
 
 struct normalisation {
     columns v;
-    const float *x, *dy;
+    const void *x; /* floats, or halves: X of the kernels */
+    const float *dy;
     const float *added; /* forward, to y: like x, or NULL */
     float *statistics; /* (images, 1, 2, c): mean, rstd */
     float *partial;    /* (images, chunks, 2, c): mean and squares about it; or sums of g and of g * xhat */
@@ -16,7 +17,14 @@ struct normalisation {
     float *y; /* NULL: a picture alone is written */
     float epsilon, slope, share; /* share: 1 / pixels */
     bool merged; /* statistics or means are there, none are left to the second pass */
+    bool halves;
 };
+
+/* The input from this thread's channel on, `first` numbers behind its begin. */
+template <typename X> __device__ static inline const X *input_at(const normalisation &n, size_t first)
+{
+    return (const X *)n.x + first;
+}
 
 enum { BATCH = 8, /* pixels of a thread that are on their way at once */
        AT_ONCE = BATCH / 2 }; /* of x and dy each */

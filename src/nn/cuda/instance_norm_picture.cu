@@ -55,8 +55,8 @@ __device__ static inline void find_pixels(const painting &a, const share &s, uns
     }
 }
 
-template <bool wide>
-__device__ static inline void load(const painting &a, const share &s, const float *from, const int (&pixel)[DEEP],
+template <bool wide, typename T>
+__device__ static inline void load(const painting &a, const share &s, const T *from, const int (&pixel)[DEEP],
                                    numbers (&value)[DEEP])
 {
     const unsigned c = a.frame.c, channel = (blockIdx.x * PART_GRANULES + s.granule) * TENSOR_GRANULE;
@@ -125,7 +125,7 @@ __device__ static inline void take(const channel_pairs &from, const share &s, pa
     for (int m = 0; m < 2; m++) p[m] = cuda_load<TENSOR_GRANULE>(from.v[m] + s.granule * TENSOR_GRANULE);
 }
 
-template <bool wide, bool adds> static __global__ COLUMNS_BOUNDS void paint(painting a)
+template <bool wide, bool adds, typename X> static __global__ COLUMNS_BOUNDS void paint(painting a)
 {
     __shared__ columns_shared<CUDA_WIDE, 2> shared;
     __shared__ channel_pairs statistics;
@@ -134,7 +134,7 @@ template <bool wide, bool adds> static __global__ COLUMNS_BOUNDS void paint(pain
     int pixel[DEEP];
     numbers x[DEEP], added[DEEP]; /* on their way while statistics are found */
     find_pixels(a, own, own.first, pixel);
-    load<wide>(a, own, n.x, pixel, x);
+    load<wide>(a, own, input_at<X>(n, 0), pixel, x);
     if (adds) load<wide>(a, own, n.added, pixel, added);
     if (wide && !n.merged) {
         size_t channel = columns_channel<CUDA_WIDE>();
@@ -151,7 +151,7 @@ template <bool wide, bool adds> static __global__ COLUMNS_BOUNDS void paint(pain
     for (unsigned place = own.first; place < own.end; place += DEEP * STEP) {
         if (place > own.first) {
             find_pixels(a, own, place, pixel);
-            load<wide>(a, own, n.x, pixel, x);
+            load<wide>(a, own, input_at<X>(n, 0), pixel, x);
             if (adds) load<wide>(a, own, n.added, pixel, added);
         }
         for (unsigned d = 0; d < DEEP; d++) {
@@ -163,7 +163,7 @@ template <bool wide, bool adds> static __global__ COLUMNS_BOUNDS void paint(pain
     }
 }
 
-template <bool wide> static __global__ COLUMNS_BOUNDS void paint_gradient(painting a)
+template <bool wide, typename X> static __global__ COLUMNS_BOUNDS void paint_gradient(painting a)
 {
     __shared__ columns_shared<CUDA_WIDE, 2> shared;
     __shared__ channel_pairs statistics, means;
@@ -172,7 +172,7 @@ template <bool wide> static __global__ COLUMNS_BOUNDS void paint_gradient(painti
     int pixel[DEEP];
     numbers x[DEEP], g[DEEP]; /* on their way while means are found */
     find_pixels(a, own, own.first, pixel);
-    load<wide>(a, own, n.x, pixel, x);
+    load<wide>(a, own, input_at<X>(n, 0), pixel, x);
     load<wide>(a, own, n.dy, pixel, g);
     spread(statistics, n, n.statistics);
     if (wide && !n.merged) {
@@ -186,7 +186,7 @@ template <bool wide> static __global__ COLUMNS_BOUNDS void paint_gradient(painti
     for (unsigned place = own.first; place < own.end; place += DEEP * STEP) {
         if (place > own.first) {
             find_pixels(a, own, place, pixel);
-            load<wide>(a, own, n.x, pixel, x);
+            load<wide>(a, own, input_at<X>(n, 0), pixel, x);
             load<wide>(a, own, n.dy, pixel, g);
         }
         pair<TENSOR_GRANULE> s, mean; /* from shared memory each time: registers are for loads */
@@ -217,18 +217,25 @@ static void launch(const nn_call *call, const normalisation &n, void (*kernel)(p
     cuda_launch(call, CUDA_TOGETHER, kernel, a, grid, dim3(COLUMNS_LANES, COLUMNS_DEEP));
 }
 
+template <bool wide, typename X> static void launch_paint(const nn_call *call, const normalisation &n)
+{
+    launch(call, n, n.added ? paint<wide, true, X> : paint<wide, false, X>);
+}
+
 void norm_picture(const nn_call *call, const normalisation &n)
 {
-    bool wide = norm_picture_is_wide(n);
-    if (n.added)
-        launch(call, n, wide ? paint<true, true> : paint<false, true>);
+    if (n.halves)
+        norm_picture_is_wide(n) ? launch_paint<true, cuda_half>(call, n) : launch_paint<false, cuda_half>(call, n);
     else
-        launch(call, n, wide ? paint<true, false> : paint<false, false>);
+        norm_picture_is_wide(n) ? launch_paint<true, float>(call, n) : launch_paint<false, float>(call, n);
 }
 
 void norm_picture_grad(const nn_call *call, const normalisation &n)
 {
-    launch(call, n, norm_picture_is_wide(n) ? paint_gradient<true> : paint_gradient<false>);
+    if (n.halves)
+        launch(call, n, norm_picture_is_wide(n) ? paint_gradient<true, cuda_half> : paint_gradient<false, cuda_half>);
+    else
+        launch(call, n, norm_picture_is_wide(n) ? paint_gradient<true, float> : paint_gradient<false, float>);
 }
 
 /* Elements are counted in 32 bits. */

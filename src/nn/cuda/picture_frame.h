@@ -40,6 +40,17 @@ __device__ static inline granule granule_of(const cuda_few<TENSOR_GRANULE> &few)
 /* A granule's numbers; zeros past the last of `channels`, which counts from `from` on. wide: all are there, aligned to
  * 16 bytes. */
 template <bool wide>
+__device__ static inline cuda_few<TENSOR_GRANULE> granule_load(const cuda_half *from, unsigned channels)
+{
+    cuda_few<TENSOR_GRANULE> few = {};
+    if (wide) return cuda_load<TENSOR_GRANULE>(from);
+#pragma unroll
+    for (unsigned k = 0; k < TENSOR_GRANULE; k++)
+        if (k < channels) few.v[k] = cuda_load<1>(from + k).v[0];
+    return few;
+}
+
+template <bool wide>
 __device__ static inline cuda_few<TENSOR_GRANULE> granule_load(const float *from, unsigned channels)
 {
     cuda_few<TENSOR_GRANULE> few = {};

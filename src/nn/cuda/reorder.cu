@@ -41,6 +41,7 @@ size_t cuda_layout_bytes(const nn_backend *backend, nn_layout layout, nn_shape w
 {
     (void)backend;
     if (layout == NN_LAYOUT_PLAIN) return nn_count(w) * sizeof(float);
+    if (layout == NN_LAYOUT_BF16) return nn_count(w) * sizeof(__nv_bfloat16);
     if (cuda_is_winograd(layout)) return CUDA_WINOGRAD_PRODUCTS * w.dim[NN_OUT] * w.dim[NN_IN] * sizeof(float);
     if (is_picture_layout(layout)) return picture_bytes(layout, w);
     if (is_weight_blocks(layout)) return weight_blocks_bytes(layout, w);

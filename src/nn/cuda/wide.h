@@ -9,6 +9,8 @@
 #ifndef NN_CUDA_WIDE_H
 #define NN_CUDA_WIDE_H
 
+#include <string.h>
+
 #include "nn/cuda/launch.h"
 
 enum { CUDA_WIDE = 4 };
@@ -20,6 +22,25 @@ template <int N> struct alignas(N * sizeof(float)) cuda_few {
 template <int N> __device__ static inline cuda_few<N> cuda_load(const float *from)
 {
     return *(const cuda_few<N> *)(const void *)from;
+}
+
+/* Numbers of a bf16 picture in plain order (NN_LAYOUT_BF16): the upper halves of floats. */
+typedef uint16_t cuda_half;
+
+template <int N> struct alignas(N * sizeof(cuda_half)) cuda_halves {
+    cuda_half v[N];
+};
+
+template <int N> __device__ static inline cuda_few<N> cuda_load(const cuda_half *from)
+{
+    cuda_halves<N> halves = *(const cuda_halves<N> *)(const void *)from;
+    cuda_few<N> few;
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+        uint32_t bits = (uint32_t)halves.v[k] << 16;
+        memcpy(&few.v[k], &bits, sizeof bits);
+    }
+    return few;
 }
 
 template <int N> __device__ static inline void cuda_store(float *to, const cuda_few<N> &few)
