@@ -124,6 +124,9 @@ typedef struct nn_backend_interface {
     void (*use_lane)(nn_backend *backend, size_t lane);
     void (*mark)(nn_backend *backend, size_t mark);
     void (*await)(nn_backend *backend, size_t mark);
+    /* (optional) Whether the kernel of a conv2d of 3x3 (shapes and attributes set) can take attr.factor 2: its x is
+     * enlarged so, each pixel to four, before it mirrors what is beside the picture. NULL: none can. */
+    bool (*can_enlarge)(const nn_backend *backend, const nn_call *call);
 } nn_backend_interface;
 
 /* The most lanes of a backend. */

@@ -5,8 +5,8 @@
 #include "nn/plan.h"
 
 /* How many node inputs read each value; outputs and stored values count as one more reader. The counts stay as
- * they were before any fusion: fuse_reflection gives a value more readers, but they are convolutions, whose inputs no
- * pattern asks about. */
+ * they were before any fusion: fuse_reflection and fuse_enlargement give a value more readers, but they are convolutions,
+ * whose inputs no pattern asks about. */
 static size_t *count_uses(const nn_draft *d)
 {
     size_t *uses = calloc(d->value_count + 1, sizeof *uses);
@@ -132,6 +132,24 @@ static void fuse_reflection(nn_draft *d, nn_node *node)
     if (fused.attr.padding > 0 && can_reflect(d, &fused)) *node = fused;
 }
 
+/* resize_nearest by 2 -> pad by one reflected row and column -> conv2d of 3x3: the convolution enlarges what it reads. */
+static void fuse_enlargement(nn_draft *d, nn_node *node)
+{
+    const nn_value_info *x = &d->values[node->input[0]];
+    if (node->op != NN_CONV2D || x->kind != NN_VALUE_COMPUTED || node->attr.stride != 1 || node->attr.padding != 0) return;
+    const nn_node *pad = &d->nodes[x->producer];
+    if (pad->op != NN_PAD || d->values[pad->input[0]].kind != NN_VALUE_COMPUTED) return;
+    const nn_node *resize = &d->nodes[d->values[pad->input[0]].producer];
+    if (resize->op != NN_RESIZE_NEAREST || resize->attr.factor != 2) return;
+    nn_node fused = *node;
+    fused.input[0] = resize->input[0];
+    fused.attr.padding = reflected(&pad->attr, d->values[pad->input[0]].shape);
+    fused.attr.mode = NN_PAD_REFLECT;
+    fused.attr.factor = resize->attr.factor;
+    nn_call call = nn_draft_call(d, &fused);
+    if (fused.attr.padding == 1 && d->backend->interface->can_enlarge(d->backend, &call)) *node = fused;
+}
+
 /* conv2d_data_grad -> the gradient of such a pad: the convolution adds what lies beside the picture to it. */
 static void fuse_reflection_grad(nn_draft *d, nn_node *node, const size_t *uses)
 {
@@ -159,6 +177,7 @@ status nn_draft_fuse(nn_draft *d, error *err)
         fuse_norm_activation_grad(d, &d->nodes[n], uses);
         fuse_conv_bias(d, &d->nodes[n], uses);
         fuse_addition(d, &d->nodes[n], uses);
+        if (d->backend->interface->can_enlarge) fuse_enlargement(d, &d->nodes[n]);
         if (!d->backend->interface->can_reflect) continue;
         fuse_reflection(d, &d->nodes[n]);
         fuse_reflection_grad(d, &d->nodes[n], uses);

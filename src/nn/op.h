@@ -80,7 +80,7 @@ typedef struct nn_attributes {
     size_t top, bottom, left, right;                      /* pad */
     size_t axis, begin, extent;                           /* concat, slice: axis is NN_N or NN_C; slice_grad: extent is
                                                              the whole length of its result */
-    size_t factor;                                        /* resize_nearest */
+    size_t factor;                                        /* resize_nearest; a conv2d that fuse.c joined to one by 2 */
     nn_activation activation;                             /* activation; fused into instance_norm and its gradient */
     float slope;                                          /* leaky_relu, below zero */
     float epsilon;                                        /* instance_norm, adam, total_variation */

@@ -365,21 +365,22 @@ static void operations_are_counted(test *t)
     nn_backend_destroy(backend);
 }
 
-/* The gradient of a picture that is padded by reflection and convolved; returns the program's length. */
-static size_t padded_gradient(test *t, const nn_program_options *options, size_t h, size_t w, float *dx)
+/* Appends a layer of a 3x3 kernel (out, in, 3, 3), and an output. */
+typedef nn_value layer(nn_graph *g, nn_value x, nn_value weight);
+
+/* A picture of 2 x h x w x 16 through a layer to 32 channels; returns the program's length. */
+static size_t run_layer(test *t, const nn_program_options *options, layer *append, size_t h, size_t w, float *to)
 {
     error err = {0};
     nn_backend *backend;
     nn_program *p = NULL;
     nn_arena arena = {0};
-    float host[2 * 24 * 24 * 16], weights[20 * 16 * 9];
+    float host[2 * 24 * 24 * 16], weights[32 * 16 * 9];
     nn_parameters *set = nn_parameters_create();
     nn_graph *g = nn_graph_create();
-    nn_value x = nn_input(g, "x", nn_shape_of(2, h, w, 16)), d;
-    nn_value weight = nn_parameter(g, set, "w", nn_shape_of(20, 16, 3, 3));
-    nn_value y = nn_conv2d(g, nn_pad(g, nn_relu(g, x), NN_PAD_REFLECT, 1), weight, 1, 0);
-    nn_grad(g, nn_mean_square(g, y, NN_NONE, 0.5f), &x, 1, &d);
-    nn_output(g, d);
+    nn_value x = nn_input(g, "x", nn_shape_of(2, h, w, 16));
+    nn_value y = append(g, x, nn_parameter(g, set, "w", nn_shape_of(32, 16, 3, 3)));
+    nn_output(g, y);
     size_t length = 0;
     bool ready = nn_cpu_create(2, &backend, &err) == STATUS_OK &&
                  nn_parameters_allocate(set, backend, 0, &err) == STATUS_OK &&
@@ -391,7 +392,7 @@ static size_t padded_gradient(test *t, const nn_program_options *options, size_t
         nn_block_write(&set->blocks[NN_DATA], 0, weights, set->total);
         nn_program_write(p, x, host);
         nn_program_run(p);
-        nn_program_read(p, d, dx);
+        nn_program_read(p, y, to);
         length = nn_program_length(p);
     } else {
         test_failed(t, __FILE__, __LINE__, "%s", err.message);
@@ -404,14 +405,22 @@ static size_t padded_gradient(test *t, const nn_program_options *options, size_t
     return length;
 }
 
+/* The gradient of a picture that is padded by reflection and convolved. */
+static nn_value padded_gradient(nn_graph *g, nn_value x, nn_value weight)
+{
+    nn_value dx, y = nn_conv2d(g, nn_pad(g, nn_relu(g, x), NN_PAD_REFLECT, 1), weight, 1, 0);
+    nn_grad(g, nn_mean_square(g, y, NN_NONE, 0.5f), &x, 1, &dx);
+    return dx;
+}
+
 static void folded_gradient_keeps_results(test *t)
 {
     static const size_t sides[][2] = {{24, 24}, {13, 22}, {2, 24}};
     static float fused[2 * 24 * 24 * 16], plain[2 * 24 * 24 * 16];
     for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
         size_t h = sides[i][0], w = sides[i][1], count = 2 * h * w * 16;
-        size_t length = padded_gradient(t, NULL, h, w, fused);
-        size_t all = padded_gradient(t, &(nn_program_options){.no_fusion = true}, h, w, plain);
+        size_t length = run_layer(t, NULL, padded_gradient, h, w, fused);
+        size_t all = run_layer(t, &(nn_program_options){.no_fusion = true}, padded_gradient, h, w, plain);
         CHECK(t, test_relative(fused, plain, count) < 1e-5);
         if (h > 2) CHECK(t, length < all); /* the kernels that mirror want whole tiles */
     }
@@ -473,8 +482,47 @@ static void additions_are_fused_to_the_bit(test *t)
     }
 }
 
+static nn_value enlarged(nn_graph *g, nn_value x, nn_value weight)
+{
+    return nn_conv2d(g, nn_pad(g, nn_resize_nearest(g, x, 2), NN_PAD_REFLECT, 1), weight, 1, 0);
+}
+
+static nn_value enlarged_gradient(nn_graph *g, nn_value x, nn_value weight)
+{
+    nn_value dx;
+    nn_grad(g, nn_mean_square(g, enlarged(g, nn_relu(g, x), weight), NN_NONE, 0.5f), &x, 1, &dx);
+    return dx;
+}
+
+static bool can_enlarge(test *t)
+{
+    error err = {0};
+    nn_backend *backend = NULL;
+    if (nn_cpu_create(1, &backend, &err) != STATUS_OK) test_failed(t, __FILE__, __LINE__, "%s", err.message);
+    bool can = backend && backend->interface->can_enlarge;
+    nn_backend_destroy(backend);
+    return can;
+}
+
+static void folded_enlargement_keeps_results(test *t)
+{
+    bool folds = can_enlarge(t);
+    static const size_t sides[][2] = {{24, 24}, {17, 23}, {2, 24}};
+    static float fused[2 * 48 * 48 * 32], plain[2 * 48 * 48 * 32];
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+        size_t h = sides[i][0], w = sides[i][1], count = 2 * 2 * h * 2 * w * 32;
+        size_t length = run_layer(t, NULL, enlarged, h, w, fused);
+        size_t all = run_layer(t, &(nn_program_options){.no_fusion = true}, enlarged, h, w, plain);
+        CHECK(t, test_relative(fused, plain, count) < 1e-5);
+        CHECK(t, folds && h > 2 ? length == 1 : length <= all); /* of 2 rows there are too few tiles */
+        run_layer(t, NULL, enlarged_gradient, h, w, fused);
+        run_layer(t, &(nn_program_options){.no_fusion = true}, enlarged_gradient, h, w, plain);
+        CHECK(t, test_relative(fused, plain, 2 * h * w * 16) < 1e-5);
+    }
+}
+
 TEST_MAIN(TEST(operations_are_counted), TEST(reuse_is_bit_identical), TEST(fusion_keeps_results),
           TEST(folded_gradient_keeps_results), TEST(additions_are_fused_to_the_bit),
-          TEST(repeats_bit_for_bit),
-          TEST(programs_share_an_arena), TEST(running_allocates_no_tensors), TEST(shape_errors_name_all),
-          TEST(gradients_are_pruned), TEST(blocks_are_not_overrun))
+          TEST(folded_enlargement_keeps_results), TEST(repeats_bit_for_bit), TEST(programs_share_an_arena),
+          TEST(running_allocates_no_tensors), TEST(shape_errors_name_all), TEST(gradients_are_pruned),
+          TEST(blocks_are_not_overrun))

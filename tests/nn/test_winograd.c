@@ -121,6 +121,42 @@ static void mirrored_pictures(test *t)
         }
 }
 
+/* y = conv(x, enlarged twofold, of which one row and column beside it are mirrored). */
+static void add_enlarged(const convolution *c, kernel_test *k)
+{
+    size_t h = 2 * c->h, w = 2 * c->w;
+    for (size_t pixel = 0; pixel < c->n * h * w; pixel++)
+        for (size_t tap = 0; tap < 9; tap++) {
+            size_t row = mirrored(pixel / w % h + tap / 3, h) / 2, column = mirrored(pixel % w + tap % 3, w) / 2;
+            size_t x = ((pixel / w / h * c->h + row) * c->w + column) * c->ic;
+            for (size_t o = 0; o < c->oc; o++)
+                for (size_t i = 0; i < c->ic; i++)
+                    add_to_y(x + i, (o * c->ic + i) * 9 + tap, pixel * c->oc + o, k);
+        }
+}
+
+static void enlarged_pictures(test *t)
+{
+    static const convolution cases[] = {
+        {1, 16, 16, 32, 64, 3, 1, 1, true}, {2, 9, 14, 16, 16, 3, 1, 1, false}, {1, 1, 1, 16, 16, 3, 1, 1, true},
+        {1, 3, 21, 17, 48, 3, 1, 1, true},  {1, 5, 10, 40, 16, 3, 1, 1, false}, {3, 4, 6, 70, 32, 3, 1, 1, true},
+        {1, 41, 83, 16, 16, 3, 1, 1, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const convolution *c = &cases[i];
+        kernel_test k;
+        nn_shape y = nn_shape_of(c->n, 2 * c->h, 2 * c->w, c->oc);
+        nn_attributes attr = {.stride = 1, .padding = 1, .mode = NN_PAD_REFLECT, .factor = 2};
+        kernel_test_open(&k, NN_CONV2D, attr, c->bias ? 3 : 2,
+                         (nn_shape[]){x_shape(c), w_shape(c), nn_shape_vector(c->oc)}, 1, &y);
+        for (size_t j = 0; j < k.input_count; j++) kernel_test_fill(&k, j, -1, 1);
+        for (size_t j = 0; c->bias && j < nn_count(y); j++) k.expected[0][j] = k.input[2][j % c->oc];
+        add_enlarged(c, &k);
+        k.floor = root_mean_square(k.expected[0], nn_count(y));
+        check_everywhere(t, &k);
+        kernel_test_close(&k);
+    }
+}
+
 /* F(3x3, 4x4): the same of each. */
 static void kernels_of_4(test *t)
 {
@@ -187,4 +223,5 @@ static void dispatch(test *t)
 }
 
 TEST_MAIN(TEST(whole_tiles), TEST(partial_tiles), TEST(small_images), TEST(channel_tails), TEST(many_tiles),
-          TEST(kernels_of_4), TEST(mirrored_pictures), TEST(exact_in_integers), TEST(scratch_is_bounded), TEST(dispatch))
+          TEST(kernels_of_4), TEST(mirrored_pictures), TEST(enlarged_pictures), TEST(exact_in_integers),
+          TEST(scratch_is_bounded), TEST(dispatch))

@@ -8,6 +8,7 @@ enum {
     LEAST_CHANNELS_OF_3 = 32,      /* of a 3x3 kernel by phases */
     MOST_PHASE_BYTES = 16 << 20,   /* of transformed weights */
     PATCH = 6,
+    ENLARGED_TAPS = 2,
     LEAST_TILES = 24,
     LEAST_PIXELS = 1024,
     LEAST_GRADIENT_PIXELS = 256
@@ -25,6 +26,15 @@ bool cpu_conv2d_is_winograd(const nn_call *call)
     size_t tile = PATCH + 1 - kernel, tiles = images * ((rows + tile - 1) / tile) * ((columns + tile - 1) / tile);
     bool full = 2 * images * rows * columns >= tile * tile * tiles;
     return full && w.dim[NN_IN] >= LEAST_CHANNELS && w.dim[NN_OUT] >= LEAST_CHANNELS && tiles >= LEAST_TILES;
+}
+
+bool cpu_conv2d_is_enlarged(const nn_call *call)
+{
+    nn_shape x = call->input_shape[0], w = call->input_shape[1];
+    size_t tile = PATCH + 1 - ENLARGED_TAPS, tiles = x.dim[NN_N] * (x.dim[NN_H] / tile + 1) * (x.dim[NN_W] / tile + 1);
+    return call->op == NN_CONV2D && call->attr.factor == 2 && call->attr.stride == 1 && call->attr.padding == 1 &&
+           call->attr.mode == NN_PAD_REFLECT && w.dim[NN_KH] == 3 && w.dim[NN_KW] == 3 &&
+           w.dim[NN_IN] >= LEAST_CHANNELS && w.dim[NN_OUT] % LEAST_CHANNELS == 0 && tiles >= LEAST_TILES;
 }
 
 static size_t pixels_of(nn_shape s) { return s.dim[NN_N] * s.dim[NN_H] * s.dim[NN_W]; }
@@ -59,7 +69,7 @@ bool cpu_conv2d_is_direct(const nn_call *call) { return is_strided(call) && !cpu
 static status prepare_with(const nn_kernel *onednn, nn_backend *backend, nn_call *call, error *err)
 {
     const nn_kernel *kernel = onednn;
-    if (cpu_conv2d_is_winograd(call)) {
+    if (call->attr.factor || cpu_conv2d_is_winograd(call)) {
         bool bf16 = call->precision == NN_BF16;
         kernel = (bf16 ? cpu_kernels_bf16() : ((const cpu_backend *)backend)->kernels)->winograd[call->op];
     } else if (cpu_conv2d_is_phased(call)) {

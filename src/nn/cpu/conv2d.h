@@ -7,6 +7,9 @@
  * 1.7 to 5 times from 64 on, weight gradients more. Below 24 tiles, transforming the weights, which costs as much as some
  * 16 tiles, eats what the products save.
  *
+ * A picture that is enlarged by 2 in front of a 3x3 convolution goes there from 16 channels in and a multiple of 16 out, and
+ * 24 tiles of 5x5.
+ *
  * The direct kernels take strides of 2 in fp32 from 16 channels on both sides and 1024 pixels of y (weight gradients:
  * 256), enough to be worth packing the weights. Against oneDNN with the reorders that its blocked layouts need (AVX-512):
  * 1.05 to 1.5 times as fast forward and for data gradients, 1.1 to 1.3 times for weight gradients, and no copies of the
@@ -28,6 +31,8 @@ extern const nn_kernel cpu_conv2d, cpu_conv2d_data_grad, cpu_conv2d_weight_grad;
 
 /* Whether a call (shapes and attributes set) of one of the three operations goes to Winograd. */
 bool cpu_conv2d_is_winograd(const nn_call *call);
+/* Whether a conv2d with attr.factor (shapes and attributes set) can go there. */
+bool cpu_conv2d_is_enlarged(const nn_call *call);
 /* The same for the kernels by phases; such a call is not Winograd's. */
 bool cpu_conv2d_is_phased(const nn_call *call);
 /* The same for the direct kernels; such a call is neither Winograd's nor the phases'. */

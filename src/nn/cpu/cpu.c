@@ -87,6 +87,12 @@ static bool cpu_can_reflect(const nn_backend *backend, const nn_call *call)
     return call->attr.padding == 1 && w.dim[NN_KH] == 3 && cpu_conv2d_is_winograd(call) && !copies;
 }
 
+static bool cpu_can_enlarge(const nn_backend *backend, const nn_call *call)
+{
+    (void)backend;
+    return cpu_conv2d_is_enlarged(call);
+}
+
 static status cpu_check_precision(const nn_backend *backend, nn_precision precision, error *err)
 {
     (void)backend;
@@ -134,6 +140,7 @@ static const nn_backend_interface cpu_interface = {
     .kernel = cpu_kernel,
     .layout_bytes = cpu_layout_bytes,
     .can_reflect = cpu_can_reflect,
+    .can_enlarge = cpu_can_enlarge,
     .check_precision = cpu_check_precision,
     .reads_bf16 = cpu_reads_bf16,
     .writes_bf16 = cpu_writes_bf16,

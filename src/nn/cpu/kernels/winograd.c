@@ -28,6 +28,20 @@ static winograd_shape shape_of(nn_shape x, nn_shape y, size_t kernel, size_t pad
                         .tile = tile, .tile_rows = cpu_divide_up(y.dim[NN_H], tile),
                         .tile_columns = cpu_divide_up(y.dim[NN_W], tile)};
     s.tiles = s.images * s.tile_rows * s.tile_columns;
+    s.columns = s.oc;
+    return s;
+}
+
+/* A conv2d with a picture that it enlarges: a tile's results are twice its phase's side, from one pixel before it on. */
+static winograd_shape enlarged_shape_of(const nn_call *call)
+{
+    winograd_shape s = shape_of(call->input_shape[0], call->output_shape[0], WINOGRAD_ENLARGED_TAPS, 1);
+    s.border = NN_PAD_EDGE;
+    s.enlarged = true;
+    s.tile_rows = s.h / s.tile + 1;
+    s.tile_columns = s.w / s.tile + 1;
+    s.tiles = s.images * s.tile_rows * s.tile_columns;
+    s.columns = WINOGRAD_PHASES * s.oc;
     return s;
 }
 
@@ -37,7 +51,8 @@ static winograd_shape shape_of_call(const nn_call *call)
     size_t padding = call->attr.padding, kernel = call->input_shape[1].dim[NN_KH];
     winograd_shape s = shape_of(call->input_shape[0], call->output_shape[0], kernel,
                                 call->op == NN_CONV2D ? padding : kernel - 1 - padding);
-    s.reflect = call->op == NN_CONV2D && call->attr.mode == NN_PAD_REFLECT;
+    if (call->op == NN_CONV2D) s.border = call->attr.mode;
+    if (call->attr.factor) s = enlarged_shape_of(call);
     s.x_bf16 = call->input_layout[0] == NN_LAYOUT_BF16;
     s.y_bf16 = call->output_layout[0] == NN_LAYOUT_BF16;
     return s;
@@ -64,7 +79,7 @@ static bool has_ring(const nn_call *call)
 
 static plan plan_of(const winograd_shape *s, int threads, bool ring)
 {
-    plan p = {.panels = cpu_divide_up(s->oc, WIDTH), .v_row = cpu_round_up(s->ic, LANES), .threads = (size_t)threads};
+    plan p = {.panels = cpu_divide_up(s->columns, WIDTH), .v_row = cpu_round_up(s->ic, LANES), .threads = (size_t)threads};
     p.m_row = p.panels * WIDTH;
     /* As many blocks as keep all threads busy to the end, of one size. */
     p.blocks = cpu_round_up(cpu_divide_up(s->tiles, BLOCK), p.threads);
@@ -102,6 +117,16 @@ static size_t convolution_workspace(const nn_call *call)
     return shared_bytes(&p) + (p.together ? 1 : p.threads) * tile_bytes(&p) + p.threads * p.ring_sums * sizeof(float);
 }
 
+/* What becomes of the products. */
+static void to_y(const winograd_shape *s, const plan *p, const nn_call *call, const float *m, size_t first, size_t count)
+{
+    const float *bias = call->input_count > 2 ? call->input[2] : NULL;
+    if (s->enlarged)
+        CPU_NAME(cpu_winograd_to_enlarged_y)(s, m, p->m_step, p->m_row, first, count, bias, call->output[0]);
+    else
+        CPU_NAME(cpu_winograd_to_y)(s, m, p->m_step, p->m_row, first, count, bias, call->output[0]);
+}
+
 static void convolve_block(const winograd_shape *s, const plan *p, const nn_call *call, size_t block,
                            const product_number *u, void *scratch)
 {
@@ -113,8 +138,7 @@ static void convolve_block(const winograd_shape *s, const plan *p, const nn_call
     for (size_t point = 0; point < POINTS; point++)
         CPU_NAME(cpu_winograd_multiply)(v + point * p->v_step, p->v_row, u + point * p->u_step, count, s->ic,
                                         p->panels, m + point * p->m_step);
-    CPU_NAME(cpu_winograd_to_y)(s, m, p->m_step, p->m_row, first, count,
-                                call->input_count > 2 ? call->input[2] : NULL, call->output[0]);
+    to_y(s, p, call, m, first, count);
 }
 
 /* The same of all tiles, by all threads. */
@@ -134,8 +158,7 @@ static void convolve_together(const winograd_shape *s, const plan *p, const nn_c
                                         p->panels, m + point * p->m_step);
 #pragma omp for schedule(dynamic)
     for (size_t i = 0; i < s->tiles; i += TASK_TILES)
-        CPU_NAME(cpu_winograd_to_y)(s, m + i * p->m_row, p->m_step, p->m_row, i, cpu_least(TASK_TILES, s->tiles - i),
-                                    call->input_count > 2 ? call->input[2] : NULL, call->output[0]);
+        to_y(s, p, call, m + i * p->m_row, i, cpu_least(TASK_TILES, s->tiles - i));
 }
 
 /* By all threads; whoever reads the result waits for it first. */
@@ -145,8 +168,11 @@ static void transform_weights(const winograd_shape *s, const plan *p, const wino
     size_t chunks = cpu_divide_up(s->ic, INPUTS);
 #pragma omp for schedule(dynamic) nowait
     for (size_t task = 0; task < p->panels * chunks; task++) {
-        size_t begin = task % chunks * INPUTS;
-        CPU_NAME(cpu_winograd_from_weight)(w, task / chunks, begin, cpu_least(begin + INPUTS, s->ic), u, p->u_step, ring);
+        size_t panel = task / chunks, begin = task % chunks * INPUTS, end = cpu_least(begin + INPUTS, s->ic);
+        if (s->enlarged)
+            CPU_NAME(cpu_winograd_from_enlarged_weight)(w, panel, begin, end, u, p->u_step);
+        else
+            CPU_NAME(cpu_winograd_from_weight)(w, panel, begin, end, u, p->u_step, ring);
     }
 }
 
@@ -186,7 +212,8 @@ static void convolve(const nn_call *call, const winograd_weight *w)
     }
 }
 
-/* Inputs x: (n, h, w, ic), w: (oc, ic, k, k)[, bias: (1, 1, 1, oc)]. Output y: (n, oh, ow, oc). */
+/* Inputs x: (n, h, w, ic), w: (oc, ic, k, k)[, bias: (1, 1, 1, oc)]. Output y: (n, oh, ow, oc); with factor 2, k is 3 and y
+ * is (n, 2 h, 2 w, oc). */
 static void run_conv2d(const nn_call *call)
 {
     nn_shape w = call->input_shape[1];
@@ -239,7 +266,7 @@ static winograd_shape shape_of_weight_grad(const nn_call *call)
 {
     winograd_shape s = shape_of(call->input_shape[0], call->input_shape[1], call->output_shape[0].dim[NN_KH],
                                 call->attr.padding);
-    s.reflect = call->attr.mode == NN_PAD_REFLECT;
+    s.border = call->attr.mode;
     s.x_bf16 = call->input_layout[0] == NN_LAYOUT_BF16;
     s.y_bf16 = call->input_layout[1] == NN_LAYOUT_BF16;
     return s;

@@ -16,7 +16,8 @@
  *
  * winograd_lines.h has the small matrices A, B, G, which winograd_transform.c and winograd_weights.c apply;
  * winograd_product.c has the sums over channels or tiles, one matrix product for each of the 36 points; winograd_ring.c
- * what a mirrored picture's data gradient has beside the picture; winograd.c splits the work over tiles and threads.
+ * what a mirrored picture's data gradient has beside the picture; winograd_enlarged.c F(5x5, 2x2) for pictures that are
+ * enlarged before they are convolved; winograd.c splits the work over tiles and threads.
  */
 #ifndef NN_CPU_KERNELS_WINOGRAD_H
 #define NN_CPU_KERNELS_WINOGRAD_H
@@ -28,6 +29,7 @@ enum {
     WINOGRAD_PATCH = 6,
     WINOGRAD_POINTS = 36,
     WINOGRAD_SIDES = 4, /* of a picture: top, bottom, left, right */
+    WINOGRAD_PHASES = 4, WINOGRAD_ENLARGED_TAPS = 2, /* of an enlarged picture, and of the side of a phase's kernel */
     WINOGRAD_SHIFT = 64 / sizeof(product_number) /* a cache line: keeps the points' matrices off each other's sets */
 };
 
@@ -36,7 +38,9 @@ typedef struct winograd_shape {
     size_t images, h, w, ic; /* of x */
     size_t oh, ow, oc;       /* of y */
     size_t padding, tile;    /* tile: side of one, 7 - the kernel's */
-    bool reflect; /* what is beside x, one row and column of padding, mirrors it; else it is 0 */
+    nn_pad_mode border;   /* what is beside x: zeros; its mirrored pixels, one row and column of padding; its outermost ones */
+    bool enlarged;        /* x is convolved at twice its size: see winograd_enlarged.c; tile: of a phase */
+    size_t columns;       /* of the products: oc, times the phases */
     bool x_bf16, y_bf16; /* tensors in NN_LAYOUT_BF16, which WINOGRAD_BF16 alone can read and write */
     size_t tile_rows, tile_columns, tiles; /* tiles: of all images */
 } winograd_shape;
@@ -72,6 +76,12 @@ void CPU_NAME(cpu_winograd_to_y)(const winograd_shape *s, const float *m, size_t
  * up, WIDTH, PAIR). `ring`, unless NULL, gets w itself: (tap, panel, in / PAIR rounded up, WIDTH, PAIR). */
 void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end,
                                         product_number *u, size_t point_step, product_number *ring);
+/* The same two for an enlarged picture: m has the channels of phase after phase, and panels are of those. oc is a multiple
+ * of LANES. */
+void CPU_NAME(cpu_winograd_to_enlarged_y)(const winograd_shape *s, const float *m, size_t point_step, size_t oc_step,
+                                          size_t first, size_t count, const float *bias, void *y);
+void CPU_NAME(cpu_winograd_from_enlarged_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end,
+                                                 product_number *u, size_t point_step);
 /* dw (oc, ic, kernel, kernel) = G^T du G for outputs of a panel and inputs [begin, end); du is (point, in / WIDTH,
  * out / WIDTH, WIDTH in, WIDTH out), rounded up. */
 void CPU_NAME(cpu_winograd_to_weight)(const winograd_shape *s, const float *du, size_t point_step, size_t panel,

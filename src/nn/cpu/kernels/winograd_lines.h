@@ -3,6 +3,8 @@
 #ifndef NN_CPU_KERNELS_WINOGRAD_LINES_H
 #define NN_CPU_KERNELS_WINOGRAD_LINES_H
 
+#include <string.h>
+
 #include "nn/cpu/kernels/winograd.h"
 
 enum {
@@ -135,8 +137,9 @@ INLINE void line_to_weight_4(const vector *m, vector *t)
     t[3] = PP * odd + QQ * odd2 + m[5];
 }
 
-/* T in T^t for in (from, from): out is (to, to). */
-INLINE void transform(line_transform *line, const int from, const int to, const vector *in, vector *out)
+/* D in A^t for in (from, from), D and A the matrices of `down` and `along`: out is (to, to). */
+INLINE void transform_sides(line_transform *down, line_transform *along, const int from, const int to, const vector *in,
+                            vector *out)
 {
     vector half[POINTS]; /* (to, from) */
 #pragma GCC unroll 6
@@ -144,12 +147,18 @@ INLINE void transform(line_transform *line, const int from, const int to, const 
         vector column[PATCH], result[PATCH];
 #pragma GCC unroll 6
         for (int i = 0; i < from; i++) column[i] = in[i * from + j];
-        line(column, result);
+        down(column, result);
 #pragma GCC unroll 6
         for (int i = 0; i < to; i++) half[i * from + j] = result[i];
     }
 #pragma GCC unroll 6
-    for (int i = 0; i < to; i++) line(half + i * from, out + i * to);
+    for (int i = 0; i < to; i++) along(half + i * from, out + i * to);
+}
+
+/* The same with one matrix. */
+INLINE void transform(line_transform *line, const int from, const int to, const vector *in, vector *out)
+{
+    transform_sides(line, line, from, to, in, out);
 }
 
 INLINE vector load(const float *from) { return *(const vector_in_memory *)from; }
@@ -193,6 +202,22 @@ INLINE void store_point_pairs(const vector *first, const vector *second, product
 {
 #pragma GCC unroll 36
     for (size_t point = 0; point < POINTS; point++) store_pairs(first[point], second[point], to + point * point_step);
+}
+
+/* `width` lanes to the elements from number `element` of y. */
+INLINE void store_elements(vector v, size_t width, void *y, const bool bf16, size_t element)
+{
+    if (bf16) {
+        product_number *to = (product_number *)y + element, part[LANES];
+        store(v, width == LANES ? to : part);
+        if (width < LANES) memcpy(to, part, width * sizeof *to);
+    } else {
+        float *to = (float *)y + element;
+        if (width == LANES)
+            *(vector_in_memory *)to = v;
+        else
+            memcpy(to, &v, width * sizeof *to);
+    }
 }
 
 #endif

@@ -21,21 +21,22 @@ typedef struct window {
 static const size_t NOWHERE = SIZE_MAX;
 
 /* Where pixel `place` of a side lies, `before` of which come before its first one. */
-static inline size_t place_of(size_t place, size_t before, size_t length, bool reflect)
+static inline size_t place_of(size_t place, size_t before, size_t length, nn_pad_mode border)
 {
     if (place >= before && place - before < length) return place - before;
-    if (!reflect) return NOWHERE;
+    if (border == NN_PAD_ZERO) return NOWHERE;
+    if (border == NN_PAD_EDGE) return place < before ? 0 : length - 1;
     return place < before ? before - place : place - before == length ? length - 2 : NOWHERE;
 }
 
 /* The window of side `side` whose corner is `before` rows and columns before pixel (y, x). */
 static window window_at(const void *images, size_t h, size_t w, size_t channels, size_t image, size_t y, size_t x,
-                        size_t before, bool reflect, size_t side)
+                        size_t before, nn_pad_mode border, size_t side)
 {
     window at = {.images = images, .channels = channels};
     at.whole = y >= before && y + side <= h + before && x >= before && x + side <= w + before;
     for (size_t i = 0; i < side; i++) {
-        size_t row = place_of(y + i, before, h, reflect), column = place_of(x + i, before, w, reflect);
+        size_t row = place_of(y + i, before, h, border), column = place_of(x + i, before, w, border);
         at.row[i] = row == NOWHERE ? NOWHERE : (image * h + row) * w * channels;
         at.column[i] = column == NOWHERE ? NOWHERE : column * channels;
     }
@@ -145,7 +146,7 @@ INLINE void transform_windows(line_transform *line, const bool bf16, const int s
 
 /* `count` windows of a tensor's tiles; they begin `before` rows and columns before the tile. */
 INLINE void transform_tiles(line_transform *line, const bool bf16, const int side, const winograd_shape *s,
-                            const void *images, size_t h, size_t w, size_t channels, size_t before, bool reflect,
+                            const void *images, size_t h, size_t w, size_t channels, size_t before, nn_pad_mode border,
                             size_t first, size_t count, winograd_place to, size_t tile_step)
 {
     size_t each = s->tile_rows * s->tile_columns;
@@ -156,7 +157,7 @@ INLINE void transform_tiles(line_transform *line, const bool bf16, const int sid
             size_t tile = first + done + i;
             size_t row = tile % each / s->tile_columns, column = tile % s->tile_columns;
             at[i] = window_at(images, h, w, channels, tile / each, s->tile * row, s->tile * column, before,
-                              reflect, (size_t)side);
+                              border, (size_t)side);
         }
         winograd_place place = to;
         place.data += done * tile_step;
@@ -168,10 +169,10 @@ void CPU_NAME(cpu_winograd_from_x)(const winograd_shape *s, const void *x, size_
                                    winograd_place to, size_t tile_step)
 {
     if (TAKES_BF16 && s->x_bf16)
-        transform_tiles(line_from_x, true, PATCH, s, x, s->h, s->w, s->ic, s->padding, s->reflect, first, count, to,
+        transform_tiles(line_from_x, true, PATCH, s, x, s->h, s->w, s->ic, s->padding, s->border, first, count, to,
                         tile_step);
     else
-        transform_tiles(line_from_x, false, PATCH, s, x, s->h, s->w, s->ic, s->padding, s->reflect, first, count, to,
+        transform_tiles(line_from_x, false, PATCH, s, x, s->h, s->w, s->ic, s->padding, s->border, first, count, to,
                         tile_step);
 }
 
@@ -179,9 +180,9 @@ INLINE void transform_dy(const winograd_shape *s, const bool bf16, const void *d
                          winograd_place to, size_t tile_step)
 {
     if (s->tile == 4)
-        transform_tiles(line_from_dy_4, bf16, 4, s, dy, s->oh, s->ow, s->oc, 0, false, first, count, to, tile_step);
+        transform_tiles(line_from_dy_4, bf16, 4, s, dy, s->oh, s->ow, s->oc, 0, NN_PAD_ZERO, first, count, to, tile_step);
     else
-        transform_tiles(line_from_dy_3, bf16, 3, s, dy, s->oh, s->ow, s->oc, 0, false, first, count, to, tile_step);
+        transform_tiles(line_from_dy_3, bf16, 3, s, dy, s->oh, s->ow, s->oc, 0, NN_PAD_ZERO, first, count, to, tile_step);
 }
 
 void CPU_NAME(cpu_winograd_from_dy)(const winograd_shape *s, const void *dy, size_t first, size_t count,
@@ -191,22 +192,6 @@ void CPU_NAME(cpu_winograd_from_dy)(const winograd_shape *s, const void *dy, siz
         transform_dy(s, true, dy, first, count, to, tile_step);
     else
         transform_dy(s, false, dy, first, count, to, tile_step);
-}
-
-/* `width` lanes to the elements from number `element` of y. */
-INLINE void store_elements(vector v, size_t width, void *y, const bool bf16, size_t element)
-{
-    if (bf16) {
-        product_number *to = (product_number *)y + element, part[LANES];
-        store(v, width == LANES ? to : part);
-        if (width < LANES) memcpy(to, part, width * sizeof *to);
-    } else {
-        float *to = (float *)y + element;
-        if (width == LANES)
-            *(vector_in_memory *)to = v;
-        else
-            memcpy(to, &v, width * sizeof *to);
-    }
 }
 
 /* Channels [c, c + width) of the tile whose corner is element `corner` of y; of it, rows x columns exist. */
