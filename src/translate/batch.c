@@ -8,11 +8,17 @@ enum { PIXELS = 1 << 21 }; /* of a batch: a guess that awaits measuring on a GPU
 /* Bytes of host memory for each pixel of a batch: pictures, results and floats, twice. */
 static const double host_bytes = 2 * (3 + 3 + 12);
 
+size_t translate_most(const translator *t)
+{
+    size_t threads = (size_t)t->backend->threads;
+    return translator_shares_memory(t) && threads < TRANSLATE_MOST ? threads : TRANSLATE_MOST;
+}
+
 size_t translate_batch(const translator *t, size_t width, size_t height)
 {
-    size_t batch = TRANSLATE_MOST;
+    size_t batch = translate_most(t);
     double limit = t->limits.max_memory;
-    if (translator_shares_memory(t)) return 1;
+    if (translator_shares_memory(t)) return translator_fits_in_lanes(t, width, height) ? batch : 1;
     translator_padded_size(t, &width, &height);
     double pixels = (double)width * (double)height, most = PIXELS;
     if (limit > 0 && limit / 8 / host_bytes < most) most = limit / 8 / host_bytes;
@@ -22,6 +28,8 @@ size_t translate_batch(const translator *t, size_t width, size_t height)
 
 bool translate_alike(const translator *t, const image *a, const image *b)
 {
+    if (translator_shares_memory(t))
+        return translator_fits_in_lanes(t, a->width, a->height) && translator_fits_in_lanes(t, b->width, b->height);
     size_t size[2][2] = {{a->width, a->height}, {b->width, b->height}};
     for (int i = 0; i < 2; i++) translator_padded_size(t, &size[i][0], &size[i][1]);
     return size[0][0] == size[1][0] && size[0][1] == size[1][1];
@@ -75,12 +83,29 @@ static void translate_each(translator *t, translate_job *job)
     }
 }
 
+/* False when there can be no lanes, or the pictures are too large for them. */
+static bool put_in_lanes(translator *t, translate_job *job)
+{
+    for (size_t i = 0; i < job->count; i++)
+        if (!translator_fits_in_lanes(t, job->in[i].width, job->in[i].height)) return false;
+    if (!t->lanes) {
+        translator_forget_programs(t);
+        if (translate_lanes_create(t, translate_most(t), &t->lanes, NULL) != STATUS_OK) return false;
+    }
+    for (size_t i = 0; i < job->count; i++) translate_lanes_put(t->lanes, &job->in[i], &job->done[i]);
+    return job->in_lanes = true;
+}
+
 void translate_begin(translator *t, const image *in, size_t count)
 {
     translate_job *job = &t->jobs[(t->oldest_job + t->open_jobs++) % TRANSLATE_JOBS];
     translate_program *p = NULL;
     error problem = {0};
     *job = (translate_job){.in = in, .count = count, .width = in->width, .height = in->height};
+    if (translator_shares_memory(t)) {
+        if (!put_in_lanes(t, job)) translate_each(t, job);
+        return;
+    }
     translator_padded_size(t, &job->width, &job->height);
     status result = in->pixels ? translator_prepare(t, places_for(count), job->width, job->height, &p, &problem) : STATUS_OK;
     if (result == STATUS_OK && p) result = run(t, job, p, &problem);
@@ -115,6 +140,7 @@ void translate_finish(translator *t, translate_result *results)
 {
     translate_job *job = &t->jobs[t->oldest_job++ % TRANSLATE_JOBS];
     t->open_jobs--;
+    if (job->in_lanes) translate_lanes_wait(t->lanes, job->count);
     memcpy(results, job->done, job->count * sizeof *results);
     if (job->floats) take_pictures(t, job, results);
     give_up_floats(job);

@@ -9,6 +9,7 @@
 #include "image/prefetch.h"
 #include "translate/gate.h"
 #include "translate/inputs.h"
+#include "translate/internal.h"
 #include "translate/manifest.h"
 #include "translate/sheet.h"
 #include "translate/writer.h"
@@ -16,6 +17,8 @@
 enum { DEFAULT_QUALITY = 95, MOST_DECODED = 8, MOST_WRITERS = 6 };
 
 static const double seconds_between_saves = 5;
+/* Of so many times the lanes: fewer pictures are done sooner by all threads together, since lanes end apart. */
+static const size_t least_in_lanes = 4;
 
 /* How many things are done beside the translating. */
 typedef struct pace {
@@ -23,9 +26,13 @@ typedef struct pace {
     double bytes_beside; /* for each pixel of pictures of one size, beside the one that is translated and its writing */
 } pace;
 
-/* 12 while a picture is decoded and 3 then, 4 of a result that is encoded. Beside a GPU the processor has nothing else to
- * do; it holds two batches, of small pictures, or two pictures, whose floats are 23 more. */
-static const pace paces[2] = {{1, 2, 1, 12 + 3 + 4}, {3, MOST_DECODED, MOST_WRITERS, 3 * 12 + 10 * 3 + MOST_WRITERS * 4 + 23}};
+/* 12 while a picture is decoded and 3 then, 4 of a result that is encoded. */
+static const pace one_by_one = {1, 2, 1, 12 + 3 + 4};
+/* Beside a GPU the processor has nothing else to do; it holds two batches, of small pictures, or two pictures, whose floats
+ * are 23 more. */
+static const pace beside_device = {3, MOST_DECODED, MOST_WRITERS, 3 * 12 + 10 * 3 + MOST_WRITERS * 4 + 23};
+/* Threads that translate a picture each: two batches of at most eight, half of which are results. */
+static const pace in_lanes = {1, 2, 2, 12 + 2 * 3 + TRANSLATE_MOST * (3 + 4) + 2 * 4};
 
 /* Pictures that are translated together. */
 typedef struct batch {
@@ -50,7 +57,7 @@ typedef struct folder_run {
     const translate_output **todo; /* those to be made */
     size_t todo_count;
     memory_gate *gate;      /* the limits ask it */
-    bool batched; /* a device that is faster with several pictures at a time */
+    bool batched; /* several pictures at a time are faster */
     const pace *pace;
     image decoded[MOST_DECODED]; /* of todo[i]: number i % pace->decoded */
     batch batches[2]; /* one is filled, the other has begun when it has pictures */
@@ -453,6 +460,15 @@ static void clean(folder_run *r)
     image_list_free(&r->inputs);
 }
 
+/* How pictures are best taken, once it is known how many there are. */
+static void choose_pace(folder_run *r)
+{
+    size_t most = translate_most(r->t);
+    bool device = !translator_shares_memory(r->t);
+    r->batched = most > 1 && (device || r->todo_count >= least_in_lanes * most);
+    r->pace = !r->batched ? &one_by_one : device ? &beside_device : &in_lanes;
+}
+
 status translate_folder(translator *t, const translate_request *request, log_sink *log, translate_summary *summary,
                         error *err)
 {
@@ -461,10 +477,9 @@ status translate_folder(translator *t, const translate_request *request, log_sin
     if (!r.limits.max_pixels) r.limits.max_pixels = (size_t)TRANSLATE_MAX_MEGAPIXELS * 1000000;
     translator_limit(t, &(translator_limits){.max_memory = request->max_memory, .stop = request->stop,
                                              .progressed = tell_share, .context = &r});
-    r.batched = translate_batch(t, 1, 1) > 1;
-    r.pace = &paces[r.batched];
     double begin = log_clock();
     status result = plan(&r, err);
+    choose_pace(&r);
     size_t count = r.outputs.count;
     if (result == STATUS_OK && r.todo_count) result = translate_all(&r, err);
     if (result == STATUS_OK && request->sheet && !stopped(&r)) result = write_sheet(&r, err);

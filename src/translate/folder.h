@@ -32,9 +32,10 @@ typedef struct translate_request {
 } translate_request;
 
 /* Writes one picture for each input, under the names of translate/outputs.h, while the next is decoded and the one
- * before is encoded; at most four pictures are in memory. On a device with memory of its own pictures that follow on each
- * other and are of one size after padding are translated together, and more threads decode and encode; big pictures are
- * taken one by one there too. What fails is reported and the rest is done. Pictures in the output folder are no inputs
+ * before is encoded; at most four pictures are in memory. Of many small pictures each is translated by a thread of its own,
+ * several side by side (translate/lanes.h). On a device with memory of its own pictures that follow on each other and are
+ * of one size after padding are translated together, and more threads decode and encode. Big pictures are taken one by one
+ * all the same. What fails is reported and the rest is done. Pictures in the output folder are no inputs
  * when it lies in a folder that was named. What killed runs left half-written in the folders that are written to is
  * removed. STATUS_FAILED when something failed or nothing could be begun, STATUS_INTERRUPTED after *stop (what is written
  * is whole). `summary` may be NULL. */

@@ -2,6 +2,7 @@
 #ifndef TRANSLATE_INTERNAL_H
 #define TRANSLATE_INTERNAL_H
 
+#include "translate/lanes.h"
 #include "translate/translator.h"
 
 enum { TRANSLATE_PROGRAMS = 4, TRANSLATE_CHANNELS = 3, TRANSLATE_JOBS = 2 };
@@ -21,6 +22,7 @@ typedef struct translate_job {
     float *floats; /* (batch, height, width, 3); NULL: they were translated one by one, or not at all */
     size_t bytes;
     bool reading;  /* the floats are still on their way */
+    bool in_lanes; /* the pictures are */
     translate_result done[TRANSLATE_MOST]; /* what is known of each when it has begun */
 } translate_job;
 
@@ -34,12 +36,20 @@ struct translator {
     translate_program programs[TRANSLATE_PROGRAMS]; /* those with a program, then empty ones */
     nn_arena arena;
     translator_limits limits;
+    size_t sharers; /* of the memory that the limits allow, and of what there is: a lane is one of them; 0 is 1 */
+    translate_lanes *lanes; /* NULL: there are none, or not yet */
     translate_job jobs[TRANSLATE_JOBS]; /* in turn: those that have begun follow on oldest_job */
     unsigned oldest_job, open_jobs;
 };
 
 /* The size that the network runs on. */
 void translator_padded_size(const translator *t, size_t *width, size_t *height);
+/* All compiled programs and their memory. */
+void translator_forget_programs(translator *t);
+/* Waits until what is in lanes is done, and frees them: there need not be memory for them beside the translator's own. */
+void translator_leave_lanes(translator *t);
+/* Whether several pictures of a size can be in memory together with what it takes to translate them, side by side. */
+bool translator_fits_in_lanes(const translator *t, size_t width, size_t height);
 /* Programs are in the machine's memory, and not in a device's own. */
 bool translator_shares_memory(const translator *t);
 /* The program for `batch` pictures of a padded size, compiled now or kept from before; *out is NULL when it would take too

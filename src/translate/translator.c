@@ -18,6 +18,10 @@ enum { PROGRAMS = TRANSLATE_PROGRAMS, CHANNELS = TRANSLATE_CHANNELS };
 
 /* Bytes of each pixel beside the network: the picture 4, the result 4; as a whole also the floats 12, the padded one 3. */
 static const double picture_bytes = 8, whole_bytes = 23, result_bytes = 4;
+/* More than a program of a lane takes for each pixel and channel of its first layer (measured: 15 at ngf 32, 21 at 64). Larger
+ * pictures have work enough for all threads, and would take as many times more memory. */
+static const double lane_bytes = 32;
+enum { MOST_LANE_PIXELS = 1 << 18 };
 /* The program with its libraries and its threads' stacks. */
 static const double process_bytes = 48 << 20;
 
@@ -27,10 +31,20 @@ const model_generator_options *translator_generator(const translator *t) { retur
 uint64_t translator_fingerprint(const translator *t) { return t->fingerprint; }
 nn_precision translator_precision(const translator *t) { return t->precision; }
 
-void translator_limit(translator *t, const translator_limits *limits) { t->limits = *limits; }
+void translator_leave_lanes(translator *t)
+{
+    translate_lanes_destroy(t->lanes);
+    t->lanes = NULL;
+    for (size_t i = 0; i < TRANSLATE_JOBS; i++) t->jobs[i].in_lanes = false;
+}
 
-/* All compiled programs and their memory. */
-static void forget_programs(translator *t)
+void translator_limit(translator *t, const translator_limits *limits)
+{
+    translator_leave_lanes(t); /* which have the old ones */
+    t->limits = *limits;
+}
+
+void translator_forget_programs(translator *t)
 {
     t->backend->interface->synchronise(t->backend); /* one may be running still */
     for (size_t i = 0; i < PROGRAMS; i++) {
@@ -43,7 +57,8 @@ static void forget_programs(translator *t)
 void translator_destroy(translator *t)
 {
     if (!t) return;
-    forget_programs(t);
+    translate_lanes_destroy(t->lanes);
+    translator_forget_programs(t);
     nn_parameters_destroy(t->weights);
     free(t->from);
     free(t->to);
@@ -191,8 +206,8 @@ static double beside(const translator *t, size_t pixels, double bytes)
 /* What the limits allow its programs. */
 static double allowed(const translator *t, size_t pixels, double bytes)
 {
-    double limit = memory_limit(t);
-    return limit > 0 ? limit * 7 / 8 - beside(t, pixels, bytes) : HUGE_VAL;
+    double limit = memory_limit(t), sharers = t->sharers > 0 ? (double)t->sharers : 1;
+    return limit > 0 ? (limit * 7 / 8 - beside(t, 0, 0)) / sharers - (double)pixels * bytes : HUGE_VAL;
 }
 
 /* The limit that allows programs of `need` bytes. */
@@ -202,10 +217,10 @@ static double least_limit(const translator *t, size_t pixels, double bytes, doub
 }
 
 /* Memory that does not exist may be promised all the same, and touching it would end the program. */
-static double available(size_t pixels, double bytes)
+static double available(const translator *t, size_t pixels, double bytes)
 {
-    double there = memory_available();
-    return there > 0 ? there - (double)pixels * bytes : HUGE_VAL;
+    double there = memory_available(), sharers = t->sharers > 0 ? (double)t->sharers : 1;
+    return there > 0 ? there / sharers - (double)pixels * bytes : HUGE_VAL;
 }
 
 bool translator_shares_memory(const translator *t) { return nn_backend_available(t->backend) < 0; }
@@ -215,9 +230,19 @@ static bool fits(const translator *t, const translate_program *p)
 {
     size_t pixels = p->batch * p->width * p->height;
     double need = (double)nn_program_bytes(p->program), more = need - (double)t->arena.bytes;
-    if (translator_shares_memory(t)) return need <= allowed(t, pixels, whole_bytes) && more <= available(pixels, whole_bytes);
+    if (translator_shares_memory(t)) return need <= allowed(t, pixels, whole_bytes) && more <= available(t, pixels, whole_bytes);
     double device = nn_backend_available(t->backend);
     return (device <= 0 || more <= device) && allowed(t, pixels, whole_bytes) >= 0;
+}
+
+bool translator_fits_in_lanes(const translator *t, size_t width, size_t height)
+{
+    if (!translator_shares_memory(t) || width * height > MOST_LANE_PIXELS) return false;
+    padded_size(&t->generator, &width, &height);
+    translator one = {.backend = t->backend, .weights = t->weights, .limits = t->limits, .sharers = translate_most(t)};
+    size_t pixels = width * height;
+    double most = (double)pixels * (double)t->generator.ngf * lane_bytes;
+    return one.sharers > 1 && most <= allowed(&one, pixels, whole_bytes) && most <= available(&one, pixels, whole_bytes);
 }
 
 static status compile(translator *t, translate_program *p, error *err)
@@ -262,9 +287,10 @@ static translate_program *place_for(translator *t, const translate_program *want
 status translator_prepare(translator *t, size_t batch, size_t width, size_t height, translate_program **out, error *err)
 {
     translate_program fresh = {.batch = batch, .width = width, .height = height};
+    translator_leave_lanes(t);
     /* The arena is the largest kept program's, and may leave too little for this picture's own pixels. */
     if (translator_shares_memory(t) && (double)t->arena.bytes > allowed(t, batch * width * height, whole_bytes))
-        forget_programs(t);
+        translator_forget_programs(t);
     translate_program *p = place_for(t, &fresh);
     *out = p;
     p->used = ++t->clock;
@@ -280,14 +306,17 @@ status translator_prepare(translator *t, size_t batch, size_t width, size_t heig
     fresh.used = p->used;
     *p = fresh;
     status result = bind(t, err);
-    if (result != STATUS_OK) forget_programs(t); /* they may be bound to an arena that is gone */
+    if (result != STATUS_OK) translator_forget_programs(t); /* they may be bound to an arena that is gone */
     return result;
 }
 
 status translator_set_precision(translator *t, nn_precision precision, error *err)
 {
     TRY(nn_precision_check(t->backend, precision, err));
-    if (precision != t->precision) forget_programs(t);
+    if (precision != t->precision) {
+        translator_leave_lanes(t);
+        translator_forget_programs(t);
+    }
     t->precision = precision;
     return STATUS_OK;
 }
@@ -335,7 +364,7 @@ error:
 static status refuse(const translator *t, const image *in, size_t pixels, double bytes, double need, error *err)
 {
     char need_text[32], there_text[32];
-    double room = allowed(t, pixels, bytes), there = available(pixels, bytes);
+    double room = allowed(t, pixels, bytes), there = available(t, pixels, bytes);
     double device = nn_backend_available(t->backend);
     if (device > 0 && device < there) there = device;
     if (room < there) {
@@ -356,7 +385,7 @@ status translator_check_writing(const translator *t, const image *in, double byt
 {
     size_t pixels = in->width * in->height;
     bytes += result_bytes;
-    if (allowed(t, pixels, bytes) >= 0 && available(pixels, bytes) >= 0) return STATUS_OK;
+    if (allowed(t, pixels, bytes) >= 0 && available(t, pixels, bytes) >= 0) return STATUS_OK;
     return refuse(t, in, pixels, bytes, 0, err);
 }
 
@@ -381,14 +410,14 @@ static large_network strips_of(const translator *t, size_t width, size_t height)
 static status plan_strips(translator *t, size_t width, size_t height, const image *in, large_plan *plan, error *err)
 {
     size_t pixels = width * height;
-    forget_programs(t);
+    translator_forget_programs(t);
     if (model_generator_is_unet(&t->generator)) {
         double need;
         TRY(measure_whole(t, width, height, &need, err));
         return refuse(t, in, pixels, whole_bytes, need, err);
     }
     large_network network = strips_of(t, width, height);
-    double budget = fmin(allowed(t, pixels, picture_bytes), available(pixels, picture_bytes));
+    double budget = fmin(allowed(t, pixels, picture_bytes), available(t, pixels, picture_bytes));
     double device = nn_backend_available(t->backend); /* as if all were there that strips take: little of it is not */
     status planned = large_plan_create(&network, device > 0 ? fmin(budget, device) : budget, plan, err);
     if (planned != STATUS_NO_MEMORY || plan->bytes <= 0) return planned;

@@ -62,12 +62,12 @@ status translator_least_memory(nn_backend *backend, const model_generator_option
  * after *stop. Not from two threads at once. */
 status translate_image(translator *t, const image *in, image *out, error *err);
 
-/* Several pictures at a time, and more on their way meanwhile, as a GPU needs it:
+/* Several pictures at a time, and more on their way meanwhile, as a GPU needs it, and as threads of a CPU like it:
  *
  *     translate_begin(t, first, 8);
  *     translate_begin(t, second, 8);
  *     translate_result results[TRANSLATE_MOST];
- *     translate_finish(t, results);                     first's; the device computes second's
+ *     translate_finish(t, results);                     first's; the device, or threads, compute second's
  */
 enum { TRANSLATE_MOST = 8 };
 
@@ -77,9 +77,11 @@ typedef struct translate_result {
     error problem;
 } translate_result;
 
-/* How many pictures of this size are worth a batch: 1 on a CPU, where a batch would cost memory. */
+/* How many pictures can be worth a batch. */
+size_t translate_most(const translator *t);
+/* How many of this size are: on a CPU, where each has a thread to itself, 1 when so many would take too much memory. */
 size_t translate_batch(const translator *t, size_t width, size_t height);
-/* Whether two pictures can be of one batch: their sizes are the same after padding. */
+/* Whether two pictures can be of one batch: on a device their sizes are the same after padding. */
 bool translate_alike(const translator *t, const image *a, const image *b);
 /* Begins with `count` pictures, 1 to TRANSLATE_MOST, all alike, which must stay until translate_finish. One more batch may
  * be begun before the first is finished; what translate_image refuses and whatever fails is in the results. */
