@@ -109,6 +109,7 @@ void image_flip_horizontal(image *picture)
 void image_to_floats(const image *in, float *floats)
 {
     size_t count = in->width * in->height * 3;
+#pragma omp simd
     for (size_t i = 0; i < count; i++) floats[i] = (float)in->pixels[i] / 127.5f - 1.0f;
 }
 
