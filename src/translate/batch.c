@@ -18,7 +18,8 @@ size_t translate_batch(const translator *t, size_t width, size_t height)
 {
     size_t batch = translate_most(t);
     double limit = t->limits.max_memory;
-    if (translator_shares_memory(t)) return translator_fits_in_lanes(t, width, height) ? batch : 1;
+    if (translator_shares_memory(t) && !translator_fits_in_lanes(t, width, height)) return 1;
+    if (translator_shares_memory(t)) return 2 * batch < TRANSLATE_MOST ? 2 * batch : TRANSLATE_MOST; /* none waits idle */
     translator_padded_size(t, &width, &height);
     double pixels = (double)width * (double)height, most = PIXELS;
     if (limit > 0 && limit / 8 / host_bytes < most) most = limit / 8 / host_bytes;
@@ -28,11 +29,10 @@ size_t translate_batch(const translator *t, size_t width, size_t height)
 
 bool translate_alike(const translator *t, const image *a, const image *b)
 {
-    if (translator_shares_memory(t))
-        return translator_fits_in_lanes(t, a->width, a->height) && translator_fits_in_lanes(t, b->width, b->height);
     size_t size[2][2] = {{a->width, a->height}, {b->width, b->height}};
+    bool lanes = translator_fits_in_lanes(t, a->width, a->height) && translator_fits_in_lanes(t, b->width, b->height);
     for (int i = 0; i < 2; i++) translator_padded_size(t, &size[i][0], &size[i][1]);
-    return size[0][0] == size[1][0] && size[0][1] == size[1][1];
+    return lanes || (size[0][0] == size[1][0] && size[0][1] == size[1][1]);
 }
 
 /* Programs exist for powers of two, so that few are compiled: places without a picture hold zeros. */

@@ -31,8 +31,8 @@ static const pace one_by_one = {1, 2, 1, 12 + 3 + 4};
 /* Beside a GPU the processor has nothing else to do; it holds two batches, of small pictures, or two pictures, whose floats
  * are 23 more. */
 static const pace beside_device = {3, MOST_DECODED, MOST_WRITERS, 3 * 12 + 10 * 3 + MOST_WRITERS * 4 + 23};
-/* Threads that translate a picture each: two batches of at most eight, half of which are results. */
-static const pace in_lanes = {1, 2, 2, 12 + 2 * 3 + TRANSLATE_MOST * (3 + 4) + 2 * 4};
+/* Threads that translate a picture each: two batches of at most eight, and their results. */
+static const pace in_lanes = {2, 4, 2, 2 * 12 + 4 * 3 + 2 * TRANSLATE_MOST * (3 + 4) + 2 * 4};
 
 /* Pictures that are translated together. */
 typedef struct batch {

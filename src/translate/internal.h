@@ -48,7 +48,8 @@ void translator_padded_size(const translator *t, size_t *width, size_t *height);
 void translator_forget_programs(translator *t);
 /* Waits until what is in lanes is done, and frees them: there need not be memory for them beside the translator's own. */
 void translator_leave_lanes(translator *t);
-/* Whether several pictures of a size can be in memory together with what it takes to translate them, side by side. */
+/* Whether several pictures of a size can be in memory together with what it takes to translate them, side by side; of a
+ * U-Net none, since its programs can be much larger than the pictures and there is no other way than them. */
 bool translator_fits_in_lanes(const translator *t, size_t width, size_t height);
 /* Programs are in the machine's memory, and not in a device's own. */
 bool translator_shares_memory(const translator *t);

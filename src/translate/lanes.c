@@ -6,11 +6,10 @@
 
 #include "translate/internal.h"
 
-enum { DEPTH = 2 * TRANSLATE_MOST }; /* pictures that wait in a lane, at most */
-
 typedef struct task {
     const image *in;
     translate_result *result;
+    bool done;
 } task;
 
 typedef struct lane {
@@ -18,15 +17,16 @@ typedef struct lane {
     pthread_t thread;
     bool started;
     translator own; /* the thread's: a backend and programs, and another's weights */
-    task tasks[DEPTH];
-    size_t put, done; /* under the mutex: how many ever were; task n is tasks[n % DEPTH] */
 } lane;
 
+/* Pictures are numbered as they are put; n is tasks[n % TRANSLATE_LANES_DEPTH]. `taken` is the next for whichever lane is
+ * free, `waited` the next to be waited for. All of it changes under the mutex. */
 struct translate_lanes {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     bool stop;
-    size_t put, waited; /* the next picture's number, the next one's to be waited for; number n is in lane n % count */
+    task tasks[TRANSLATE_LANES_DEPTH];
+    size_t put, taken, waited;
     const translator *of;
     size_t count;
     lane lane[];
@@ -53,13 +53,13 @@ static void *work(void *argument)
     translate_lanes *lanes = l->lanes;
     pthread_mutex_lock(&lanes->mutex);
     for (;;) {
-        while (l->put == l->done && !lanes->stop) pthread_cond_wait(&lanes->changed, &lanes->mutex);
-        if (l->put == l->done) break;
-        task todo = l->tasks[l->done % DEPTH];
+        while (lanes->taken == lanes->put && !lanes->stop) pthread_cond_wait(&lanes->changed, &lanes->mutex);
+        if (lanes->taken == lanes->put) break;
+        task *todo = &lanes->tasks[lanes->taken++ % TRANSLATE_LANES_DEPTH];
         pthread_mutex_unlock(&lanes->mutex);
-        translate(l, &todo);
+        translate(l, todo);
         pthread_mutex_lock(&lanes->mutex);
-        l->done++;
+        todo->done = true;
         pthread_cond_broadcast(&lanes->changed);
     }
     pthread_mutex_unlock(&lanes->mutex);
@@ -118,10 +118,8 @@ void translate_lanes_destroy(translate_lanes *lanes)
 
 void translate_lanes_put(translate_lanes *lanes, const image *in, translate_result *result)
 {
-    lane *l = &lanes->lane[lanes->put++ % lanes->count];
     pthread_mutex_lock(&lanes->mutex);
-    while (l->put - l->done == DEPTH) pthread_cond_wait(&lanes->changed, &lanes->mutex);
-    l->tasks[l->put++ % DEPTH] = (task){in, result};
+    lanes->tasks[lanes->put++ % TRANSLATE_LANES_DEPTH] = (task){in, result, false};
     pthread_cond_broadcast(&lanes->changed);
     pthread_mutex_unlock(&lanes->mutex);
 }
@@ -129,9 +127,8 @@ void translate_lanes_put(translate_lanes *lanes, const image *in, translate_resu
 void translate_lanes_wait(translate_lanes *lanes, size_t count)
 {
     pthread_mutex_lock(&lanes->mutex);
-    for (size_t i = 0; i < count; i++, lanes->waited++) {
-        const lane *l = &lanes->lane[lanes->waited % lanes->count];
-        while (l->done <= lanes->waited / lanes->count) pthread_cond_wait(&lanes->changed, &lanes->mutex);
-    }
+    for (size_t i = 0; i < count; i++, lanes->waited++)
+        while (!lanes->tasks[lanes->waited % TRANSLATE_LANES_DEPTH].done)
+            pthread_cond_wait(&lanes->changed, &lanes->mutex);
     pthread_mutex_unlock(&lanes->mutex);
 }

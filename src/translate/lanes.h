@@ -14,13 +14,14 @@
 #include "translate/translator.h"
 
 typedef struct translate_lanes translate_lanes;
+enum { TRANSLATE_LANES_DEPTH = 2 * TRANSLATE_MOST };
 
 /* `of` must outlive the lanes, whose limits are its, each lane's memory a share of what they allow. */
 status translate_lanes_create(const translator *of, size_t count, translate_lanes **out, error *err);
 void translate_lanes_destroy(translate_lanes *lanes); /* when all is done that was put; accepts NULL */
 
-/* Begins with a picture, or waits for the lane whose turn it is; both must stay until it is waited for. What
- * translate_image says of it comes to *result. */
+/* Leaves a picture to the lane that is free next; both must stay until it is waited for, and at most
+ * TRANSLATE_LANES_DEPTH may be. What translate_image says of it comes to *result. */
 void translate_lanes_put(translate_lanes *lanes, const image *in, translate_result *result);
 /* Until the next `count` pictures, in the order in which they were put, are done. */
 void translate_lanes_wait(translate_lanes *lanes, size_t count);

@@ -18,9 +18,10 @@ enum { PROGRAMS = TRANSLATE_PROGRAMS, CHANNELS = TRANSLATE_CHANNELS };
 
 /* Bytes of each pixel beside the network: the picture 4, the result 4; as a whole also the floats 12, the padded one 3. */
 static const double picture_bytes = 8, whole_bytes = 23, result_bytes = 4;
-/* More than a program of a lane takes for each pixel and channel of its first layer (measured: 15 at ngf 32, 21 at 64). Larger
- * pictures have work enough for all threads, and would take as many times more memory. */
-static const double lane_bytes = 32;
+/* More than a ResNet's program takes for each pixel and channel of its first layer (8 to 10 from 256x256 on), beside
+ * transformed weights, which are fewer than all weights; should it be too little, a lane goes by strips. Larger pictures
+ * have work enough for all threads, and would take as many times more memory. */
+static const double lane_bytes = 16;
 enum { MOST_LANE_PIXELS = 1 << 18 };
 /* The program with its libraries and its threads' stacks. */
 static const double process_bytes = 48 << 20;
@@ -237,11 +238,12 @@ static bool fits(const translator *t, const translate_program *p)
 
 bool translator_fits_in_lanes(const translator *t, size_t width, size_t height)
 {
-    if (!translator_shares_memory(t) || width * height > MOST_LANE_PIXELS) return false;
+    if (!translator_shares_memory(t) || model_generator_is_unet(&t->generator)) return false;
+    if (width * height > MOST_LANE_PIXELS) return false;
     padded_size(&t->generator, &width, &height);
     translator one = {.backend = t->backend, .weights = t->weights, .limits = t->limits, .sharers = translate_most(t)};
     size_t pixels = width * height;
-    double most = (double)pixels * (double)t->generator.ngf * lane_bytes;
+    double most = (double)pixels * (double)t->generator.ngf * lane_bytes + (double)t->weights->total * sizeof(float);
     return one.sharers > 1 && most <= allowed(&one, pixels, whole_bytes) && most <= available(&one, pixels, whole_bytes);
 }
 

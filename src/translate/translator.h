@@ -77,11 +77,12 @@ typedef struct translate_result {
     error problem;
 } translate_result;
 
-/* How many pictures can be worth a batch. */
+/* How many pictures it can be worth to translate at a time. */
 size_t translate_most(const translator *t);
-/* How many of this size are: on a CPU, where each has a thread to itself, 1 when so many would take too much memory. */
+/* How many of this size are worth a batch: on a CPU, where each has a thread to itself, 1 when so many threads would take
+ * too much memory. */
 size_t translate_batch(const translator *t, size_t width, size_t height);
-/* Whether two pictures can be of one batch: on a device their sizes are the same after padding. */
+/* Whether two pictures can be of one batch: each has a thread to itself, or their sizes are the same after padding. */
 bool translate_alike(const translator *t, const image *a, const image *b);
 /* Begins with `count` pictures, 1 to TRANSLATE_MOST, all alike, which must stay until translate_finish. One more batch may
  * be begun before the first is finished; what translate_image refuses and whatever fails is in the results. */

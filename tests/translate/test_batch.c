@@ -64,7 +64,8 @@ static void check_batches(test *t, const model_generator_options *options, size_
             for (size_t i = 0; i < count; i++)
                 REQUIRE_OK(t, translate_image(tr, &in[j][i], &expected[j][i], &f.err), f.err);
         }
-        CHECK(t, translate_alike(tr, &in[0][0], &in[1][0]) == is_cpu(&f)); /* where each is by itself */
+        bool apart = translate_batch(tr, side, side) > 1 && is_cpu(&f); /* each by itself */
+        CHECK(t, translate_alike(tr, &in[0][0], &in[1][0]) == apart);
         for (size_t j = 0; j < JOBS; j++) translate_begin(tr, in[j], count);
         for (size_t j = 0; j < JOBS; j++) finish_and_compare(t, &f, tr, in[j], expected[j], count);
         for (size_t j = 0; j < JOBS; j++)
