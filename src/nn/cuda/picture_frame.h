@@ -43,10 +43,13 @@ template <bool wide>
 __device__ static inline cuda_few<TENSOR_GRANULE> granule_load(const cuda_half *from, unsigned channels)
 {
     cuda_few<TENSOR_GRANULE> few = {};
-    if (wide) return cuda_load<TENSOR_GRANULE>(from);
+    if (wide) {
+        few = cuda_load<TENSOR_GRANULE>(from);
+    } else {
 #pragma unroll
-    for (unsigned k = 0; k < TENSOR_GRANULE; k++)
-        if (k < channels) few.v[k] = cuda_load<1>(from + k).v[0];
+        for (unsigned k = 0; k < TENSOR_GRANULE; k++)
+            if (k < channels) few.v[k] = cuda_load<1>(from + k).v[0];
+    }
     return few;
 }
 
