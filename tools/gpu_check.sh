@@ -32,7 +32,7 @@ if command -v cuobjdump >/dev/null && [ -e build/gpu/cyclegan-cuda.so ]; then
     echo "kernels: $(grep -c Function "$out/resources.txt"), with local memory: $(grep -cE 'LOCAL:[1-9]|STACK:[1-9]' "$out/resources.txt")"
 fi
 # torch.compile's minutes pass beside the checks, which are the CPU's work for the most part.
-bench/gpu/compare.py --compile >"$out/compile.log" 2>&1 &
+TORCHINDUCTOR_COMPILE_THREADS=2 bench/gpu/compare.py --compile >"$out/compile.log" 2>&1 &
 compiling=$!
 CHECK_OUT="$out" step check.log make "${arguments[@]}" check-cuda
 wait "$compiling"
