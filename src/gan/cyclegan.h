@@ -1,12 +1,13 @@
-/* The CycleGAN (Zhu, Park, Isola, Efros 2017): two generators, two discriminators, two compiled step programs.
+/* The CycleGAN (Zhu, Park, Isola, Efros 2017): two generators, two discriminators, a compiled step.
  *
  *     gan *model;
  *     TRY(gan_create(&options, (gan_size){1, 256, 0}, backend, seed, NULL, &model, err));
  *     TRY(gan_step(model, &input, losses, err));
  *     gan_destroy(model);
  *
- * G_A maps a to b, G_B maps b to a; D_A judges pictures of b, D_B those of a. The generators' program runs first, with
- * the discriminators fixed; its translations pass through the image pools into the discriminators' program.
+ * G_A maps a to b, G_B maps b to a; D_A judges pictures of b, D_B those of a. The generators learn from the
+ * discriminators as they were before the step, which learn from translations that have passed through the image pools. Those
+ * are two programs, one after the other, or one where a backend has lanes.
  */
 #ifndef GAN_CYCLEGAN_H
 #define GAN_CYCLEGAN_H
@@ -49,8 +50,8 @@ typedef struct gan_step_input {
     const float *images[2];    /* a, b */
     const float *decisions[2]; /* batch codes (see nn_pool_swap) for the pool of translations into b, into a */
 } gan_step_input;
-/* losses: GAN_LOSSES. STATUS_NOT_FINITE, naming the loss, when one is NaN or infinite: the weights of the program that
- * saw it are unchanged. */
+/* losses: GAN_LOSSES. STATUS_NOT_FINITE, naming the loss, when one is NaN or infinite: the weights of the generators, or
+ * of the discriminators, whose loss it is are unchanged. Those of the others may have learned. */
 status gan_step(gan *g, const gan_step_input *input, float *losses, error *err);
 /* picture of `domain`, (side, side, 3): through its generator and back, by the averaged weights when there are any. */
 status gan_sample(gan *g, int domain, const float *picture, float *translated, float *reconstructed, error *err);

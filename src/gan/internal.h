@@ -59,7 +59,8 @@ static inline size_t gan_pool_places(const gan *g)
 /* Whether generators and discriminators learn in one program. */
 static inline bool gan_is_one_program(const gan *g) { return g->backend->lanes > 1; }
 
-/* Builds a graph each; the discriminators' not where they are in the generators'. parameters are added to the sets. Compile after the sets are allocated. */
+/* Build a graph each, the generators' with the discriminators' part where all is one program, and add parameters to the sets.
+ * Compile after the sets are allocated. */
 void gan_build_generator_step(gan *g, nn_graph *graph);
 void gan_build_discriminator_step(gan *g, nn_graph *graph);
 void gan_build_sampler(gan *g, nn_graph *graph, int domain);

@@ -1,6 +1,7 @@
 /* The graphs of a step: the generators' and the discriminators', or, where kernels run beside one another (lanes), both in
- * one program, in which the discriminators fill what the generators leave of the device. Where a network has two batches and the device is wide, they are one batch, which costs memory
- * (the activations of both are alive together) and saves time: half as many kernels, each with twice the work.
+ * one program, in which the discriminators fill what the generators leave of the device. Where a network has two batches and
+ * the device is wide, they are one batch, which costs memory (the activations of both are alive together) and saves time:
+ * half as many kernels, each with twice the work.
  *
  * Losses as in the reference's cycle_gan_model.py:
  *
