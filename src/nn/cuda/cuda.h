@@ -47,7 +47,7 @@ typedef struct cuda_lane {
     cudaEvent_t edge; /* begin or end of a recording */
 } cuda_lane;
 
-enum { CUDA_LANES = 4 };
+enum { CUDA_LANES = NN_LANES };
 
 typedef struct cuda_backend {
     nn_backend base;
