@@ -194,6 +194,7 @@ static status compute(folder_run *r, const translate_output *o, const image *pic
                       error *err)
 {
     double bytes = image_write_bytes(o->format, r->request->quality, picture->width * picture->height);
+    if (big) translator_leave_lanes(r->t); /* whose memory counts as taken */
     if (big && translator_check_writing(r->t, picture, bytes, err) != STATUS_OK)
         return error_prefix(err, "to be written as %s", image_format_names[o->format]);
     r->computed = o;

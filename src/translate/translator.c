@@ -244,7 +244,8 @@ bool translator_fits_in_lanes(const translator *t, size_t width, size_t height)
     translator one = {.backend = t->backend, .weights = t->weights, .limits = t->limits, .sharers = translate_most(t)};
     size_t pixels = width * height;
     double most = (double)pixels * (double)t->generator.ngf * lane_bytes + (double)t->weights->total * sizeof(float);
-    return one.sharers > 1 && most <= allowed(&one, pixels, whole_bytes) && most <= available(&one, pixels, whole_bytes);
+    if (one.sharers < 2 || most > allowed(&one, pixels, whole_bytes)) return false;
+    return t->lanes || most <= available(&one, pixels, whole_bytes); /* lanes that there are have their memory already */
 }
 
 static status compile(translator *t, translate_program *p, error *err)
