@@ -159,16 +159,20 @@ static void train(test *t, const nn_program_options *options, int threads, resul
 
 static void reuse_is_bit_identical(test *t)
 {
-    result with = {0}, without = {0};
-    train(t, &(nn_program_options){.no_lanes = true}, 2, &with); /* lanes reuse less */
+    result with = {0}, without = {0}, in_lanes = {0}; /* where there are lanes, which reuse less */
+    train(t, &(nn_program_options){.no_lanes = true}, 2, &with);
     train(t, &(nn_program_options){.no_reuse = true}, 2, &without);
-    REQUIRE(t, with.parameters && without.parameters);
+    train(t, NULL, 2, &in_lanes);
+    REQUIRE(t, with.parameters && without.parameters && in_lanes.parameters);
+    CHECK(t, memcmp(with.parameters, in_lanes.parameters, with.total * sizeof(float)) == 0);
+    CHECK(t, memcmp(with.y, in_lanes.y, sizeof with.y) == 0);
     CHECK(t, memcmp(with.parameters, without.parameters, with.total * sizeof(float)) == 0);
     CHECK(t, memcmp(with.y, without.y, sizeof with.y) == 0);
     CHECK(t, with.bytes < without.bytes / 2);
     CHECK(t, isfinite(with.loss) && with.loss > 0);
     free(with.parameters);
     free(without.parameters);
+    free(in_lanes.parameters);
 }
 
 static void fusion_keeps_results(test *t)
