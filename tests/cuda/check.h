@@ -32,6 +32,16 @@ static inline void check_noise(float *out, size_t count, uint32_t stream, double
     }
 }
 
+/* Such numbers to an input of a program made from `graph`. */
+static inline void check_write_noise(nn_program *p, const nn_graph *graph, nn_value input, uint32_t stream)
+{
+    size_t count = nn_count(nn_shape_at(graph, input));
+    float *host = malloc((count + 1) * sizeof *host);
+    check_noise(host, count, stream, 0);
+    nn_program_write(p, input, host);
+    free(host);
+}
+
 typedef struct check_precision {
     const char *name;
     bool tf32;

@@ -58,15 +58,6 @@ static void destroy(network *n)
     nn_parameters_destroy(n->set);
 }
 
-static void write_noise(nn_program *p, const network *n, nn_value input, uint32_t stream)
-{
-    size_t count = nn_count(nn_shape_at(n->graph, input));
-    float *host = malloc(count * sizeof *host);
-    check_noise(host, count, stream, 0);
-    nn_program_write(p, input, host);
-    free(host);
-}
-
 /* Of all tensors, one behind the other. */
 static float *read_gradients(const nn_program *p, const network *n)
 {
@@ -92,8 +83,8 @@ static float *gradients_on(test *t, nn_backend *backend, const nn_program_option
     if (result == STATUS_OK) result = nn_arena_bind(&arena, backend, &p, 1, &err);
     if (result == STATUS_OK) {
         for (int i = 0; i < BATCHES; i++) {
-            write_noise(p, n, n->x[i], 2 * (uint32_t)i);
-            write_noise(p, n, n->r[i], 2 * (uint32_t)i + 1);
+            check_write_noise(p, n->graph, n->x[i], 2 * (uint32_t)i);
+            check_write_noise(p, n->graph, n->r[i], 2 * (uint32_t)i + 1);
         }
         nn_program_run(p);
         out = read_gradients(p, n);

@@ -58,15 +58,6 @@ static built build(const network *n, bool plain)
     return b;
 }
 
-static void write_noise(nn_program *p, const built *b, nn_value input, uint32_t stream)
-{
-    size_t count = nn_count(nn_shape_at(b->graph, input));
-    float *host = malloc(count * sizeof *host);
-    check_noise(host, count, stream, 0);
-    nn_program_write(p, input, host);
-    free(host);
-}
-
 /* Memory begins as NaN: every byte of a picture has to be written. */
 static void fill(nn_backend *backend, nn_arena *arena)
 {
@@ -109,7 +100,7 @@ static size_t run(test *t, nn_backend *backend, const network *n, bool plain, fl
     if (result == STATUS_OK) {
         fill(backend, &arena);
         const nn_value input[] = {b.x, b.first, b.second, b.weights};
-        for (uint32_t k = 0; k < 4; k++) write_noise(p, &b, input[k], k);
+        for (uint32_t k = 0; k < 4; k++) check_write_noise(p, b.graph, input[k], k);
         out ? run_recorded(backend, p) : nn_program_run(p);
         result = nn_backend_check(backend, &err);
     }
