@@ -124,7 +124,7 @@ static inline void open_direction(kernel_test *k, const convolution *c, nn_op op
     k->floor = root_mean_square(k->expected[0], count);
 }
 
-typedef enum chosen { CHOSEN_ONEDNN, CHOSEN_WINOGRAD, CHOSEN_PHASES, CHOSEN_DIRECT } chosen;
+typedef enum chosen { CHOSEN_ONEDNN, CHOSEN_WINOGRAD, CHOSEN_PHASES, CHOSEN_DIRECT, CHOSEN_LINES } chosen;
 
 /* Which kernel the backend's convolution of these shapes runs; what prepare did must agree with the rules. */
 static inline chosen chosen_kernel(test *t, nn_op op, const convolution *c)
@@ -150,10 +150,12 @@ static inline chosen chosen_kernel(test *t, nn_op op, const convolution *c)
         if (call.run == kernels->winograd[op]->run) result = CHOSEN_WINOGRAD;
         if (kernels->phases[op] && call.run == kernels->phases[op]->run) result = CHOSEN_PHASES;
         if (call.run == kernels->direct[op]->run) result = CHOSEN_DIRECT;
+        if (call.run == kernels->to_many->run || call.run == kernels->to_few->run) result = CHOSEN_LINES;
         CHECK(t, (result == CHOSEN_ONEDNN) == (call.prepared != NULL));
         CHECK(t, (result == CHOSEN_WINOGRAD) == cpu_conv2d_is_winograd(&call));
         CHECK(t, (result == CHOSEN_PHASES) == cpu_conv2d_is_phased(&call));
         CHECK(t, (result == CHOSEN_DIRECT) == cpu_conv2d_is_direct(&call));
+        CHECK(t, (result == CHOSEN_LINES) == (cpu_conv2d_is_to_many(&call) || cpu_conv2d_is_to_few(&call)));
         CHECK(t, call.workspace_bytes > 0 || result == CHOSEN_ONEDNN);
     }
     dispatcher->release(&call);

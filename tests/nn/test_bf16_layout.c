@@ -205,6 +205,25 @@ static void check_convolution(test *t, nn_backend *backend, size_t side, size_t 
     }
 }
 
+/* From few channels to many: the kernel itself has no instructions of bf16. */
+static void pictures(test *t)
+{
+    const cpu_kernel_table *table;
+    for (size_t i = 0; i < 2; i++) {
+        bench b;
+        nn_shape few = nn_shape_of(2, 12, 21, 3), many = nn_shape_of(2, 12, 21, 48);
+        open_bench(&b, i ? NN_CONV2D_DATA_GRAD : NN_CONV2D, (nn_attributes){.stride = 1, .padding = 3}, 2,
+                   (nn_shape[]){few, i ? nn_shape_of(3, 48, 7, 7) : nn_shape_of(48, 3, 7, 7)}, 1, &many);
+        b.may_write = 1;
+        for (size_t level = 0; (table = cpu_kernels_supported(level)); level++) {
+            b.name = (const char *[]){"base", "v3", "v4"}[level];
+            b.kernel = table->to_many;
+            check(t, &b);
+        }
+        close_bench(&b);
+    }
+}
+
 static void convolutions(test *t)
 {
     nn_backend *backend;
@@ -223,4 +242,4 @@ static void convolutions(test *t)
     nn_backend_destroy(backend);
 }
 
-TEST_MAIN(TEST(rounding), TEST(padding), TEST(norms), TEST(convolutions))
+TEST_MAIN(TEST(rounding), TEST(padding), TEST(norms), TEST(pictures), TEST(convolutions))

@@ -2,6 +2,7 @@
 #include "nn/cpu/conv2d.h"
 
 #include "nn/cpu/kernels/conv_direct.h"
+#include "nn/cpu/kernels/conv_lines.h"
 
 enum {
     LEAST_CHANNELS = 16,
@@ -10,6 +11,7 @@ enum {
     PATCH = 6,
     ENLARGED_TAPS = 2,
     LEAST_TILES = 24,
+    LEAST_COLUMNS = 16, /* of y, where rows are filtered */
     LEAST_PIXELS = 1024,
     LEAST_GRADIENT_PIXELS = 256
 };
@@ -35,6 +37,27 @@ bool cpu_conv2d_is_enlarged(const nn_call *call)
     return call->op == NN_CONV2D && call->attr.factor == 2 && call->attr.stride == 1 && call->attr.padding == 1 &&
            call->attr.mode == NN_PAD_REFLECT && w.dim[NN_KH] == 3 && w.dim[NN_KW] == 3 &&
            w.dim[NN_IN] >= LEAST_CHANNELS && w.dim[NN_OUT] % LEAST_CHANNELS == 0 && tiles >= LEAST_TILES;
+}
+
+/* Whether the kernels that filter rows can take it, on whichever side few channels are. */
+static bool is_lines(const nn_call *call)
+{
+    nn_shape w = call->input_shape[1], y = call->output_shape[0];
+    return call->op != NN_CONV2D_WEIGHT_GRAD && w.dim[NN_KW] == LINES_TAPS && w.dim[NN_KH] == LINES_TAPS &&
+           call->attr.stride == 1 && call->attr.padding < LINES_TAPS && y.dim[NN_W] >= LEAST_COLUMNS &&
+           y.dim[NN_N] * y.dim[NN_H] * y.dim[NN_W] >= LEAST_PIXELS;
+}
+
+bool cpu_conv2d_is_to_many(const nn_call *call)
+{
+    size_t in = call->input_shape[0].dim[NN_C], out = call->output_shape[0].dim[NN_C];
+    return is_lines(call) && in <= LINES_FEW && out > LINES_FEW && out % LEAST_CHANNELS == 0;
+}
+
+bool cpu_conv2d_is_to_few(const nn_call *call)
+{
+    size_t in = call->input_shape[0].dim[NN_C], out = call->output_shape[0].dim[NN_C];
+    return is_lines(call) && out <= LINES_FEW && in > LINES_FEW && in % LEAST_CHANNELS == 0;
 }
 
 static size_t pixels_of(nn_shape s) { return s.dim[NN_N] * s.dim[NN_H] * s.dim[NN_W]; }
@@ -72,6 +95,10 @@ static status prepare_with(const nn_kernel *onednn, nn_backend *backend, nn_call
     if (call->attr.factor || cpu_conv2d_is_winograd(call)) {
         bool bf16 = call->precision == NN_BF16;
         kernel = (bf16 ? cpu_kernels_bf16() : ((const cpu_backend *)backend)->kernels)->winograd[call->op];
+    } else if (cpu_conv2d_is_to_many(call)) {
+        kernel = ((const cpu_backend *)backend)->kernels->to_many;
+    } else if (cpu_conv2d_is_to_few(call)) {
+        kernel = ((const cpu_backend *)backend)->kernels->to_few;
     } else if (cpu_conv2d_is_phased(call)) {
         kernel = ((const cpu_backend *)backend)->kernels->phases[call->op];
     } else if (cpu_conv2d_is_direct(call)) {

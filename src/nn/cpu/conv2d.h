@@ -1,5 +1,6 @@
-/* Convolutions of the CPU backend: each call goes to our Winograd kernels (kernels/winograd.h), to those by phases
- * (kernels/conv_phases.h), to our direct ones (kernels/conv_direct.h) or to oneDNN, by its shape and precision alone.
+/* Convolutions of the CPU backend: each call goes to our Winograd kernels (kernels/winograd.h), to those that filter rows
+ * (kernels/conv_lines.h), to those by phases (kernels/conv_phases.h), to our direct ones (kernels/conv_direct.h) or to
+ * oneDNN, by its shape and precision alone.
  *
  * Winograd takes 3x3 and 4x4 kernels of stride 1 whose padding is less than they are, from 16 channels on both sides and
  * 24 tiles of 4x4 or 3x3 in the result (in dy, for a weight gradient), at least half of whose pixels exist. Measured
@@ -9,6 +10,10 @@
  *
  * A picture that is enlarged by 2 in front of a 3x3 convolution goes there from 16 channels in and a multiple of 16 out, and
  * 24 tiles of 5x5.
+ *
+ * The kernels that filter rows (kernels/conv_lines.h) take 7x7 kernels of stride 1, forward and as data gradients, between
+ * at most 4 channels and a multiple of 16, from 16 columns and 1024 pixels of the result. Towards many channels oneDNN
+ * takes 1.6 to 2.1 times their time (AVX-512), towards few the thin kernels 1.8 to 2.1 times.
  *
  * The direct kernels take strides of 2 in fp32 from 16 channels on both sides and 1024 pixels of y (weight gradients:
  * 256), enough to be worth packing the weights. Against oneDNN with the reorders that its blocked layouts need (AVX-512):
@@ -33,6 +38,9 @@ extern const nn_kernel cpu_conv2d, cpu_conv2d_data_grad, cpu_conv2d_weight_grad;
 bool cpu_conv2d_is_winograd(const nn_call *call);
 /* Whether a conv2d with attr.factor (shapes and attributes set) can go there. */
 bool cpu_conv2d_is_enlarged(const nn_call *call);
+/* The same for the kernels that filter rows, to many channels and to few; such a call is not Winograd's. */
+bool cpu_conv2d_is_to_many(const nn_call *call);
+bool cpu_conv2d_is_to_few(const nn_call *call);
 /* The same for the kernels by phases; such a call is not Winograd's. */
 bool cpu_conv2d_is_phased(const nn_call *call);
 /* The same for the direct kernels; such a call is neither Winograd's nor the phases'. */

@@ -77,13 +77,14 @@ static size_t cpu_layout_bytes(const nn_backend *backend, nn_layout layout, nn_s
     return cpu_onednn_layout_bytes(((const cpu_backend *)backend)->onednn, layout, shape);
 }
 
-/* Winograd's 3x3 kernels can. In bf16, where a padded copy is half as large as what it was made of and is kept in its
+/* Winograd's 3x3 kernels can, and those that filter rows. In bf16, where a padded copy is half as large as what it was made of and is kept in its
  * place, reading that is faster. */
 static bool cpu_can_reflect(const nn_backend *backend, const nn_call *call)
 {
     (void)backend;
     nn_shape w = call->op == NN_CONV2D_WEIGHT_GRAD ? call->output_shape[0] : call->input_shape[1];
     bool copies = call->precision == NN_BF16 && call->op != NN_CONV2D_DATA_GRAD;
+    if (call->op == NN_CONV2D && (cpu_conv2d_is_to_many(call) || cpu_conv2d_is_to_few(call))) return true;
     return call->attr.padding == 1 && w.dim[NN_KH] == 3 && cpu_conv2d_is_winograd(call) && !copies;
 }
 
@@ -107,7 +108,7 @@ static bool cpu_reads_bf16(const nn_backend *backend, const nn_call *call, size_
     (void)backend;
     switch (call->op) {
     case NN_CONV2D:
-    case NN_CONV2D_DATA_GRAD: return number == 0 && !cpu_conv_thin_fits(call);
+    case NN_CONV2D_DATA_GRAD: return number == 0 && !cpu_conv_thin_fits(call) && !cpu_conv2d_is_to_many(call);
     case NN_CONV2D_WEIGHT_GRAD: return !cpu_conv_thin_fits(call);
     case NN_INSTANCE_NORM:
     case NN_INSTANCE_NORM_GRAD: return number == 0;

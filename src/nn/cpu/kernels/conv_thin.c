@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "nn/cpu/kernels/kernels.h"
+#include "nn/cpu/kernels/product.h"
 #include "nn/cpu/kernels/sizes.h"
 
 /* Sums are as many as registers hold beside their factors: in pixels for 1 to 4 channels, and at most. */
@@ -24,13 +25,6 @@ enum { LANES = 4, MOST_SUMS = 12, PIXELS_1 = 8, PIXELS_2 = 6, PIXELS_3 = 4, PIXE
 typedef float vector __attribute__((vector_size(LANES * sizeof(float))));
 /* The same, in memory that is not aligned for it. */
 typedef float vector_in_memory __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
-
-/* gcc would load a factor again for each product, and loads are what limits these loops. */
-#if defined(__AVX512F__)
-#define IN_REGISTER(v) __asm__("" : "+v"(v))
-#else
-#define IN_REGISTER(v) (void)(v)
-#endif
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
@@ -101,7 +95,7 @@ ALWAYS_INLINE void add_taps(const thin *t, size_t few, size_t pixels, bool half,
 #pragma GCC unroll 8
     for (size_t p = 0; p < pixels; p++) {
         vector value = load(x + p * step, half);
-        IN_REGISTER(value);
+        PRODUCT_IN_REGISTER(value);
 #pragma GCC unroll 4
         for (size_t f = 0; f < few; f++) sum[p][f] += value * weight[f];
     }
@@ -274,7 +268,7 @@ ALWAYS_INLINE void add_channels(const thin *t, size_t few, size_t count, bool ha
 #pragma GCC unroll 8
         for (size_t v = 0; v < count; v++) {
             vector value = load(x + j * step + v * t->many, half);
-            IN_REGISTER(value);
+            PRODUCT_IN_REGISTER(value);
 #pragma GCC unroll 4
             for (size_t f = 0; f < few; f++) sum[v][f] += factor[f] * value;
         }

@@ -30,6 +30,13 @@ typedef float product_vector __attribute__((vector_size(PRODUCT_LANES * sizeof(f
 typedef float product_vector_in_memory
     __attribute__((vector_size(PRODUCT_LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
 
+/* gcc would load a factor again for each product, and loads are what limits loops of few products. */
+#if defined(__AVX512F__)
+#define PRODUCT_IN_REGISTER(v) __asm__("" : "+v"(v))
+#else
+#define PRODUCT_IN_REGISTER(v) (void)(v)
+#endif
+
 #define PRODUCT_INLINE static inline __attribute__((always_inline))
 
 /* Numbers of an operand that belong to consecutive terms of a sum lie PAIR by PAIR. A term (or two) of LANES sums has

@@ -58,6 +58,8 @@ const cpu_kernel_table CPU_NAME(cpu_kernels) = {
         [NN_CONV2D_DATA_GRAD] = &CPU_NAME(cpu_conv2d_data_grad_phases),
         [NN_CONV2D_WEIGHT_GRAD] = &CPU_NAME(cpu_conv2d_weight_grad_phases),
     },
+    .to_many = &CPU_NAME(cpu_conv_lines_to_many),
+    .to_few = &CPU_NAME(cpu_conv_lines_to_few),
     .winograd = {
         [NN_CONV2D] = &CPU_NAME(cpu_winograd),
         [NN_CONV2D_DATA_GRAD] = &CPU_NAME(cpu_winograd_data_grad),

@@ -1,6 +1,7 @@
 /* Winograd's transforms of x, dy and y: each applies a small matrix to the columns, then to the rows. */
 #include <string.h>
 
+#include "nn/cpu/kernels/border.h"
 #include "nn/cpu/kernels/winograd_lines.h"
 
 enum {
@@ -9,7 +10,7 @@ enum {
     LINE = 16                      /* floats of a cache line */
 };
 
-/* A square of a tensor's pixels: (i, j) begins at element row[i] + column[j] and is zero where either is NOWHERE, which
+/* A square of a tensor's pixels: (i, j) begins at element row[i] + column[j] and is zero where either is CPU_NOWHERE, which
  * nothing is in a whole one. Whether the tensor is in bf16 is handed down apart, as a constant. */
 typedef struct window {
     const void *images;
@@ -18,17 +19,6 @@ typedef struct window {
     bool whole;
 } window;
 
-static const size_t NOWHERE = SIZE_MAX;
-
-/* Where pixel `place` of a side lies, `before` of which come before its first one. */
-static inline size_t place_of(size_t place, size_t before, size_t length, nn_pad_mode border)
-{
-    if (place >= before && place - before < length) return place - before;
-    if (border == NN_PAD_ZERO) return NOWHERE;
-    if (border == NN_PAD_EDGE) return place < before ? 0 : length - 1;
-    return place < before ? before - place : place - before == length ? length - 2 : NOWHERE;
-}
-
 /* The window of side `side` whose corner is `before` rows and columns before pixel (y, x). */
 static window window_at(const void *images, size_t h, size_t w, size_t channels, size_t image, size_t y, size_t x,
                         size_t before, nn_pad_mode border, size_t side)
@@ -36,9 +26,9 @@ static window window_at(const void *images, size_t h, size_t w, size_t channels,
     window at = {.images = images, .channels = channels};
     at.whole = y >= before && y + side <= h + before && x >= before && x + side <= w + before;
     for (size_t i = 0; i < side; i++) {
-        size_t row = place_of(y + i, before, h, border), column = place_of(x + i, before, w, border);
-        at.row[i] = row == NOWHERE ? NOWHERE : (image * h + row) * w * channels;
-        at.column[i] = column == NOWHERE ? NOWHERE : column * channels;
+        size_t row = cpu_place_of(y + i, before, h, border), column = cpu_place_of(x + i, before, w, border);
+        at.row[i] = row == CPU_NOWHERE ? CPU_NOWHERE : (image * h + row) * w * channels;
+        at.column[i] = column == CPU_NOWHERE ? CPU_NOWHERE : column * channels;
     }
     return at;
 }
@@ -76,7 +66,7 @@ INLINE void load_window(const window *at, const bool bf16, const int side, bool 
             if (whole)
                 d[i * side + j] = load_elements(at->images, bf16, at->row[0] + (size_t)i * (at->row[1] - at->row[0]) +
                                                                       at->column[0] + (size_t)j * at->channels + c);
-            else if (at->row[i] == NOWHERE || at->column[j] == NOWHERE || width == 0)
+            else if (at->row[i] == CPU_NOWHERE || at->column[j] == CPU_NOWHERE || width == 0)
                 d[i * side + j] = (vector){0};
             else if (width == LANES)
                 d[i * side + j] = load_elements(at->images, bf16, element);
