@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "models/infer.h"
@@ -107,27 +108,21 @@ static status declare_weights(translator *t, error *err)
     return result;
 }
 
-static uint64_t hash(uint64_t state, const void *bytes, size_t size)
-{
-    const unsigned char *p = bytes;
-    for (size_t i = 0; i < size; i++) state = (state ^ p[i]) * 0x100000001b3u;
-    return state;
-}
-
 static status take_fingerprint(translator *t, error *err)
 {
     const model_generator_options *o = &t->generator;
     const uint64_t network[] = {o->kind, model_generator_blocks(o), o->ngf, o->upsample};
-    uint64_t state = hash(0xcbf29ce484222325u, network, sizeof network);
+    hash64 state = hash64_start(0);
+    hash64_add(&state, network, sizeof network);
     for (size_t i = 0; i < t->weights->count; i++) {
         size_t bytes = nn_count(t->weights->tensors[i].shape) * sizeof(float);
         float *values = malloc(bytes);
         if (!values) return error_no_memory(err, "a tensor's values", bytes);
         nn_parameters_read(t->weights, NN_DATA, i, values);
-        state = hash(state, values, bytes);
+        hash64_add(&state, values, bytes);
         free(values);
     }
-    t->fingerprint = state;
+    t->fingerprint = hash64_value(&state);
     return STATUS_OK;
 }
 
