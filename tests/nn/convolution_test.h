@@ -150,12 +150,15 @@ static inline chosen chosen_kernel(test *t, nn_op op, const convolution *c)
         if (call.run == kernels->winograd[op]->run) result = CHOSEN_WINOGRAD;
         if (kernels->phases[op] && call.run == kernels->phases[op]->run) result = CHOSEN_PHASES;
         if (call.run == kernels->direct[op]->run) result = CHOSEN_DIRECT;
-        if (call.run == kernels->to_many->run || call.run == kernels->to_few->run) result = CHOSEN_LINES;
+        for (int i = 0; i < 3; i++)
+            if (call.run == ((const nn_kernel *[]){kernels->to_many, kernels->to_few, kernels->lines_weight})[i]->run)
+                result = CHOSEN_LINES;
         CHECK(t, (result == CHOSEN_ONEDNN) == (call.prepared != NULL));
         CHECK(t, (result == CHOSEN_WINOGRAD) == cpu_conv2d_is_winograd(&call));
         CHECK(t, (result == CHOSEN_PHASES) == cpu_conv2d_is_phased(&call));
         CHECK(t, (result == CHOSEN_DIRECT) == cpu_conv2d_is_direct(&call));
-        CHECK(t, (result == CHOSEN_LINES) == (cpu_conv2d_is_to_many(&call) || cpu_conv2d_is_to_few(&call)));
+        CHECK(t, (result == CHOSEN_LINES) == (cpu_conv2d_is_to_many(&call) || cpu_conv2d_is_to_few(&call) ||
+                                              cpu_conv2d_is_lines_weight(&call)));
         CHECK(t, call.workspace_bytes > 0 || result == CHOSEN_ONEDNN);
     }
     dispatcher->release(&call);

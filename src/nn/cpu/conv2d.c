@@ -39,28 +39,40 @@ bool cpu_conv2d_is_enlarged(const nn_call *call)
            w.dim[NN_IN] >= LEAST_CHANNELS && w.dim[NN_OUT] % LEAST_CHANNELS == 0 && tiles >= LEAST_TILES;
 }
 
+static size_t pixels_of(nn_shape s) { return s.dim[NN_N] * s.dim[NN_H] * s.dim[NN_W]; }
+
 /* Whether the kernels that filter rows can take it, on whichever side few channels are. */
 static bool is_lines(const nn_call *call)
 {
-    nn_shape w = call->input_shape[1], y = call->output_shape[0];
-    return call->op != NN_CONV2D_WEIGHT_GRAD && w.dim[NN_KW] == LINES_TAPS && w.dim[NN_KH] == LINES_TAPS &&
-           call->attr.stride == 1 && call->attr.padding < LINES_TAPS && y.dim[NN_W] >= LEAST_COLUMNS &&
-           y.dim[NN_N] * y.dim[NN_H] * y.dim[NN_W] >= LEAST_PIXELS;
+    bool weight_grad = call->op == NN_CONV2D_WEIGHT_GRAD;
+    nn_shape w = weight_grad ? call->output_shape[0] : call->input_shape[1];
+    nn_shape y = weight_grad ? call->input_shape[1] : call->output_shape[0];
+    return w.dim[NN_KW] == LINES_TAPS && w.dim[NN_KH] == LINES_TAPS && call->attr.stride == 1 &&
+           call->attr.padding < LINES_TAPS && y.dim[NN_W] >= LEAST_COLUMNS && pixels_of(y) >= LEAST_PIXELS;
+}
+
+static bool is_few_to_many(size_t few, size_t many)
+{
+    return few <= LINES_FEW && many > LINES_FEW && many % LEAST_CHANNELS == 0;
 }
 
 bool cpu_conv2d_is_to_many(const nn_call *call)
 {
-    size_t in = call->input_shape[0].dim[NN_C], out = call->output_shape[0].dim[NN_C];
-    return is_lines(call) && in <= LINES_FEW && out > LINES_FEW && out % LEAST_CHANNELS == 0;
+    return call->op != NN_CONV2D_WEIGHT_GRAD && is_lines(call) &&
+           is_few_to_many(call->input_shape[0].dim[NN_C], call->output_shape[0].dim[NN_C]);
 }
 
 bool cpu_conv2d_is_to_few(const nn_call *call)
 {
-    size_t in = call->input_shape[0].dim[NN_C], out = call->output_shape[0].dim[NN_C];
-    return is_lines(call) && out <= LINES_FEW && in > LINES_FEW && in % LEAST_CHANNELS == 0;
+    return call->op != NN_CONV2D_WEIGHT_GRAD && is_lines(call) &&
+           is_few_to_many(call->output_shape[0].dim[NN_C], call->input_shape[0].dim[NN_C]);
 }
 
-static size_t pixels_of(nn_shape s) { return s.dim[NN_N] * s.dim[NN_H] * s.dim[NN_W]; }
+bool cpu_conv2d_is_lines_weight(const nn_call *call)
+{
+    size_t x = call->input_shape[0].dim[NN_C], y = call->input_shape[1].dim[NN_C];
+    return call->op == NN_CONV2D_WEIGHT_GRAD && is_lines(call) && (is_few_to_many(x, y) || is_few_to_many(y, x));
+}
 
 /* Whether strided kernels of ours take it, directly or by phases. */
 static bool is_strided(const nn_call *call)
@@ -99,6 +111,8 @@ static status prepare_with(const nn_kernel *onednn, nn_backend *backend, nn_call
         kernel = ((const cpu_backend *)backend)->kernels->to_many;
     } else if (cpu_conv2d_is_to_few(call)) {
         kernel = ((const cpu_backend *)backend)->kernels->to_few;
+    } else if (cpu_conv2d_is_lines_weight(call)) {
+        kernel = ((const cpu_backend *)backend)->kernels->lines_weight;
     } else if (cpu_conv2d_is_phased(call)) {
         kernel = ((const cpu_backend *)backend)->kernels->phases[call->op];
     } else if (cpu_conv2d_is_direct(call)) {

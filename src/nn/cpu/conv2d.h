@@ -11,9 +11,10 @@
  * A picture that is enlarged by 2 in front of a 3x3 convolution goes there from 16 channels in and a multiple of 16 out, and
  * 24 tiles of 5x5.
  *
- * The kernels that filter rows (kernels/conv_lines.h) take 7x7 kernels of stride 1, forward and as data gradients, between
- * at most 4 channels and a multiple of 16, from 16 columns and 1024 pixels of the result. Towards many channels oneDNN
- * takes 1.6 to 2.1 times their time (AVX-512), towards few the thin kernels 1.8 to 2.1 times.
+ * The kernels that filter rows (kernels/conv_lines.h) take 7x7 kernels of stride 1, in all directions, between at most 4
+ * channels and a multiple of 16, from 16 columns and 1024 pixels of the result (weight gradients: of dy). Towards many channels oneDNN
+ * takes 1.6 to 2.1 times their time (AVX-512), towards few the thin kernels 1.8 to 2.1 times;
+ * weight gradients 1.5 to 2.2 times, by either.
  *
  * The direct kernels take strides of 2 in fp32 from 16 channels on both sides and 1024 pixels of y (weight gradients:
  * 256), enough to be worth packing the weights. Against oneDNN with the reorders that its blocked layouts need (AVX-512):
@@ -38,9 +39,10 @@ extern const nn_kernel cpu_conv2d, cpu_conv2d_data_grad, cpu_conv2d_weight_grad;
 bool cpu_conv2d_is_winograd(const nn_call *call);
 /* Whether a conv2d with attr.factor (shapes and attributes set) can go there. */
 bool cpu_conv2d_is_enlarged(const nn_call *call);
-/* The same for the kernels that filter rows, to many channels and to few; such a call is not Winograd's. */
+/* The same for the kernels that filter rows: to many channels, to few, weight gradients; such a call is not Winograd's. */
 bool cpu_conv2d_is_to_many(const nn_call *call);
 bool cpu_conv2d_is_to_few(const nn_call *call);
+bool cpu_conv2d_is_lines_weight(const nn_call *call);
 /* The same for the kernels by phases; such a call is not Winograd's. */
 bool cpu_conv2d_is_phased(const nn_call *call);
 /* The same for the direct kernels; such a call is neither Winograd's nor the phases'. */

@@ -85,6 +85,7 @@ static bool cpu_can_reflect(const nn_backend *backend, const nn_call *call)
     nn_shape w = call->op == NN_CONV2D_WEIGHT_GRAD ? call->output_shape[0] : call->input_shape[1];
     bool copies = call->precision == NN_BF16 && call->op != NN_CONV2D_DATA_GRAD;
     if (call->op == NN_CONV2D && (cpu_conv2d_is_to_many(call) || cpu_conv2d_is_to_few(call))) return true;
+    if (cpu_conv2d_is_lines_weight(call)) return true;
     return call->attr.padding == 1 && w.dim[NN_KH] == 3 && cpu_conv2d_is_winograd(call) && !copies;
 }
 
@@ -109,7 +110,7 @@ static bool cpu_reads_bf16(const nn_backend *backend, const nn_call *call, size_
     switch (call->op) {
     case NN_CONV2D:
     case NN_CONV2D_DATA_GRAD: return number == 0 && !cpu_conv_thin_fits(call) && !cpu_conv2d_is_to_many(call);
-    case NN_CONV2D_WEIGHT_GRAD: return !cpu_conv_thin_fits(call);
+    case NN_CONV2D_WEIGHT_GRAD: return !cpu_conv_thin_fits(call) && !cpu_conv2d_is_lines_weight(call);
     case NN_INSTANCE_NORM:
     case NN_INSTANCE_NORM_GRAD: return number == 0;
     default: return false;

@@ -23,6 +23,7 @@ typedef struct cpu_kernel_table {
     const nn_kernel *direct[NN_CONV2D_WEIGHT_GRAD + 1];   /* ... and for its strided shapes */
     const nn_kernel *phases[NN_CONV2D_WEIGHT_GRAD + 1];   /* ... and for most of these */
     const nn_kernel *to_many, *to_few; /* of conv2d and its data gradient, for shapes of conv2d.h with few channels */
+    const nn_kernel *lines_weight;     /* of their weight gradients */
     const nn_kernel *thin[NN_CONV2D_WEIGHT_GRAD + 1]; /* of the three convolutions, for calls that cpu_conv_thin_fits */
 } cpu_kernel_table;
 extern const cpu_kernel_table cpu_kernels_base, cpu_kernels_v3, cpu_kernels_v4;

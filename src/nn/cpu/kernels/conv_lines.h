@@ -1,5 +1,5 @@
 /* Convolutions of stride 1 with kernels seven wide and few channels on one side, the first and last layers of generators
- * and their data gradients, by minimal filtering along rows (Winograd, "Arithmetic Complexity of Computations", 1980),
+ * and their gradients, by minimal filtering along rows (Winograd, "Arithmetic Complexity of Computations", 1980),
  * in fp32 on NHWC tensors. Four neighbours in a row of y take ten products where the direct sum takes 28, F(4, 7):
  *
  *     y = A^T [sum over the kernel's rows and channels (G w) . (B^T x)]
@@ -9,8 +9,9 @@
  * at 0, +-1, +-2, +-1/2, +-3 and infinity it would be three times that. Squares of such tiles would take fewer products
  * still, but with few channels what they save is spent on transforms.
  *
- * conv_lines.c has what both directions share, conv_lines_to_many.c the sums that go from few channels to many,
- * conv_lines_to_few.c those from many to few.
+ * conv_lines.c has what both directions share, conv_lines_rows.c the points of rows with few channels,
+ * conv_lines_to_many.c the sums that go from few channels to many, conv_lines_to_few.c those from many to few,
+ * conv_lines_weight.c weight gradients.
  */
 #ifndef NN_CPU_KERNELS_CONV_LINES_H
 #define NN_CPU_KERNELS_CONV_LINES_H
@@ -45,6 +46,23 @@ typedef struct conv_lines {
 conv_lines CPU_NAME(cpu_conv_lines_of)(const nn_call *call);
 /* G w of a row of taps: to[0], to[step], ..., for the ten points. */
 void CPU_NAME(cpu_conv_lines_from_weight)(const conv_lines *l, size_t o, size_t c, size_t u, float *to, size_t step);
+
+/* Pictures with at most LINES_FEW channels, (n, h, w, channels), `before` rows and columns of what is beside them in front.
+ * Tile t of a row is the ten pixels from 4 t on, or, of `results`, the four of which A takes the points (for weight
+ * gradients). */
+typedef struct conv_lines_rows {
+    const float *pixels;
+    size_t h, w, channels, before;
+    nn_pad_mode border;
+    size_t tiles;
+    bool results;
+} conv_lines_rows;
+
+/* Floats from one of a row's points to the next, (tiles, channels) of each; and of scratch. */
+size_t CPU_NAME(cpu_conv_lines_row_point)(const conv_lines_rows *r);
+size_t CPU_NAME(cpu_conv_lines_row_scratch)(const conv_lines_rows *r);
+/* The points of row `row`, counted from the first in front of the picture; zeros where there is none. */
+void CPU_NAME(cpu_conv_lines_row)(const conv_lines_rows *r, size_t image, size_t row, float *scratch, float *v);
 
 /* The points other than 0 and infinity are +-P0, ..., +-P3, and these their squares. */
 #define LINES_P0 0.4
@@ -92,6 +110,24 @@ PRODUCT_INLINE void conv_lines_from_x(const product_vector *d, product_vector *t
     conv_lines_pair(d, LINES_P2, LINES_S0, LINES_S1, LINES_S3, t + 5);
     conv_lines_pair(d, LINES_P3, LINES_S0, LINES_S1, LINES_S2, t + 7);
     t[9] = conv_lines_end(d + 1);
+}
+
+/* A: four pixels of dy to ten points. */
+PRODUCT_INLINE void conv_lines_dy_pair(const product_vector *d, double p, product_vector *t)
+{
+    product_vector even = d[0] + (float)(p * p) * d[2], odd = (float)p * d[1] + (float)(p * p * p) * d[3];
+    t[0] = even + odd;
+    t[1] = even - odd;
+}
+
+PRODUCT_INLINE void conv_lines_from_dy(const product_vector *d, product_vector *t)
+{
+    t[0] = d[0];
+    conv_lines_dy_pair(d, LINES_P0, t + 1);
+    conv_lines_dy_pair(d, LINES_P1, t + 3);
+    conv_lines_dy_pair(d, LINES_P2, t + 5);
+    conv_lines_dy_pair(d, LINES_P3, t + 7);
+    t[9] = d[3];
 }
 
 /* A^T: ten points to four pixels. */

@@ -20,7 +20,6 @@ enum { TILES_1 = 8, TILES_2 = 6, TILES_3 = 4, TILES_4 = 3, MOST_SUMS = 12 };
 
 enum {
     LANES = PRODUCT_LANES,
-    TAPS = LINES_TAPS,
     TILE = LINES_TILE,
     POINTS = LINES_POINTS,
     FEW = LINES_FEW,

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "nn/cpu/kernels/bf16.h"
-#include "nn/cpu/kernels/border.h"
 #include "nn/cpu/kernels/conv_lines.h"
 #include "nn/cpu/kernels/kernels.h"
 #include "nn/cpu/kernels/sizes.h"
@@ -13,11 +12,9 @@ enum {
     LANES = PRODUCT_LANES,
     WIDTH = PRODUCT_WIDTH,
     ROWS = PRODUCT_ROWS,
-    TAPS = LINES_TAPS,
     TILE = LINES_TILE,
     POINTS = LINES_POINTS,
-    OVERLAP = (POINTS - 1) / TILE, /* tiles: pixel i of a tile is pixel i % TILE of the one that is i / TILE further */
-    BAND = 8                       /* rows of y of a task */
+    BAND = 8 /* rows of y of a task */
 };
 
 typedef product_vector vector;
@@ -25,29 +22,28 @@ typedef product_vector_in_memory vector_in_memory;
 
 static inline vector load(const float *from) { return *(const vector_in_memory *)from; }
 
-/* Scratch: weights u (panels, points, kh, ic, WIDTH) for all; of each thread a row of pixels with what is beside it,
- * padded to whole tiles, (tiles + OVERLAP, TILE, ic), the same as (TILE, tiles + OVERLAP, ic), each TILE a `deal` long,
- * points v (rows, points, tiles, ic), and a block's products m (points, ROWS, WIDTH). */
+/* Scratch: weights u (panels, points, kh, ic, WIDTH) for all; of each thread what conv_lines_rows needs, points v (rows,
+ * points, tiles, ic), and a block's products m (points, ROWS, WIDTH). */
 typedef struct plan {
-    size_t panels, tiles; /* tiles: up to a whole number of units */
-    size_t u_point;       /* floats from a point to the next, ... */
-    size_t v_point, v_row;
-    size_t line, deal, v, m; /* floats of each */
+    conv_lines_rows rows; /* tiles: up to a whole number of units */
+    size_t panels;
+    size_t u_point, v_point, v_row; /* floats from a point to the next, from a row to the next */
+    size_t row, v, m;               /* floats of each */
 } plan;
 
 static plan plan_of(const conv_lines *l)
 {
-    plan p = {.panels = cpu_divide_up(l->oc, WIDTH), .tiles = cpu_round_up(l->tiles, PRODUCT_UNIT),
-              .u_point = l->kh * l->ic * WIDTH, .m = POINTS * ROWS * WIDTH};
-    p.line = (p.tiles + OVERLAP) * TILE * l->ic;
-    p.deal = (p.tiles + OVERLAP) * l->ic + LANES; /* a whole vector more is read */
-    p.v_point = cpu_round_up(p.tiles * l->ic, LANES);
+    plan p = {.rows = {.pixels = l->x, .h = l->h, .w = l->w, .channels = l->ic, .before = l->before, .border = l->border,
+                       .tiles = cpu_round_up(l->tiles, PRODUCT_UNIT)},
+              .panels = cpu_divide_up(l->oc, WIDTH), .u_point = l->kh * l->ic * WIDTH, .m = POINTS * ROWS * WIDTH};
+    p.row = CPU_NAME(cpu_conv_lines_row_scratch)(&p.rows);
+    p.v_point = CPU_NAME(cpu_conv_lines_row_point)(&p.rows);
     p.v_row = POINTS * p.v_point;
     p.v = (cpu_least(BAND, l->oh) + l->kh - 1) * p.v_row;
     return p;
 }
 
-static size_t thread_floats(const plan *p) { return cpu_round_up(p->line + TILE * p->deal + p->v + p->m, LANES); }
+static size_t thread_floats(const plan *p) { return p->row + p->v + p->m; }
 
 static size_t workspace(const nn_call *call)
 {
@@ -65,57 +61,6 @@ static void transform_weights(const conv_lines *l, const plan *p, size_t panel, 
         for (size_t row = 0; row < l->kh; row++)
             for (size_t c = 0; c < l->ic; c++)
                 CPU_NAME(cpu_conv_lines_from_weight)(l, begin + o, c, row, u + (row * l->ic + c) * WIDTH + o, p->u_point);
-}
-
-/* A row of x and what is beside it. */
-static void pad_row(const conv_lines *l, const plan *p, const float *x, float *line)
-{
-    const size_t ic = l->ic, all = p->line / ic, behind = l->before + l->w;
-    memcpy(line + l->before * ic, x, l->w * ic * sizeof *x);
-    for (size_t place = l->before ? 0 : behind; place < all; place = place + 1 == l->before ? behind : place + 1) {
-        const size_t from = cpu_place_of(place, l->before, l->w, l->border);
-        for (size_t c = 0; c < ic; c++) line[place * ic + c] = from == CPU_NOWHERE ? 0 : x[from * ic + c];
-    }
-}
-
-/* `ic` is a constant where this is inlined. */
-PRODUCT_INLINE void deal_pixels(const plan *p, const size_t ic, const float *line, float *dealt)
-{
-    for (size_t t = 0; t < p->tiles + OVERLAP; t++)
-        for (size_t i = 0; i < TILE; i++)
-            for (size_t c = 0; c < ic; c++) dealt[i * p->deal + t * ic + c] = line[(t * TILE + i) * ic + c];
-}
-
-static void deal_row(const conv_lines *l, const plan *p, const float *line, float *dealt)
-{
-    switch (l->ic) {
-    case 1: deal_pixels(p, 1, line, dealt); break;
-    case 2: deal_pixels(p, 2, line, dealt); break;
-    case 3: deal_pixels(p, 3, line, dealt); break;
-    default: deal_pixels(p, 4, line, dealt); break;
-    }
-}
-
-/* The points of row `row` of the padded picture; tiles and channels in run along the vectors together. */
-static void transform_row(const conv_lines *l, const plan *p, size_t image, size_t row, float *line, float *v)
-{
-    float *dealt = line + p->line;
-    const size_t from = cpu_place_of(row, l->before, l->h, l->border);
-    if (from == CPU_NOWHERE) {
-        memset(v, 0, p->v_row * sizeof *v);
-        return;
-    }
-    pad_row(l, p, l->x + (image * l->h + from) * l->w * l->ic, line);
-    deal_row(l, p, line, dealt);
-    for (size_t j = 0; j < p->v_point; j += LANES) {
-        vector d[POINTS], t[POINTS];
-#pragma GCC unroll 10
-        for (size_t i = 0; i < POINTS; i++)
-            d[i] = load(dealt + i % TILE * p->deal + i / TILE * l->ic + j);
-        conv_lines_from_x(d, t);
-#pragma GCC unroll 10
-        for (size_t i = 0; i < POINTS; i++) *(vector_in_memory *)(v + i * p->v_point + j) = t[i];
-    }
 }
 
 /* A tile's products to LANES channels from c of its pixels, the first of which is number `pixel` of y and in `column`. */
@@ -158,9 +103,9 @@ static void convolve_row(const conv_lines *l, const plan *p, const float *u, con
 static void convolve_band(const conv_lines *l, const plan *p, size_t image, size_t begin, size_t end, const float *u,
                           float *scratch)
 {
-    float *v = scratch + p->line + TILE * p->deal, *m = v + p->v;
+    float *v = scratch + p->row, *m = v + p->v;
     for (size_t row = begin; row < end + l->kh - 1; row++)
-        transform_row(l, p, image, row, scratch, v + (row - begin) * p->v_row);
+        CPU_NAME(cpu_conv_lines_row)(&p->rows, image, row, scratch, v + (row - begin) * p->v_row);
     for (size_t row = begin; row < end; row++)
         convolve_row(l, p, u, v + (row - begin) * p->v_row, m, (image * l->oh + row) * l->ow);
 }
@@ -174,7 +119,6 @@ static void run(const nn_call *call)
 #pragma omp parallel num_threads(l.threads)
     {
         float *own = scratch + (size_t)omp_get_thread_num() * thread_floats(&p);
-        memset(own, 0, (p.line + TILE * p.deal) * sizeof *own); /* what lies behind the last tile is read */
 #pragma omp for
         for (size_t panel = 0; panel < p.panels; panel++)
             transform_weights(&l, &p, panel, u + panel * POINTS * p.u_point);

@@ -1,5 +1,5 @@
 /* Convolutions that give few channels from many where no rows are filtered (conv_lines.h): the last layers of
- * discriminators, and weight gradients with a picture. Weights are in plain layout. */
+ * discriminators. Weights are in plain layout. */
 #ifndef NN_CPU_KERNELS_CONV_THIN_H
 #define NN_CPU_KERNELS_CONV_THIN_H
 

@@ -10,7 +10,8 @@ extern const nn_kernel CPU_NAME(cpu_conv2d_direct), CPU_NAME(cpu_conv2d_data_gra
     CPU_NAME(cpu_conv2d_weight_grad_direct);
 extern const nn_kernel CPU_NAME(cpu_conv2d_phases), CPU_NAME(cpu_conv2d_data_grad_phases),
     CPU_NAME(cpu_conv2d_weight_grad_phases);
-extern const nn_kernel CPU_NAME(cpu_conv_lines_to_many), CPU_NAME(cpu_conv_lines_to_few);
+extern const nn_kernel CPU_NAME(cpu_conv_lines_to_many), CPU_NAME(cpu_conv_lines_to_few),
+    CPU_NAME(cpu_conv_lines_weight);
 extern const nn_kernel CPU_NAME(cpu_gram), CPU_NAME(cpu_gram_grad), CPU_NAME(cpu_bias), CPU_NAME(cpu_bias_grad),
     CPU_NAME(cpu_instance_norm), CPU_NAME(cpu_instance_norm_grad), CPU_NAME(cpu_activation),
     CPU_NAME(cpu_activation_grad), CPU_NAME(cpu_add), CPU_NAME(cpu_multiply), CPU_NAME(cpu_scale), CPU_NAME(cpu_pad),

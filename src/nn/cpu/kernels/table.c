@@ -60,6 +60,7 @@ const cpu_kernel_table CPU_NAME(cpu_kernels) = {
     },
     .to_many = &CPU_NAME(cpu_conv_lines_to_many),
     .to_few = &CPU_NAME(cpu_conv_lines_to_few),
+    .lines_weight = &CPU_NAME(cpu_conv_lines_weight),
     .winograd = {
         [NN_CONV2D] = &CPU_NAME(cpu_winograd),
         [NN_CONV2D_DATA_GRAD] = &CPU_NAME(cpu_winograd_data_grad),
