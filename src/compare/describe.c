@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "models/format.h"
 #include "models/generator.h"
 #include "models/infer.h"
 #include "nn/safetensors.h"
@@ -39,6 +40,7 @@ static status describe_file(comparison_method_result *m, const safetensors_file 
     generator_choice choice;
     model_generator_options generator;
     comparison_settings *s = &m->settings;
+    TRY(model_format_check(file, err));
     TRY(generator_choose(file, m->options->to, &choice, err));
     TRY(model_generator_infer(file, choice.prefix, &generator, err));
     comparison_settings_add(s, "model", m->options->model);

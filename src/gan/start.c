@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "gan/internal.h"
+#include "models/format.h"
 #include "training/choices.h"
 #include "training/start.h"
 
@@ -78,11 +79,9 @@ static status load_file(gan *g, const char *path, const safetensors_file *file, 
 status gan_start_from(gan *g, const char *path, log_sink *log, error *err)
 {
     safetensors_file *file;
-    status result = safetensors_open(path, &file, err);
+    status result = model_file_open(path, &file, err);
     if (result == STATUS_OK) {
-        result = safetensors_verify(file, err);
-        if (result == STATUS_OK && (result = load_file(g, path, file, log, err)) != STATUS_OK)
-            error_prefix(err, "%s", path);
+        if ((result = load_file(g, path, file, log, err)) != STATUS_OK) error_prefix(err, "%s", path);
         safetensors_close(file);
     }
     return result == STATUS_OK ? result : error_prefix(err, "train.init_from");

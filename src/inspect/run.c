@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "image/folder.h"
 #include "inspect/internal.h"
+#include "models/format.h"
 #include "training/checkpoint.h"
 
 static bool has(const char *folder, const char *name)
@@ -53,10 +54,9 @@ static void add_weights(const char *path, const char *key, inspect_facts *facts)
     double step = 0;
     char shown[32];
     error problem = {0};
-    status result = safetensors_open(path, &file, &problem);
+    status result = model_file_open(path, &file, &problem);
     if (result == STATUS_OK) {
-        result = safetensors_verify(file, &problem);
-        if (result == STATUS_OK) result = training_checkpoint_number(file, "step", &step, &problem);
+        result = training_checkpoint_number(file, "step", &step, &problem);
         safetensors_close(file);
     }
     if (result == STATUS_OK) {

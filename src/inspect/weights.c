@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "gan/options.h"
 #include "inspect/internal.h"
+#include "models/format.h"
 #include "models/infer.h"
 #include "style/feedforward_options.h"
 #include "training/checkpoint.h"
@@ -226,13 +227,11 @@ static status tell_others(const subject *s, inspect_facts *facts, error *err)
 
 static status tell(const subject *s, inspect_facts *facts, error *err)
 {
-    const char *format = safetensors_metadata_get(s->file, "cyclegan_format");
     const char *kind = safetensors_metadata_get(s->file, "kind");
     model_generator_options generator;
-    if (format && strcmp(format, "1") != 0)
-        return error_set(err, STATUS_FAILED, "metadata 'cyclegan_format': expected 1, found %.80s", format);
+    TRY(model_format_check(s->file, err));
     status (*teller)(const subject *, inspect_facts *, error *) = tell_others;
-    bool bare = !format || !kind;
+    bool bare = !kind || !safetensors_metadata_get(s->file, MODEL_FORMAT_KEY);
     if (!bare && strcmp(kind, "generator") == 0)
         teller = tell_generator;
     else if (bare ? has_tensors(s->file, "G_A.") : strcmp(kind, "training_state") == 0)

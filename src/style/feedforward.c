@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/format.h"
 #include "models/initialise.h"
 #include "style/feedforward_internal.h"
 #include "training/memory.h"
@@ -165,10 +166,9 @@ static status load_generator(style_feedforward *f, const safetensors_file *file,
 status style_feedforward_start_from(style_feedforward *f, const char *path, log_sink *log, error *err)
 {
     safetensors_file *file;
-    status result = safetensors_open(path, &file, err);
+    status result = model_file_open(path, &file, err);
     if (result == STATUS_OK) {
-        result = safetensors_verify(file, err);
-        if (result == STATUS_OK && (result = load_generator(f, file, err)) != STATUS_OK) error_prefix(err, "%s", path);
+        if ((result = load_generator(f, file, err)) != STATUS_OK) error_prefix(err, "%s", path);
         safetensors_close(file);
     }
     if (result != STATUS_OK) return error_prefix(err, "train.init_from");

@@ -5,15 +5,26 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "models/format.h"
 
 static status load_from(const char *path, training_restore_load load, void *context, error *err)
 {
     safetensors_file *file;
-    TRY(safetensors_open(path, &file, err));
-    status result = safetensors_verify(file, err);
-    if (result == STATUS_OK && (result = load(context, file, err)) != STATUS_OK) error_prefix(err, "%s", path);
+    TRY(model_file_open(path, &file, err));
+    status result = load(context, file, err);
+    if (result != STATUS_OK) error_prefix(err, "%s", path);
     safetensors_close(file);
     return result;
+}
+
+/* Such a file is not damaged, and the steps since the checkpoint before it are not to be lost. */
+static bool is_of_another_format(const char *path)
+{
+    safetensors_file *file;
+    if (safetensors_open(path, &file, NULL) != STATUS_OK) return false;
+    bool other = model_format_check(file, NULL) != STATUS_OK;
+    safetensors_close(file);
+    return other;
 }
 
 static status move(const char *from, const char *to, error *err)
@@ -28,7 +39,7 @@ status training_restore(const training_run *run, training_restore_load load, voi
     bool missing = !file_exists(run->latest);
     status result = missing ? error_set(&latest, STATUS_FAILED, "%s is missing", run->latest)
                             : load_from(run->latest, load, context, &latest);
-    if (result != STATUS_FAILED || !file_exists(run->previous)) {
+    if (result != STATUS_FAILED || !file_exists(run->previous) || is_of_another_format(run->latest)) {
         if (result != STATUS_OK) error_set(err, result, "%s", latest.message);
         return result;
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "models/format.h"
 
 /* The metadata that every file of the run carries; the arrays behind it belong to the caller. */
 typedef struct metadata {
@@ -22,7 +23,7 @@ static void common_metadata(const training_loop *loop, uint64_t step, double sec
     m->count = 0;
     snprintf(m->step, sizeof m->step, "%llu", (unsigned long long)step);
     snprintf(m->seconds, sizeof m->seconds, "%.3f", seconds);
-    add(m, "cyclegan_format", "1");
+    add(m, MODEL_FORMAT_KEY, MODEL_FORMAT);
     add(m, "kind", kind);
     add(m, "step", m->step);
     add(m, "seconds", m->seconds);

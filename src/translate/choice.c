@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "models/format.h"
 
 enum { NO_SIDE = -1, SIDE_A, SIDE_B };
 
@@ -78,12 +79,9 @@ static status choose_of_bare(const char *to, generator_choice *out, error *err)
 
 status generator_choose(const safetensors_file *file, const char *to, generator_choice *out, error *err)
 {
-    const char *format = safetensors_metadata_get(file, "cyclegan_format");
     const char *kind = safetensors_metadata_get(file, "kind");
-    if (!format)
+    if (!safetensors_metadata_get(file, MODEL_FORMAT_KEY))
         return has_tensors(file, "G_A.") ? choose_of_training(file, to, out, err) : choose_of_bare(to, out, err);
-    if (strcmp(format, "1") != 0)
-        return error_set(err, STATUS_FAILED, "metadata 'cyclegan_format': expected 1, found %.80s", format);
     if (kind && strcmp(kind, "generator") == 0) return choose_of_generator(file, to, out, err);
     if (kind && strcmp(kind, "training_state") == 0) return choose_of_training(file, to, out, err);
     return error_set(err, STATUS_FAILED, "metadata 'kind': expected generator or training_state, found %.80s",

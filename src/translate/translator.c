@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "models/format.h"
 #include "models/infer.h"
 #include "models/weights.h"
 #include "nn/program.h"
@@ -164,11 +165,7 @@ status translator_create(nn_backend *backend, const char *path, const char *to, 
 {
     *out = NULL;
     safetensors_file *file;
-    TRY(safetensors_open(path, &file, err));
-    if (safetensors_verify(file, err) != STATUS_OK) {
-        safetensors_close(file);
-        return STATUS_FAILED;
-    }
+    TRY(model_file_open(path, &file, err));
     translator *t = calloc(1, sizeof *t);
     if (t) t->weights = nn_parameters_create();
     status result;

@@ -261,7 +261,7 @@ static void refuses_other_files(test *t)
     file_write_all(path, "not a model", 11, &f.err);
     chosen(t, &f, path, NULL, STATUS_FAILED, "model");
     fixture_save(&f, path, &tiny, 1, "cyclegan_format", "2", (char *)NULL);
-    chosen(t, &f, path, NULL, STATUS_FAILED, "expected 1, found 2");
+    chosen(t, &f, path, NULL, STATUS_FAILED, "model: is of format 2; this program reads up to 1");
     fixture_save(&f, path, &tiny, 1, "cyclegan_format", "1", "kind", "poem", (char *)NULL);
     chosen(t, &f, path, NULL, STATUS_FAILED, "found poem");
     fixture_save(&f, path, &tiny, 1, "cyclegan_format", "1", "kind", "generator", (char *)NULL);
