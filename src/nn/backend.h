@@ -167,10 +167,10 @@ typedef struct nn_cuda_options {
     bool tf32;
 } nn_cuda_options;
 
-/* An NVIDIA GPU of compute capability 8.0 or later. Fails with one line where there is no driver, no module (see
- * nn/cuda/module.h), no such device or too old a one. Free with nn_backend_destroy. */
+/* An NVIDIA GPU of compute capability 8.0 or later. Fails with one line where there is no driver or it does not start, no
+ * module (see nn/cuda/module.h), no such device or too old a one. Free with nn_backend_destroy. */
 status nn_cuda_create(const nn_cuda_options *options, nn_backend **out, error *err);
-/* Whether a driver is installed; fast, and loads nothing that stays. */
+/* Whether there is a driver that opens; fast, and loads nothing that stays. */
 bool nn_cuda_has_driver(void);
 
 /* Where to compute. AUTO: the first GPU where there is one that can be used, else the CPU. */

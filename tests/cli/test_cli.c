@@ -401,8 +401,54 @@ static void tells_why_no_gpu_computes(test *t)
     fixture_end(&f);
 }
 
+/* The program, with a file that stands for a module of the CUDA backend, beside a file that stands for the driver. */
+static void tells_what_is_wrong_with_a_driver(test *t)
+{
+    NEED_PROGRAM(t);
+    static const struct {
+        const char *driver; /* in C, or else no library */
+        const char *message;
+    } cases[] = {
+        {"", "the NVIDIA driver does not open: "},
+        {"int nothing;", "the NVIDIA driver is damaged: "},
+        {"int cuInit(unsigned flags) { return 999 + flags; }", "cuInit: error 999\n"},
+        {"int cuInit(unsigned flags) { return 100 + flags; }"
+         "int cuGetErrorName(int code, const char **name) { *name = \"CUDA_ERROR_NO_DEVICE\"; return code - 100; }"
+         "int cuGetErrorString(int code, const char **text) { *text = \"nothing there\"; return code - 100; }",
+         "cuInit: error 100, CUDA_ERROR_NO_DEVICE: nothing there\n"},
+        {"int cuInit(unsigned flags) { return flags; }", "the CUDA backend does not open: "},
+    };
+    fixture f = fixture_begin();
+    char command[1024], line[512];
+    static char output[65536];
+    snprintf(command, sizeof command, "cp '%s' %s/cyclegan && touch %s/cyclegan-cuda.so && command -v cc >/dev/null",
+             program(), f.folder, f.folder);
+    if (system(command) != 0) {
+        fixture_end(&f);
+        SKIP(t, "no compiler");
+    }
+    snprintf(line, sizeof line, "translate x.png --model m -o out --device cuda 2>&1");
+    char *old = text_copy(program());
+    setenv("CYCLEGAN", fixture_path(&f, "cyclegan"), 1);
+    setenv("LD_LIBRARY_PATH", f.folder, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *source = cases[i].driver;
+        snprintf(command, sizeof command,
+                 *source ? "cd %s && echo '%s' | cc -shared -fPIC -x c -o libcuda.so.1 -" : "touch %s/libcuda.so.1 %s",
+                 f.folder, source);
+        CHECK(t, system(command) == 0);
+        CHECK(t, run(line, output) == 1);
+        CHECK(t, strncmp(output, "cyclegan: ", 10) == 0 && strchr(output, '\n') == strrchr(output, '\n'));
+        CHECK_CONTAINS(t, output, cases[i].message);
+    }
+    setenv("CYCLEGAN", old, 1);
+    free(old);
+    unsetenv("LD_LIBRARY_PATH");
+    fixture_end(&f);
+}
+
 TEST_MAIN(TEST(helps), TEST(documents_its_configs), TEST(refuses_wrong_usage), TEST(fails), TEST(translates),
           TEST(renders_fractals), TEST(tells_signals), TEST(keeps_messages_out_of_files),
           TEST(survives_a_limit_on_files), TEST(survives_kills), TEST(survives_a_full_disk),
           TEST(shows_hostile_names), TEST(takes_translation_options),
-          TEST(tells_why_no_gpu_computes))
+          TEST(tells_why_no_gpu_computes), TEST(tells_what_is_wrong_with_a_driver))
