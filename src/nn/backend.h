@@ -113,8 +113,8 @@ typedef struct nn_backend_interface {
      * the reason, and none are taken, when they are damaged or were measured on another device or by another version of
      * the library: it measures as without them. */
     status (*take_choices)(nn_backend *backend, const void *choices, size_t bytes, error *err);
-    /* (optional) What `work` launches is recorded and not run; NULL when it cannot be. `replay` runs it, as often as
-     * wanted; `forget` frees it. */
+    /* (optional) What `work` launches is recorded and not run; NULL when it cannot be, which is no failure. `replay` runs
+     * it, as often as wanted; `forget` frees it. */
     void *(*record)(nn_backend *backend, void (*work)(void *context), void *context);
     void (*replay)(nn_backend *backend, void *recording);
     void (*forget)(nn_backend *backend, void *recording);

@@ -216,6 +216,39 @@ static void recorded_steps_have_the_same_bits(test *t)
     }
 }
 
+static void record_nothing(void *context) { (void)context; }
+
+/* Recorded or not, whatever the device refuses. */
+static void steps_that_cannot_be_recorded_have_the_same_bits(test *t)
+{
+    static const char *const refused[] = {"cudaStreamBeginCapture", "cudaStreamEndCapture", "cudaGraphInstantiate"};
+    const training what = {&small, SIDE, 3, false, false};
+    nn_backend *backend;
+    error err = {0};
+    REQUIRE_OK(t, check_create_device(&check_precisions[0], &backend, &err), err);
+    bool emulated = check_is_emulated(backend), refuses = true;
+    for (size_t i = 0; emulated && i < sizeof refused / sizeof *refused; i++) {
+        setenv("EMULATED_REFUSES", refused[i], 1);
+        refuses = refuses && !backend->interface->record(backend, record_nothing, NULL);
+    }
+    CHECK(t, refuses && nn_backend_check(backend, &err) == STATUS_OK);
+    nn_backend_destroy(backend);
+    if (!emulated) SKIP(t, "a real device refuses nothing");
+    history launched, refusing;
+    train_on(t, &check_precisions[0], false, NULL, &what, &launched);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        setenv("EMULATED_REFUSES", refused[i], 1);
+        train_on(t, &check_precisions[0], true, &launched, &what, &refusing);
+        REQUIRE(t, launched.weights[0] && refusing.weights[0]);
+        CHECK(t, memcmp(launched.losses, refusing.losses, what.steps * NUMBERS * sizeof(double)) == 0);
+        for (int set = 0; set < SETS; set++)
+            CHECK(t, memcmp(launched.weights[set], refusing.weights[set], launched.count[set] * sizeof(float)) == 0);
+        free_history(&refusing);
+    }
+    unsetenv("EMULATED_REFUSES");
+    free_history(&launched);
+}
+
 /* The mean of all cycle losses and identities over a window of steps: what a curve shows. */
 static double window_mean(const history *h, size_t first, size_t count)
 {
@@ -264,4 +297,6 @@ static void the_curve_is_the_cpus(test *t)
     free_history(&device);
 }
 
-TEST_MAIN(TEST(one_step), TEST(joined_steps_are_the_separate_ones), TEST(free_steps), TEST(recorded_steps_have_the_same_bits), TEST(the_curve_is_the_cpus))
+TEST_MAIN(TEST(one_step), TEST(joined_steps_are_the_separate_ones), TEST(free_steps),
+          TEST(recorded_steps_have_the_same_bits), TEST(steps_that_cannot_be_recorded_have_the_same_bits),
+          TEST(the_curve_is_the_cpus))

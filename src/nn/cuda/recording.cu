@@ -77,10 +77,9 @@ void cuda_await(nn_backend *backend, size_t mark)
     if (mark < cuda->mark_count && cuda->marks[mark]) go_after(cuda, cuda->stream, cuda->marks[mark]);
 }
 
-/* Thread-local capture: what other threads of the process do (decoding) is none of its business. */
-void *cuda_record(nn_backend *backend, void (*work)(void *context), void *context)
+/* Thread-local capture: what other threads of the process do (decoding) is none of its business. Failures are noted. */
+static cudaGraphExec_t capture(cuda_backend *cuda, void (*work)(void *context), void *context)
 {
-    cuda_backend *cuda = of(backend);
     cudaStream_t first = cuda->lane[0].stream;
     cudaGraph_t graph = NULL;
     cudaGraphExec_t executable = NULL;
@@ -92,7 +91,7 @@ void *cuda_record(nn_backend *backend, void (*work)(void *context), void *contex
     cuda->recording = true;
     work(context);
     cuda->recording = false;
-    cuda_use_lane(backend, 0);
+    cuda_use_lane(&cuda->base, 0);
     for (int i = 1; i < CUDA_LANES; i++) {
         record_event(cuda, cuda->lane[i].edge, cuda->lane[i].stream);
         go_after(cuda, first, cuda->lane[i].edge);
@@ -101,6 +100,20 @@ void *cuda_record(nn_backend *backend, void (*work)(void *context), void *contex
         cuda_note(cuda, "recording", "cudaGraphInstantiate", cudaGraphInstantiate(&executable, graph, 0));
     if (graph) cudaGraphDestroy(graph);
     return executable;
+}
+
+/* Nothing of it has run, and a graph takes memory of the device, which may lack where kernels have theirs: what failed is
+ * forgotten, and the program runs kernel by kernel. A device that no longer works says so again there. */
+void *cuda_record(nn_backend *backend, void (*work)(void *context), void *context)
+{
+    cuda_backend *cuda = of(backend);
+    if (cuda->failure.code != STATUS_OK) return NULL;
+    cudaGraphExec_t executable = capture(cuda, work, context);
+    if (cuda->failure.code == STATUS_OK) return executable;
+    cuda->failure = (error){};
+    cudaGetLastError(); /* takes it back */
+    if (executable) cudaGraphExecDestroy(executable);
+    return NULL;
 }
 
 void cuda_replay(nn_backend *backend, void *recording)

@@ -4,7 +4,7 @@
 
 #include "nn/cuda/cuda.h"
 
-/* Failures are noted. */
+/* Failures are noted, but for those of cuda_record. */
 void cuda_lanes_create(cuda_backend *cuda);
 void cuda_lanes_destroy(cuda_backend *cuda);
 

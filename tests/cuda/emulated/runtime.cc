@@ -376,30 +376,48 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 /* Waiting while recording is an error on a device. */
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return stream->capture ? cudaErrorInvalidValue : cudaSuccess; }
 
+/* With EMULATED_REFUSES=cudaGraphInstantiate in the environment this function fails, or another of those that ask. */
+static bool refuses(const char *function)
+{
+    const char *name = getenv("EMULATED_REFUSES");
+    return name && strcmp(name, function) == 0;
+}
+
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
 {
+    if (refuses("cudaStreamBeginCapture")) return cudaErrorInvalidValue;
     stream->capture = new emulated_graph;
     stream->after.clear();
     return cudaSuccess;
 }
 
 /* Streams that take part must have joined it, that is, their last work is before the end. */
-cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
+static bool have_joined(cudaStream_t stream)
 {
-    *graph = stream->capture;
     std::vector<char> joined(stream->capture->nodes.size());
     for (size_t i : stream->after) joined[i] = 1;
     for (size_t i = joined.size(); i-- > 0;) {
-        if (!joined[i]) return cudaErrorInvalidValue;
+        if (!joined[i]) return false;
         for (size_t earlier : stream->capture->nodes[i].after) joined[earlier] = 1;
     }
+    return true;
+}
+
+/* The capture is over, also where it fails; there is no graph then. */
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
+{
+    bool good = have_joined(stream) && !refuses("cudaStreamEndCapture");
+    emulated_graph *captured = stream->capture;
     for (cudaStream_t other : stream_list)
-        if (other->capture == *graph) other->capture = nullptr;
-    return cudaSuccess;
+        if (other->capture == captured) other->capture = nullptr;
+    *graph = good ? captured : nullptr;
+    if (!good) delete captured;
+    return good ? cudaSuccess : cudaErrorInvalidValue;
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph, unsigned long long)
 {
+    if (refuses("cudaGraphInstantiate")) return cudaErrorMemoryAllocation;
     *executable = new emulated_graph(*graph);
     return cudaSuccess;
 }
