@@ -258,11 +258,17 @@ void nn_program_end_read(const nn_program *p, void *host, size_t bytes)
 
 status nn_program_check(const nn_program *p, error *err) { return nn_backend_check(p->draft.backend, err); }
 
-static void run_calls(void *program)
+static bool run_calls_until(nn_program *p, const volatile sig_atomic_t *stop)
 {
-    nn_program *p = program;
-    for (size_t step = 0; step < p->draft.node_count; step++) p->calls[step].run(&p->calls[step]);
+    for (size_t step = 0; step < p->draft.node_count; step++) {
+        if (stop && *stop) return false;
+        p->calls[step].run(&p->calls[step]);
+    }
+    return true;
 }
+
+/* Within a recording. */
+static void run_calls(void *program) { run_calls_until(program, NULL); }
 
 /* Within a recording: each step in its lane. */
 static void run_lanes(void *program)
@@ -279,7 +285,7 @@ static void run_lanes(void *program)
     }
 }
 
-void nn_program_run(nn_program *p)
+bool nn_program_run_until(nn_program *p, const volatile sig_atomic_t *stop)
 {
     nn_backend *backend = p->draft.backend;
     const nn_backend_interface *interface = backend->interface;
@@ -289,10 +295,13 @@ void nn_program_run(nn_program *p)
     }
     if (p->recording)
         interface->replay(backend, p->recording);
-    else
-        run_calls(p);
+    else if (!run_calls_until(p, stop))
+        return false;
     p->has_run = true;
+    return true;
 }
+
+void nn_program_run(nn_program *p) { nn_program_run_until(p, NULL); }
 
 void nn_program_run_profiled(nn_program *p, nn_profile *profile)
 {

@@ -14,6 +14,7 @@
 #ifndef NN_PROGRAM_H
 #define NN_PROGRAM_H
 
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/status.h"
@@ -62,6 +63,9 @@ void nn_arena_free(nn_arena *arena);
 /* An input, before a run. It must be written before each run: its memory may serve others during it. */
 void nn_program_write(nn_program *p, nn_value input, const float *host);
 void nn_program_run(nn_program *p);
+/* The same, given up between two kernels when *stop becomes non-zero: false, and the outputs are none. stop may be NULL. For
+ * programs that change nothing but their arena: no effects, nothing stored. A recording runs to its end. */
+bool nn_program_run_until(nn_program *p, const volatile sig_atomic_t *stop);
 /* An output, after a run and before another program of the same arena runs. */
 void nn_program_read(const nn_program *p, nn_value output, float *host);
 /* The same for `count` elements from element `first` on, so that a large value need not be on the host as a whole. All

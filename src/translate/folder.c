@@ -260,18 +260,19 @@ static void empty(batch *b)
     b->count = 0;
 }
 
-/* Gives the results of a batch that has begun to the writers. After a stop amid a large picture, or a failure (of the
- * manifest), the rest is let go and no longer recorded. */
+/* Gives the results of a batch that has begun to the writers. Pictures that a stop has kept from being done, and all after
+ * a failure (of the manifest), are no longer recorded. */
 static status finish_batch(folder_run *r, batch *b, error *err)
 {
     translate_result results[TRANSLATE_MOST];
     status result = STATUS_OK;
+    bool interrupted = false;
     if (!b->count) return STATUS_OK;
     translate_finish(r->t, results);
     for (size_t i = 0; i < b->count; i++) {
         const translate_output *o = b->outputs[i];
-        if (result == STATUS_OK && results[i].result == STATUS_INTERRUPTED) result = STATUS_INTERRUPTED;
-        if (result != STATUS_OK) {
+        interrupted = interrupted || results[i].result == STATUS_INTERRUPTED;
+        if (result != STATUS_OK || results[i].result == STATUS_INTERRUPTED) {
             manifest_forget(r->known, o->relative, NULL);
         } else if (results[i].result == STATUS_OK) {
             result = begin_writing(r, o, &results[i].picture, false, err);
@@ -282,7 +283,7 @@ static status finish_batch(folder_run *r, batch *b, error *err)
         image_free(&results[i].picture);
     }
     empty(b);
-    return result;
+    return result == STATUS_OK && interrupted ? STATUS_INTERRUPTED : result;
 }
 
 /* Begins with the batch that is filled, and then finishes the one before it. */

@@ -53,6 +53,11 @@ typedef struct strip {
 
 static bool in_place(const pass *p) { return p->to && p->to == p->from; }
 
+static status check_stop(const large *l, error *err)
+{
+    return l->n->stop && *l->n->stop ? error_set(err, STATUS_INTERRUPTED, "interrupted") : STATUS_OK;
+}
+
 /* What goes in. */
 
 static void picture_rows(large *l, size_t first, size_t count, float *floats)
@@ -133,9 +138,9 @@ static status keep_row(large *l, const pass *p, const strip *s, error *err)
 static status run_strip(large *l, const pass *p, const strip *s, nn_program *program, nn_value x, nn_value y,
                         error *err)
 {
-    if (l->n->stop && *l->n->stop) return error_set(err, STATUS_INTERRUPTED, "interrupted");
+    TRY(check_stop(l, err));
     TRY(load(l, p, s, program, x, err));
-    nn_program_run(program);
+    if (!nn_program_run_until(program, l->n->stop)) return check_stop(l, err);
     TRY(keep_row(l, p, s, err));
     return unload(l, p, s, program, y, err);
 }
@@ -197,6 +202,7 @@ static status normalise_trunk(large *l, const moments *m, bool add_y, error *err
     size_t floats = l->x.floats, most = l->chunk / floats;
     for (size_t row = 0, count; row < l->x.rows; row += count) {
         const float *from, *other;
+        TRY(check_stop(l, err)); /* from a file all this may take a while */
         count = l->x.rows - row < most ? l->x.rows - row : most;
         TRY(row_map_read(&l->x, row, count, l->floats, &from, err));
         if (from != l->floats) memcpy(l->floats, from, count * floats * sizeof *from);

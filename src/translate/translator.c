@@ -335,7 +335,8 @@ error:
     return result;
 }
 
-static status translate_whole(translate_program *p, const image *in, image *out, error *err)
+static status translate_whole(translate_program *p, const volatile sig_atomic_t *stop, const image *in, image *out,
+                              error *err)
 {
     image padded = {0};
     status result = STATUS_OK;
@@ -345,7 +346,7 @@ static status translate_whole(translate_program *p, const image *in, image *out,
     TRY_OR(error, image_create(&padded, p->width, p->height, err));
     translator_put(in, &padded, floats);
     nn_program_write(p->program, p->x, floats);
-    nn_program_run(p->program);
+    TRY_OR(error, nn_program_run_until(p->program, stop) ? STATUS_OK : error_set(err, STATUS_INTERRUPTED, "interrupted"));
     nn_program_read(p->program, p->y, floats);
     TRY_OR(error, nn_program_check(p->program, err));
     TRY_OR(error, translator_get(floats, p->width, in, out, err));
@@ -471,5 +472,5 @@ status translate_image(translator *t, const image *in, image *out, error *err)
     padded_size(&t->generator, &width, &height);
     translate_program *p;
     TRY(translator_prepare(t, 1, width, height, &p, err));
-    return p ? translate_whole(p, in, out, err) : translate_in_strips(t, width, height, in, out, err);
+    return p ? translate_whole(p, t->limits.stop, in, out, err) : translate_in_strips(t, width, height, in, out, err);
 }

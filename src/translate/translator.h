@@ -35,7 +35,7 @@ uint64_t translator_fingerprint(const translator *t);
 
 typedef struct translator_limits {
     double max_memory;                 /* bytes that the process may take; 0: half of the machine's memory */
-    const volatile sig_atomic_t *stop; /* becomes non-zero when a large picture is to be given up; may be NULL */
+    const volatile sig_atomic_t *stop; /* becomes non-zero when pictures are to be given up; may be NULL */
     void (*progressed)(void *context, double share); /* told how far a picture in strips is; may be NULL */
     void *context;
 } translator_limits;

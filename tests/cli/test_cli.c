@@ -1,34 +1,8 @@
 /* The program itself: its output and exit statuses. $CYCLEGAN, else build/cyclegan. */
-#include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #include "../translate/fixture.h"
-#include "cli/program.h"
-
-/* Runs the program with `line`; output: stdout and stderr together, unless `line` redirects one. */
-static int run(const char *line, char output[65536])
-{
-    char command[2048];
-    snprintf(command, sizeof command, "'%s' %s%s", program(), line, strchr(line, '>') ? "" : " 2>&1");
-    FILE *pipe = popen(command, "r");
-    if (!pipe) return -1;
-    size_t used = 0, n;
-    while ((n = fread(output + used, 1, 65535 - used, pipe)) > 0) used += n;
-    output[used] = '\0';
-    int result = pclose(pipe);
-    return WIFEXITED(result) ? WEXITSTATUS(result) : -1;
-}
-
-static void check_run(test *t, const char *line, int expected, const char *part)
-{
-    static char output[65536];
-    int found = run(line, output);
-    if (found != expected || !strstr(output, part))
-        test_failed(t, __FILE__, __LINE__, "cyclegan %s: status %d, expected %d with '%s'; it wrote: %s", line, found,
-                    expected, part, output);
-}
+#include "cli/run.h"
 
 static void helps(test *t)
 {
@@ -131,45 +105,6 @@ static void renders_fractals(test *t)
     fixture_end(&f);
 }
 
-static void wait_milliseconds(long n) { nanosleep(&(struct timespec){.tv_nsec = n * 1000000}, NULL); }
-
-/* Begins to translate a thousand names of one picture, sends the signal once one is made. */
-static int interrupted_by(int number, const char *model, const char *in, const char *out)
-{
-    pid_t child = fork();
-    if (child == 0) {
-        signal(number, SIG_DFL); /* in the background of a shell, SIGINT comes ignored, and the program leaves it so */
-        execl(program(), "cyclegan", "translate", "--quiet", "--model", model, in, "-o", out, (char *)NULL);
-        _exit(127);
-    }
-    char first[512];
-    snprintf(first, sizeof first, "%s/0.png", out);
-    int result = 0;
-    for (int i = 0; i < 10000 && !file_exists(first) && waitpid(child, &result, WNOHANG) == 0; i++)
-        wait_milliseconds(1);
-    kill(child, number);
-    waitpid(child, &result, 0);
-    return WIFEXITED(result) ? WEXITSTATUS(result) : -1;
-}
-
-static void tells_signals(test *t)
-{
-    NEED_PROGRAM(t);
-    fixture f = fixture_begin();
-    fixture_save(&f, fixture_path(&f, "model.safetensors"), &tiny, 1, (char *)NULL);
-    fixture_picture(&f, fixture_path(&f, "in/0.png"), 200, 200, 1);
-    for (int i = 1; i < 1000; i++)
-        if (symlink("0.png", fixture_path(&f, "in/%d.png", i)) != 0) perror("symlink");
-    const char *model = fixture_path(&f, "model.safetensors"), *in = fixture_path(&f, "in");
-    CHECK(t, interrupted_by(SIGINT, model, in, fixture_path(&f, "out1")) == 130);
-    CHECK(t, interrupted_by(SIGTERM, model, in, fixture_path(&f, "out2")) == 143);
-    CHECK(t, interrupted_by(SIGHUP, model, in, fixture_path(&f, "out3")) == 129);
-    /* What was made before the signal is in the manifest. */
-    CHECK(t, file_exists(fixture_path(&f, "out1/.cyclegan-manifest.json")));
-    CHECK(t, !file_exists(fixture_path(&f, "out1/999.png")));
-    fixture_end(&f);
-}
-
 /* With stderr closed, the log would be file number 2, and get the messages too. */
 static void keeps_messages_out_of_files(test *t)
 {
@@ -189,78 +124,6 @@ static void keeps_messages_out_of_files(test *t)
     REQUIRE_OK(t, file_read_all(fixture_path(&f, "run/log.jsonl"), 4096, &bytes, &size, &f.err), f.err);
     CHECK(t, size && bytes[0] == '{' && strchr(bytes, '\n') == bytes + size - 1); /* a single line */
     free(bytes);
-    fixture_end(&f);
-}
-
-/* Sends a signal to the translation of a folder some milliseconds after `awaited` is there, or after ten seconds. */
-static void stop_midway(int number, const char *awaited, long milliseconds, const char *model, const char *in,
-                        const char *out)
-{
-    pid_t child = fork(), ended = 0;
-    if (child == 0) {
-        signal(SIGINT, SIG_DFL);
-        if (!freopen("/dev/null", "w", stderr)) _exit(127);
-        execl(program(), "cyclegan", "translate", "--quiet", "--threads", "1", "--model", model, in, "-o", out,
-              (char *)NULL);
-        _exit(127);
-    }
-    int result = 0;
-    for (int i = 0; i < 10000 && !file_exists(awaited) && (ended = waitpid(child, &result, WNOHANG)) == 0; i++)
-        wait_milliseconds(1);
-    if (ended) return;
-    wait_milliseconds(milliseconds);
-    kill(child, number);
-    waitpid(child, &result, 0);
-}
-
-/* Every picture that is there is whole; returns how many. */
-static int count_whole(test *t, const char *folder, int pictures)
-{
-    int count = 0;
-    for (int i = 0; i < pictures; i++) {
-        char path[512];
-        image picture = {0};
-        error err = {0};
-        snprintf(path, sizeof path, "%s/%d/%d.png", folder, i / 20, i);
-        if (!file_exists(path)) continue;
-        if (image_read(path, NULL, &picture, &err) != STATUS_OK) test_failed(t, __FILE__, __LINE__, "%s", err.message);
-        count++;
-        image_free(&picture);
-    }
-    return count;
-}
-
-/* Killed again and again, the folder is done in the end: no picture half, none left out, none taken for another's. */
-static void survives_kills(test *t)
-{
-    NEED_PROGRAM(t);
-    enum { PICTURES = 60, KILLS = 12 };
-    fixture f = fixture_begin();
-    char model[128], in[128], out[128], line[512], command[256];
-    snprintf(model, sizeof model, "%s/model.safetensors", f.folder);
-    snprintf(in, sizeof in, "%s/in", f.folder);
-    snprintf(out, sizeof out, "%s/out", f.folder);
-    fixture_save(&f, model, &tiny, 1, (char *)NULL);
-    for (int i = 0; i < PICTURES; i++)
-        fixture_picture(&f, fixture_path(&f, "in/%d/%d.png", i / 20, i), 96, 96, (unsigned)i);
-    int midway = 0;
-    for (int i = 0; i < KILLS; i++) {
-        int awaited = i * PICTURES / KILLS;
-        stop_midway(i % 3 == 2 ? SIGINT : SIGKILL, fixture_path(&f, "out/%d/%d.png", awaited / 20, awaited), i * 7 % 13,
-                    model, in, out);
-        int whole = count_whole(t, out, PICTURES);
-        midway += whole > 0 && whole < PICTURES;
-    }
-    CHECK(t, midway > 0);
-    snprintf(line, sizeof line, "translate --model %s %s -o %s", model, in, out);
-    static char output[65536];
-    CHECK(t, run(line, output) == 0);
-    CHECK(t, strstr(output, " pictures in ") || strstr(output, "1 picture in ")); /* the kills may have left one */
-    CHECK(t, count_whole(t, out, PICTURES) == PICTURES);
-    CHECK(t, run(line, output) == 0);
-    CHECK(t, strstr(output, "60 there already") && !strstr(output, "left alone"));
-    snprintf(command, sizeof command, "! find %s -name '*.part' | grep -q .", out);
-    CHECK(t, system(command) == 0);
     fixture_end(&f);
 }
 
@@ -448,7 +311,7 @@ static void tells_what_is_wrong_with_a_driver(test *t)
 }
 
 TEST_MAIN(TEST(helps), TEST(documents_its_configs), TEST(refuses_wrong_usage), TEST(fails), TEST(translates),
-          TEST(renders_fractals), TEST(tells_signals), TEST(keeps_messages_out_of_files),
-          TEST(survives_a_limit_on_files), TEST(survives_kills), TEST(survives_a_full_disk),
+          TEST(renders_fractals), TEST(keeps_messages_out_of_files),
+          TEST(survives_a_limit_on_files), TEST(survives_a_full_disk),
           TEST(shows_hostile_names), TEST(takes_translation_options),
           TEST(tells_why_no_gpu_computes), TEST(tells_what_is_wrong_with_a_driver))

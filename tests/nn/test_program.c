@@ -224,6 +224,42 @@ static void programs_share_an_arena(test *t)
     nn_backend_destroy(backend);
 }
 
+static void is_given_up_when_asked(test *t)
+{
+    enum { COUNT = 2 * 12 * 10 * 3 };
+    error err = {0};
+    nn_backend *backend = NULL;
+    REQUIRE_OK(t, nn_cpu_create(2, &backend, &err), err);
+    nn_parameters *set = nn_parameters_create();
+    net n;
+    build(&n, set, false);
+    REQUIRE_OK(t, nn_parameters_allocate(set, backend, 0, &err), err);
+    nn_program *p = NULL;
+    nn_arena arena = {0};
+    REQUIRE_OK(t, nn_program_create(n.graph, backend, NULL, &p, &err), err);
+    REQUIRE_OK(t, nn_arena_bind(&arena, backend, &p, 1, &err), err);
+    float x[COUNT], y[2][COUNT], *weights = malloc(set->total * sizeof *weights);
+    fill(weights, set->total, 1);
+    nn_block_write(&set->blocks[NN_DATA], 0, weights, set->total);
+    free(weights);
+    fill(x, COUNT, 2);
+    volatile sig_atomic_t stop = 1;
+    nn_program_write(p, n.x, x);
+    CHECK(t, !nn_program_run_until(p, &stop));
+    stop = 0;
+    for (int i = 0; i < 2; i++) {
+        nn_program_write(p, n.x, x);
+        CHECK(t, nn_program_run_until(p, i ? NULL : &stop));
+        nn_program_read(p, n.y, y[i]);
+    }
+    CHECK(t, nn_program_check(p, &err) == STATUS_OK && memcmp(y[0], y[1], sizeof *y) == 0);
+    nn_program_destroy(p);
+    nn_arena_free(&arena);
+    nn_graph_destroy(n.graph);
+    nn_parameters_destroy(set);
+    nn_backend_destroy(backend);
+}
+
 /* Kernels own no memory. oneDNN makes a table of a call's arguments on the heap and frees it again, a few hundred
  * bytes; what must not happen is that a tensor or scratch is allocated. The first run is the libraries' to set up. */
 static void running_allocates_no_tensors(test *t)
@@ -527,6 +563,6 @@ static void folded_enlargement_keeps_results(test *t)
 
 TEST_MAIN(TEST(operations_are_counted), TEST(reuse_is_bit_identical), TEST(fusion_keeps_results),
           TEST(folded_gradient_keeps_results), TEST(additions_are_fused_to_the_bit),
-          TEST(folded_enlargement_keeps_results), TEST(repeats_bit_for_bit), TEST(programs_share_an_arena),
+          TEST(folded_enlargement_keeps_results), TEST(repeats_bit_for_bit), TEST(programs_share_an_arena), TEST(is_given_up_when_asked),
           TEST(running_allocates_no_tensors), TEST(shape_errors_name_all), TEST(gradients_are_pruned),
           TEST(blocks_are_not_overrun))
