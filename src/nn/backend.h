@@ -127,6 +127,9 @@ typedef struct nn_backend_interface {
     /* (optional) Whether the kernel of a conv2d of 3x3 (shapes and attributes set) can take attr.factor 2: its x is
      * enlarged so, each pixel to four, before it mirrors what is beside the picture. NULL: none can. */
     bool (*can_enlarge)(const nn_backend *backend, const nn_call *call);
+    /* (optional) In how many parts of each image the kernel of a conv2d or conv2d_data_grad (shapes and attributes set)
+     * can give moments of its result, which an instance norm then need not read for them. 0: in none; NULL: none can. */
+    size_t (*moment_parts)(const nn_backend *backend, const nn_call *call);
 } nn_backend_interface;
 
 /* The most lanes of a backend. */

@@ -4,6 +4,8 @@
 
 #include "nn/plan.h"
 
+enum { MOMENTS = 3 }; /* of a part: see op.h */
+
 /* How many node inputs read each value; outputs and stored values count as one more reader. The counts stay as
  * they were before any fusion: fuse_reflection and fuse_enlargement give a value more readers, but they are convolutions,
  * whose inputs no pattern asks about. */
@@ -168,6 +170,28 @@ static void fuse_reflection_grad(nn_draft *d, nn_node *node, const size_t *uses)
     node->output_count = 0;
 }
 
+/* conv2d or conv2d_data_grad -> instance_norm: the convolution gives moments of its result, which the norm need not read for them. After all
+ * other patterns: they are its last input. */
+static status fuse_moments(nn_draft *d, nn_node *norm, error *err)
+{
+    const nn_value_info *x = &d->values[norm->input[0]];
+    if (norm->op != NN_INSTANCE_NORM || x->kind != NN_VALUE_COMPUTED) return STATUS_OK;
+    nn_node *conv = &d->nodes[x->producer];
+    if (conv->op != NN_CONV2D && conv->op != NN_CONV2D_DATA_GRAD) return STATUS_OK;
+    if (conv->output_count == 1) { /* else another norm reads them already */
+        const nn_call call = nn_draft_call(d, conv);
+        nn_value_info moments = {.kind = NN_VALUE_COMPUTED, .producer = x->producer};
+        size_t parts = d->backend->interface->moment_parts(d->backend, &call);
+        if (parts == 0) return STATUS_OK;
+        moments.shape = nn_shape_of(x->shape.dim[NN_N], parts, MOMENTS, x->shape.dim[NN_C]);
+        TRY(nn_draft_add_value(d, moments, &conv->output[1], err));
+        conv->output_count = 2;
+    }
+    norm->input[norm->input_count++] = conv->output[1];
+    norm->attr.has_moments = true;
+    return STATUS_OK;
+}
+
 status nn_draft_fuse(nn_draft *d, error *err)
 {
     size_t *uses = count_uses(d);
@@ -183,5 +207,7 @@ status nn_draft_fuse(nn_draft *d, error *err)
         fuse_reflection_grad(d, &d->nodes[n], uses);
     }
     free(uses);
+    for (size_t n = 0; n < d->node_count && d->backend->interface->moment_parts; n++)
+        if (d->nodes[n].output_count > 0) TRY(fuse_moments(d, &d->nodes[n], err));
     return nn_draft_prune(d, err);
 }

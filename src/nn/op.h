@@ -14,16 +14,17 @@ enum { NN_MAX_INPUTS = 8, NN_MAX_OUTPUTS = 3 };
 
 typedef enum nn_op {
     /* Products. */
-    NN_CONV2D,             /* x, w[, bias] -> y */
-    NN_CONV2D_DATA_GRAD,   /* dy, w[, bias] -> dx; also the transposed convolution, whose bias is fused here */
+    NN_CONV2D,             /* x, w[, bias] -> y[, moments (n,parts,3,c), where fuse.c asks for them: of each part of an
+                              image's pixels how many there are, their mean, the sum of squares about it] */
+    NN_CONV2D_DATA_GRAD,   /* dy, w[, bias] -> dx[, moments]; also the transposed convolution, whose bias is fused here */
     NN_CONV2D_WEIGHT_GRAD, /* x, dy -> dw */
     NN_GRAM,               /* x (n,h,w,c) -> (n,1,c,c): scale * sum over pixels of x_i x_j */
     NN_GRAM_GRAD,          /* x, dg -> dx */
     /* Per channel. */
     NN_BIAS,               /* x, b (1,1,1,c) -> x + b */
     NN_BIAS_GRAD,          /* dy -> (1,1,1,c) sum over n, h, w */
-    NN_INSTANCE_NORM,      /* x[, r] -> y, statistics (n,1,2,c)[, y]: mean, 1/sqrt(variance + eps); activation may be fused,
-                              and behind it the addition of r, like x; layout.c may ask for y in two layouts */
+    NN_INSTANCE_NORM,      /* x[, r][, x's moments] -> y, statistics (n,1,2,c)[, y]: mean, 1/sqrt(variance + eps); activation
+                              may be fused, and behind it the addition of r, like x; layout.c may ask for y in two layouts */
     NN_INSTANCE_NORM_GRAD, /* x, statistics, dy -> dx; activation may be fused */
     /* Elementwise. */
     NN_ACTIVATION,      /* x -> y */
@@ -82,6 +83,7 @@ typedef struct nn_attributes {
                                                              the whole length of its result */
     size_t factor;                                        /* resize_nearest; a conv2d that fuse.c joined to one by 2 */
     nn_activation activation;                             /* activation; fused into instance_norm and its gradient */
+    bool has_moments;                                     /* instance_norm: its last input is x's moments */
     float slope;                                          /* leaky_relu, below zero */
     float epsilon;                                        /* instance_norm, adam, total_variation */
     float scale, target, exponent;                        /* scale, gram, constant; losses; total_variation */

@@ -39,7 +39,7 @@ nn_call nn_draft_call(const nn_draft *d, const nn_node *node);
 
 /* Patterns: instance_norm + relu or leaky_relu; activation_grad + instance_norm_grad; convolution + bias; instance_norm or
  * gradient of a pad + add; where the backend can, pad by reflection + convolution or its weight gradient, data gradient +
- * gradient of such a pad, enlargement by 2 + such a pad + convolution. */
+ * gradient of such a pad, enlargement by 2 + such a pad + convolution, convolution + instance_norm. */
 status nn_draft_fuse(nn_draft *d, error *err);
 status nn_draft_choose_layouts(nn_draft *d, error *err);
 

@@ -3,6 +3,7 @@
 
 #include "nn/cpu/kernels/conv_direct.h"
 #include "nn/cpu/kernels/conv_lines.h"
+#include "nn/cpu/kernels/moments.h"
 
 enum {
     LEAST_CHANNELS = 16,
@@ -10,6 +11,7 @@ enum {
     MOST_PHASE_BYTES = 16 << 20,   /* of transformed weights */
     PATCH = 6,
     ENLARGED_TAPS = 2,
+    PHASE_TILE = 4,
     LEAST_TILES = 24,
     LEAST_COLUMNS = 16, /* of y, where rows are filtered */
     LEAST_PIXELS = 1024,
@@ -100,6 +102,20 @@ bool cpu_conv2d_is_phased(const nn_call *call)
 }
 
 bool cpu_conv2d_is_direct(const nn_call *call) { return is_strided(call) && !cpu_conv2d_is_phased(call); }
+
+size_t cpu_conv2d_moment_parts(const nn_call *call)
+{
+    const size_t *y = call->output_shape[0].dim, kernel = call->input_shape[1].dim[NN_KH];
+    if (y[NN_C] % LEAST_CHANNELS != 0) return 0;
+    if (call->attr.factor) {
+        size_t side = call->attr.factor * (PATCH + 1 - ENLARGED_TAPS);
+        return cpu_runs_of(y[NN_H] / side + 1, y[NN_W] / side + 1).count;
+    }
+    size_t side = 0;
+    if (call->op == NN_CONV2D && cpu_conv2d_is_winograd(call)) side = PATCH + 1 - kernel;
+    if (cpu_conv2d_is_phased(call)) side = call->op == NN_CONV2D ? PHASE_TILE : PHASE_TILE * CPU_DIRECT_STRIDE;
+    return side > 0 ? cpu_runs_of(cpu_divide_up(y[NN_H], side), cpu_divide_up(y[NN_W], side)).count : 0;
+}
 
 static status prepare_with(const nn_kernel *onednn, nn_backend *backend, nn_call *call, error *err)
 {

@@ -95,6 +95,12 @@ static bool cpu_can_enlarge(const nn_backend *backend, const nn_call *call)
     return cpu_conv2d_is_enlarged(call);
 }
 
+static size_t cpu_moment_parts(const nn_backend *backend, const nn_call *call)
+{
+    (void)backend;
+    return cpu_conv2d_moment_parts(call);
+}
+
 static status cpu_check_precision(const nn_backend *backend, nn_precision precision, error *err)
 {
     (void)backend;
@@ -121,9 +127,9 @@ static bool cpu_writes_bf16(const nn_backend *backend, const nn_call *call, size
 {
     (void)backend;
     switch (call->op) {
-    case NN_CONV2D: return !cpu_conv_thin_fits(call);
+    case NN_CONV2D: return number == 0 && !cpu_conv_thin_fits(call);
     case NN_CONV2D_DATA_GRAD:
-        return !cpu_conv_thin_fits(call) && call->input_count == 2 && call->attr.mode != NN_PAD_REFLECT;
+        return number == 0 && !cpu_conv_thin_fits(call) && call->input_count == 2 && call->attr.mode != NN_PAD_REFLECT;
     case NN_INSTANCE_NORM: return number == 0;
     case NN_PAD: return true;
     default: return false;
@@ -143,6 +149,7 @@ static const nn_backend_interface cpu_interface = {
     .layout_bytes = cpu_layout_bytes,
     .can_reflect = cpu_can_reflect,
     .can_enlarge = cpu_can_enlarge,
+    .moment_parts = cpu_moment_parts,
     .check_precision = cpu_check_precision,
     .reads_bf16 = cpu_reads_bf16,
     .writes_bf16 = cpu_writes_bf16,

@@ -6,7 +6,7 @@
  * x, y: (n,h,w,c)  statistics: (n,1,2,c): means, then r. The variance is taken in a second pass over x - mean: the
  * one-pass E[x^2] - mean^2 loses everything on flat images. 1x1 maps are refused, as PyTorch refuses them: they would
  * become zero. The planner may fuse the activation that follows, or the addition of a value of x's shape,
- * which becomes the second input.
+ * which becomes the second input; and the convolution in front may give moments of x, the last input then.
  */
 #include "nn/ops/ops.h"
 

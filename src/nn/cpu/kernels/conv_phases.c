@@ -21,12 +21,13 @@ enum {
  * phases are summed, v has all of them, side by side in its rows. */
 typedef struct filtering {
     phases_tiles tiles;
+    cpu_runs runs;                         /* of all tiles */
     phase phases[PHASES];
     phases_weight weight;
     bool adds, summed;                     /* phases: to each other's results; before they are transformed */
     size_t panels, depth;                  /* depth: rows of a matrix of u, which a sum runs over */
     size_t first_matrix[PHASES], matrices; /* of each of u's panels */
-    size_t block, blocks;                  /* tiles of a block */
+    size_t block_runs, block, blocks;      /* runs and, at most, tiles of a block */
     size_t u_step, v_row;                  /* from a matrix of u, a row of v to the next */
     size_t v_floats, m_floats;             /* of a thread */
 } filtering;
@@ -61,9 +62,10 @@ static phase phase_of_data_grad(const nn_call *call, size_t i, size_t j)
 
 static void plan_blocks(filtering *f, size_t threads)
 {
-    f->blocks = cpu_round_up(cpu_divide_up(f->tiles.count, BLOCK), threads);
-    f->block = cpu_divide_up(f->tiles.count, f->blocks);
-    f->blocks = cpu_divide_up(f->tiles.count, f->block);
+    f->runs = cpu_runs_of(f->tiles.count / f->tiles.columns, f->tiles.columns);
+    f->block_runs = cpu_runs_block(&f->runs, BLOCK, threads);
+    f->block = f->block_runs * f->runs.tiles;
+    f->blocks = cpu_divide_up(f->runs.count, f->block_runs);
     for (size_t i = 0; i < PHASES; i++) {
         size_t rows = cpu_round_up(f->block * phases_rows(&f->phases[i]), PRODUCT_UNIT);
         size_t matrices = phases_matrices(&f->phases[i]);
@@ -129,21 +131,24 @@ static void filter_phase(const filtering *f, const nn_call *call, size_t i, size
     const phase *p = &f->phases[i];
     size_t rows = count * phases_rows(p), matrices = phases_matrices(p);
     phases_place sums = {m, cpu_round_up(f->block * phases_rows(p), PRODUCT_UNIT) * WIDTH + SHIFT, WIDTH, WIDTH};
-    bool later = f->adds && !f->summed && i > 0;
-    const float *bias = call->input_count > 2 && !later ? call->input[2] : NULL;
+    bool later = f->adds && !f->summed && i > 0, last = !f->adds || i == PHASES - 1;
+    const phases_result to = {.picture = call->output[0], .bias = call->input_count > 2 && !later ? call->input[2] : NULL,
+                              .add = later, .runs = &f->runs, .more = !f->adds && i > 0,
+                              .moments = call->output_count > 1 && last ? call->output[1] : NULL};
     u += f->panels * f->first_matrix[i] * f->u_step;
     for (size_t panel = 0; panel < f->panels; panel++) {
         for (size_t k = 0; k < matrices; k++, u += f->u_step)
             CPU_NAME(cpu_winograd_multiply)(v.data + k * v.matrix_step, f->v_row, u, rows, f->depth, 1,
                                             m + k * sums.matrix_step);
         phases_run run = {first, count, panel * WIDTH, cpu_least((panel + 1) * WIDTH, p->out.channels)};
-        CPU_NAME(cpu_phases_to_picture)(&f->tiles, p, &sums, &run, bias, later, call->output[0]);
+        CPU_NAME(cpu_phases_to_picture)(&f->tiles, p, &sums, &run, &to);
     }
 }
 
 static void filter_block(const filtering *f, const nn_call *call, size_t block, const float *u, float *v, float *m)
 {
-    size_t first = block * f->block, count = cpu_least(f->block, f->tiles.count - first);
+    size_t run = block * f->block_runs, runs = cpu_least(f->block_runs, f->runs.count - run);
+    size_t first = cpu_runs_begin(&f->runs, run), count = cpu_runs_begin(&f->runs, run + runs) - first;
     for (size_t i = 0; i < PHASES; i++) {
         const phase *p = &f->phases[i];
         size_t rows = cpu_round_up(f->block * phases_rows(p), PRODUCT_UNIT);
@@ -155,8 +160,9 @@ static void filter_block(const filtering *f, const nn_call *call, size_t block, 
     }
 }
 
-/* conv2d: inputs x: (n, h, w, ic), w: (oc, ic, k, k)[, bias: (1, 1, 1, oc)]. Output y: (n, oh, ow, oc).
- * conv2d_data_grad: inputs dy: (n, oh, ow, oc), w[, bias: (1, 1, 1, ic)]. Output dx: (n, h, w, ic). */
+/* conv2d: inputs x: (n, h, w, ic), w: (oc, ic, k, k)[, bias: (1, 1, 1, oc)]. Outputs y: (n, oh, ow, oc)[, moments:
+ * see moments.h]. conv2d_data_grad: inputs dy: (n, oh, ow, oc), w[, bias: (1, 1, 1, ic)]. Outputs dx: (n, h, w, ic)[, moments].
+ */
 static void run(const nn_call *call)
 {
     filtering f = filtering_of(call);

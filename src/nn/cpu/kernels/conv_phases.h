@@ -23,6 +23,7 @@
 #define NN_CPU_KERNELS_CONV_PHASES_H
 
 #include "nn/cpu/cpu.h"
+#include "nn/cpu/kernels/moments_take.h"
 #include "nn/cpu/kernels/product.h"
 
 enum {
@@ -99,10 +100,19 @@ void CPU_NAME(cpu_phases_from_picture)(const phases_tiles *t, const phase *p, co
 /* A dy A^T. */
 void CPU_NAME(cpu_phases_from_dy)(const phases_tiles *t, const phase *p, const float *dy, const phases_run *run,
                                   const phases_place *to);
-/* picture = A^T m A + bias, with `add` added to what it has; bias may be NULL. Channels are of one panel, end its last
- * one or the picture's. */
+/* Where results go. */
+typedef struct phases_result {
+    float *picture;
+    const float *bias; /* that they get first, or NULL */
+    bool add;          /* they are added to what the picture has */
+    const cpu_runs *runs; /* of all tiles: whole ones come */
+    float *moments;       /* of the picture (runs, CPU_MOMENTS_ROWS, channels), channels a multiple of LANES; or NULL */
+    bool more;            /* the pixels, beside those of earlier phases */
+} phases_result;
+
+/* A^T m A. Channels are of one panel, end its last one or the picture's. */
 void CPU_NAME(cpu_phases_to_picture)(const phases_tiles *t, const phase *p, const phases_place *m,
-                                     const phases_run *run, const float *bias, bool add, float *picture);
+                                     const phases_run *run, const phases_result *to);
 
 /* Where element (out, in, a, b) of a weight tensor lies: w[out * out_step + in * in_step + kernel * a + b]. */
 typedef struct phases_weight {

@@ -300,32 +300,69 @@ void CPU_NAME(cpu_phases_from_dy)(const phases_tiles *t, const phase *p, const f
                       phases_rows(p) * to->row_step);
 }
 
+/* The moments of LANES channels from `c` of a tile, its first pixel's at `corner`. */
+static void take_tile(const float *corner, const square *step, const window *at, const cpu_moments *m, size_t c)
+{
+    vector pixel[TILE * TILE];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < TILE; i++)
+#pragma GCC unroll 4
+        for (size_t j = 0; j < TILE; j++) {
+            const float *from = corner + (ptrdiff_t)i * step->row + (ptrdiff_t)j * step->column;
+            pixel[i * TILE + j] = load(at->whole || has_pixel(at, i, j) ? from : corner);
+        }
+    cpu_moments_take(m, c, pixel, TILE * TILE);
+}
+
+/* Whether the tile has pixels, for whose moments `m` is then ready. */
+static bool expect_tile(const phases_tiles *t, const tile *next, const window *at, const phases_result *to, size_t c,
+                        cpu_moments *m)
+{
+    if (next->column % to->runs->tiles == 0) {
+        size_t row = next->image * t->rows + next->row, run = row * to->runs->each + next->column / to->runs->tiles;
+        m->to = to->moments + run * CPU_MOMENTS_ROWS * m->channels;
+        m->pixels = to->more ? (size_t)m->to[c] : 0;
+    }
+    size_t pixels = cpu_least(at->last_row, TILE) * cpu_least(at->last_column, TILE);
+    if (pixels > 0) cpu_moments_expect(m, pixels);
+    return pixels > 0;
+}
+
+/* LANES channels, or `width`, of a tile whose first pixel's are at `corner`. */
+INLINE void tile_to_picture(tile_transform *transform, const phases_place *m, const float *from, const phases_result *to,
+                            const square *step, const window *at, size_t c, size_t width, float *corner)
+{
+    if (at->whole && width == LANES) {
+        transform(m, from, to->bias ? to->bias + c : NULL, to->add, corner, step);
+        return;
+    }
+    float b[LANES] = {0};
+    if (to->bias) memcpy(b, to->bias + c, width * sizeof *b);
+    part results;
+    transform(m, from, b, false, results[0][0], &in_part);
+    if (width == LANES)
+        scatter_part(results, step, at, LANES, to->add, corner);
+    else
+        scatter_part(results, step, at, width, to->add, corner);
+}
+
 void CPU_NAME(cpu_phases_to_picture)(const phases_tiles *t, const phase *p, const phases_place *m,
-                                     const phases_run *run, const float *bias, bool add, float *picture)
+                                     const phases_run *run, const phases_result *to)
 {
     tile_transform *transform = tiles[p->down - 1][p->along - 1];
     const square step = step_of(&p->out);
     size_t tile_step = phases_rows(p) * m->row_step;
     tile next = tile_of(t, run->first);
     const float *points = m->data;
+    cpu_moments moments = {.channels = p->out.channels};
     for (size_t i = 0; i < run->count; i++, step_on(t, &next), points += tile_step) {
         window at = window_of(&p->out, &next, TILE, TILE);
+        bool takes = to->moments && expect_tile(t, &next, &at, to, run->begin, &moments);
         for (size_t c = run->begin; c < run->end; c += LANES) {
             size_t width = cpu_least(LANES, run->end - c);
-            const float *from = points + (c - run->begin);
-            float *to = picture + at.corner + (ptrdiff_t)c;
-            if (at.whole && width == LANES) {
-                transform(m, from, bias ? bias + c : NULL, add, to, &step);
-            } else {
-                float b[LANES] = {0};
-                if (bias) memcpy(b, bias + c, width * sizeof *b);
-                part results;
-                transform(m, from, b, false, results[0][0], &in_part);
-                if (width == LANES)
-                    scatter_part(results, &step, &at, LANES, add, to);
-                else
-                    scatter_part(results, &step, &at, width, add, to);
-            }
+            float *corner = to->picture + at.corner + (ptrdiff_t)c;
+            tile_to_picture(transform, m, points + (c - run->begin), to, &step, &at, c, width, corner);
+            if (takes) take_tile(corner, &step, &at, &moments, c);
         }
     }
 }

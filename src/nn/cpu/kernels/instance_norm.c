@@ -6,12 +6,14 @@
  *
  * The variance takes a pass of its own, since E[x^2] - mean^2 cancels to noise where the mean is large: over each chunk,
  * about the chunk's mean, while it is in the cache. Those of chunks are put together as Chan, Golub and LeVeque do
- * ("Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979).
+ * ("Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979). A convolution that gives moments of
+ * its result (moments.h) spares both passes.
  */
 #include <math.h>
 
 #include "nn/cpu/kernels/channels.h"
 #include "nn/cpu/kernels/kernels.h"
+#include "nn/cpu/kernels/moments.h"
 #include "nn/cpu/kernels/rectifier.h"
 
 enum { TILE = 64 }; /* channels of a task that adds up chunks */
@@ -22,6 +24,8 @@ typedef struct norm {
     size_t tasks;        /* (image, chunk) */
     size_t tiles, totals; /* tiles of an image; (image, tile) */
     double *partial;     /* (images, chunks, sums, c) */
+    const float *moments; /* (images, parts, CPU_MOMENTS_ROWS, c): x's, or NULL */
+    size_t parts;
 } norm;
 
 static norm norm_of(const nn_call *call)
@@ -31,19 +35,28 @@ static norm norm_of(const nn_call *call)
               .tiles = (s.dim[NN_C] + TILE - 1) / TILE, .partial = call->workspace};
     m.tasks = m.images * m.v.chunks;
     m.totals = m.images * m.tiles;
+    if (call->attr.has_moments) {
+        m.moments = call->input[call->input_count - 1];
+        m.parts = call->input_shape[call->input_count - 1].dim[NN_H];
+    }
     return m;
 }
 
-/* Means over pixels of sum number `which` of `sums`, for the channels of an (image, tile) task: mean[i - begin]. */
-static void tile_means(const norm *m, size_t total, size_t which, size_t sums, size_t *begin, size_t *end,
+/* The channels of an (image, tile) task. */
+static void channels_of(const norm *m, size_t total, size_t *begin, size_t *end)
+{
+    *begin = total % m->tiles * TILE;
+    *end = *begin + TILE < m->c ? *begin + TILE : m->c;
+}
+
+/* Means over their pixels of sum number `which` of `sums`: mean[i - begin]. */
+static void tile_means(const norm *m, size_t total, size_t which, size_t sums, size_t begin, size_t end,
                        double mean[TILE])
 {
     size_t image = total / m->tiles;
-    *begin = total % m->tiles * TILE;
-    *end = *begin + TILE < m->c ? *begin + TILE : m->c;
-    cpu_channels_total(m->partial + (image * m->v.chunks * sums + which) * m->c, m->v.chunks, sums * m->c, *begin,
-                       *end, mean);
-    for (size_t i = 0; i < *end - *begin; i++) mean[i] /= (double)m->v.pixels;
+    cpu_channels_total(m->partial + (image * m->v.chunks * sums + which) * m->c, m->v.chunks, sums * m->c, begin, end,
+                       mean);
+    for (size_t i = 0; i < end - begin; i++) mean[i] /= (double)m->v.pixels;
 }
 
 /* A walk over x of an image; `also` has what else it needs. */
@@ -137,41 +150,72 @@ static void add_moments(const norm *m, cpu_walk walk, size_t task, float *mean)
     }
 }
 
-/* The statistics of the channels of an (image, tile) task. */
-static void tile_statistics(const norm *m, size_t total, double epsilon, float *statistics)
+/* Means, and sums of squares about them, of the channels of an (image, tile) task: from its chunks' sums. */
+static void merge_chunks(const norm *m, size_t total, size_t begin, size_t end, double mean[TILE], double squares[TILE])
 {
-    size_t image = total / m->tiles, begin, end;
-    double mean[TILE], variance[TILE] = {0};
-    tile_means(m, total, 0, 2, &begin, &end, mean);
+    tile_means(m, total, 0, 2, begin, end, mean);
     for (size_t chunk = 0; chunk < m->v.chunks; chunk++) {
-        const double *sum = m->partial + (image * m->v.chunks + chunk) * 2 * m->c + begin, *squares = sum + m->c;
+        const double *sum = m->partial + (total / m->tiles * m->v.chunks + chunk) * 2 * m->c + begin;
         const double pixels = chunk_pixels(m, chunk), part = 1 / pixels;
 #pragma omp simd
         for (size_t i = 0; i < end - begin; i++) {
             double off = sum[i] * part - mean[i];
-            variance[i] += squares[i] + pixels * (off * off);
+            squares[i] += sum[m->c + i] + pixels * (off * off);
         }
-    }
-    float *out = statistics + image * 2 * m->c;
-    for (size_t i = begin; i < end; i++) {
-        out[i] = (float)mean[i - begin];
-        out[m->c + i] = (float)(1 / sqrt(variance[i - begin] / (double)m->v.pixels + epsilon));
     }
 }
 
-/* Inputs x: (n, h, w, c), perhaps r: like x. Outputs y: like x, and statistics: (n, 1, 2, c), mean and rstd. y may be x or
- * r. Each of x and y may be in bf16. */
+/* The same from moments. */
+static void merge_parts(const norm *m, size_t total, size_t begin, size_t end, double mean[TILE], double squares[TILE])
+{
+    const size_t step = CPU_MOMENTS_ROWS * m->c;
+    const float *parts = m->moments + total / m->tiles * m->parts * step + begin;
+    for (size_t part = 0; part < m->parts; part++) {
+        const float *count = parts + part * step, *means = count + m->c;
+#pragma omp simd
+        for (size_t i = 0; i < end - begin; i++) mean[i] += (double)count[i] * (double)means[i];
+    }
+    for (size_t i = 0; i < end - begin; i++) mean[i] /= (double)m->v.pixels;
+    for (size_t part = 0; part < m->parts; part++) {
+        const float *count = parts + part * step, *means = count + m->c, *about_mean = means + m->c;
+#pragma omp simd
+        for (size_t i = 0; i < end - begin; i++) {
+            double off = (double)means[i] - mean[i];
+            squares[i] += (double)about_mean[i] + (double)count[i] * (off * off);
+        }
+    }
+}
+
+/* The statistics of the channels of an (image, tile) task. */
+static void tile_statistics(const norm *m, size_t total, double epsilon, float *statistics)
+{
+    size_t begin, end;
+    double mean[TILE] = {0}, squares[TILE] = {0};
+    channels_of(m, total, &begin, &end);
+    (m->moments ? merge_parts : merge_chunks)(m, total, begin, end, mean, squares);
+    float *out = statistics + total / m->tiles * 2 * m->c;
+    for (size_t i = begin; i < end; i++) {
+        out[i] = (float)mean[i - begin];
+        out[m->c + i] = (float)(1 / sqrt(squares[i - begin] / (double)m->v.pixels + epsilon));
+    }
+}
+
+/* Inputs x: (n, h, w, c), perhaps r: like x, perhaps x's moments. Outputs y: like x, and statistics: (n, 1, 2, c), mean and
+ * rstd. y may be x or r. Each of x and y may be in bf16. */
 static void run_instance_norm(const nn_call *call)
 {
     norm m = norm_of(call);
     size_t c = m.c, image_size = m.v.pixels * c;
     float *y = call->output[0], *statistics = call->output[1], slope = cpu_slope(&call->attr);
-    float *means = (float *)(m.partial + m.tasks * 2 * c); /* (n, chunks, c) */
+    const float *r = call->input_count - call->attr.has_moments > 1 ? call->input[1] : NULL;
 #pragma omp parallel num_threads(call->threads) if (m.tasks > 1)
     {
+        if (!m.moments) {
+            float *means = (float *)(m.partial + m.tasks * 2 * c); /* (n, chunks, c) */
 #pragma omp for
-        for (size_t task = 0; task < m.tasks; task++)
-            add_moments(&m, walk_over(call, task / m.v.chunks * image_size, (cpu_walk){0}), task, means + task * c);
+            for (size_t task = 0; task < m.tasks; task++)
+                add_moments(&m, walk_over(call, task / m.v.chunks * image_size, (cpu_walk){0}), task, means + task * c);
+        }
 #pragma omp for
         for (size_t total = 0; total < m.totals; total++)
             tile_statistics(&m, total, (double)call->attr.epsilon, statistics);
@@ -180,7 +224,7 @@ static void run_instance_norm(const nn_call *call)
             size_t image = task / m.v.chunks;
             const float *mean = statistics + image * 2 * c;
             cpu_walk walk = walk_over(call, image * image_size, (cpu_walk){.vector = {mean, mean + c}, .slope = slope});
-            if (call->input_count > 1) walk.b = call->input[1] + image * image_size;
+            if (r) walk.b = r + image * image_size;
             if (call->output_layout[0] == NN_LAYOUT_BF16)
                 walk.y_bf16 = (uint16_t *)(void *)y + image * image_size;
             else
@@ -247,7 +291,8 @@ static void run_instance_norm_grad(const nn_call *call)
             for (size_t which = 0; which < 2; which++) {
                 size_t begin, end;
                 double mean[TILE];
-                tile_means(&m, total, which, 2, &begin, &end, mean);
+                channels_of(&m, total, &begin, &end);
+                tile_means(&m, total, which, 2, begin, end, mean);
                 float *out = means + (total / m.tiles * 2 + which) * c;
                 for (size_t i = begin; i < end; i++) out[i] = (float)mean[i - begin];
             }
@@ -266,7 +311,7 @@ static void run_instance_norm_grad(const nn_call *call)
 static size_t instance_norm_workspace(const nn_call *call)
 {
     norm m = norm_of(call);
-    return m.tasks * m.c * (2 * sizeof(double) + sizeof(float));
+    return call->attr.has_moments ? 0 : m.tasks * m.c * (2 * sizeof(double) + sizeof(float));
 }
 
 static size_t instance_norm_grad_workspace(const nn_call *call)

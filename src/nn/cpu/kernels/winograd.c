@@ -20,6 +20,12 @@ enum {
     MOST_BYTES = 5 << 21  /* the most that a weight gradient keeps of them: 10 MB */
 };
 
+static void count_tiles(winograd_shape *s)
+{
+    s->tiles = s->images * s->tile_rows * s->tile_columns;
+    s->runs = cpu_runs_of(s->images * s->tile_rows, s->tile_columns);
+}
+
 static winograd_shape shape_of(nn_shape x, nn_shape y, size_t kernel, size_t padding)
 {
     size_t tile = WINOGRAD_PATCH + 1 - kernel;
@@ -27,8 +33,8 @@ static winograd_shape shape_of(nn_shape x, nn_shape y, size_t kernel, size_t pad
                         .oh = y.dim[NN_H], .ow = y.dim[NN_W], .oc = y.dim[NN_C], .padding = padding,
                         .tile = tile, .tile_rows = cpu_divide_up(y.dim[NN_H], tile),
                         .tile_columns = cpu_divide_up(y.dim[NN_W], tile)};
-    s.tiles = s.images * s.tile_rows * s.tile_columns;
     s.columns = s.oc;
+    count_tiles(&s);
     return s;
 }
 
@@ -40,8 +46,8 @@ static winograd_shape enlarged_shape_of(const nn_call *call)
     s.enlarged = true;
     s.tile_rows = s.h / s.tile + 1;
     s.tile_columns = s.w / s.tile + 1;
-    s.tiles = s.images * s.tile_rows * s.tile_columns;
     s.columns = WINOGRAD_PHASES * s.oc;
+    count_tiles(&s);
     return s;
 }
 
@@ -64,7 +70,7 @@ static winograd_shape shape_of_call(const nn_call *call)
  * then the tiles again in small tasks, so that none waits long, and each point's weights are read once. */
 typedef struct plan {
     size_t panels, v_row, m_row;
-    size_t block, blocks;
+    size_t block, blocks;          /* block: runs of one */
     bool together;                 /* all threads share one v and m, of all tiles */
     size_t u_step, v_step, m_step; /* from a point to the next */
     size_t ring_w, ring_dy;        /* numbers of a winograd_ring's; 0: there is none */
@@ -81,12 +87,10 @@ static plan plan_of(const winograd_shape *s, int threads, bool ring)
 {
     plan p = {.panels = cpu_divide_up(s->columns, WIDTH), .v_row = cpu_round_up(s->ic, LANES), .threads = (size_t)threads};
     p.m_row = p.panels * WIDTH;
-    /* As many blocks as keep all threads busy to the end, of one size. */
-    p.blocks = cpu_round_up(cpu_divide_up(s->tiles, BLOCK), p.threads);
-    p.block = cpu_divide_up(s->tiles, p.blocks);
-    p.blocks = cpu_divide_up(s->tiles, p.block);
+    p.block = cpu_runs_block(&s->runs, BLOCK, p.threads);
+    p.blocks = cpu_divide_up(s->runs.count, p.block);
     p.together = p.blocks <= p.threads;
-    size_t rows = cpu_round_up(p.together ? s->tiles : p.block, PRODUCT_UNIT);
+    size_t rows = cpu_round_up(p.together ? s->tiles : p.block * s->runs.tiles, PRODUCT_UNIT);
     p.u_step = p.panels * cpu_round_up(s->ic, PAIR) * WIDTH + SHIFT;
     p.v_step = rows * p.v_row + SHIFT;
     p.m_step = rows * p.m_row + SHIFT;
@@ -117,14 +121,15 @@ static size_t convolution_workspace(const nn_call *call)
     return shared_bytes(&p) + (p.together ? 1 : p.threads) * tile_bytes(&p) + p.threads * p.ring_sums * sizeof(float);
 }
 
-/* What becomes of the products. */
+/* What becomes of the products of `count` runs. */
 static void to_y(const winograd_shape *s, const plan *p, const nn_call *call, const float *m, size_t first, size_t count)
 {
-    const float *bias = call->input_count > 2 ? call->input[2] : NULL;
+    const winograd_result to = {.bias = call->input_count > 2 ? call->input[2] : NULL, .y = call->output[0],
+                                .moments = call->output_count > 1 ? call->output[1] : NULL};
     if (s->enlarged)
-        CPU_NAME(cpu_winograd_to_enlarged_y)(s, m, p->m_step, p->m_row, first, count, bias, call->output[0]);
+        CPU_NAME(cpu_winograd_to_enlarged_y)(s, m, p->m_step, p->m_row, first, count, &to);
     else
-        CPU_NAME(cpu_winograd_to_y)(s, m, p->m_step, p->m_row, first, count, bias, call->output[0]);
+        CPU_NAME(cpu_winograd_to_y)(s, m, p->m_step, p->m_row, first, count, &to);
 }
 
 static void convolve_block(const winograd_shape *s, const plan *p, const nn_call *call, size_t block,
@@ -132,13 +137,14 @@ static void convolve_block(const winograd_shape *s, const plan *p, const nn_call
 {
     product_number *v = scratch;
     float *m = (float *)(void *)(v + POINTS * p->v_step);
-    size_t first = block * p->block, count = cpu_least(p->block, s->tiles - first);
+    size_t run = block * p->block, runs = cpu_least(p->block, s->runs.count - run);
+    size_t first = cpu_runs_begin(&s->runs, run), count = cpu_runs_begin(&s->runs, run + runs) - first;
     winograd_place to = {.data = v, .point_step = p->v_step, .panel = p->v_row};
     CPU_NAME(cpu_winograd_from_x)(s, call->input[0], first, count, to, p->v_row);
     for (size_t point = 0; point < POINTS; point++)
         CPU_NAME(cpu_winograd_multiply)(v + point * p->v_step, p->v_row, u + point * p->u_step, count, s->ic,
                                         p->panels, m + point * p->m_step);
-    to_y(s, p, call, m, first, count);
+    to_y(s, p, call, m, run, runs);
 }
 
 /* The same of all tiles, by all threads. */
@@ -157,8 +163,8 @@ static void convolve_together(const winograd_shape *s, const plan *p, const nn_c
         CPU_NAME(cpu_winograd_multiply)(v + point * p->v_step, p->v_row, u + point * p->u_step, s->tiles, s->ic,
                                         p->panels, m + point * p->m_step);
 #pragma omp for schedule(dynamic)
-    for (size_t i = 0; i < s->tiles; i += TASK_TILES)
-        to_y(s, p, call, m + i * p->m_row, i, cpu_least(TASK_TILES, s->tiles - i));
+    for (size_t run = 0; run < s->runs.count; run++)
+        to_y(s, p, call, m + cpu_runs_begin(&s->runs, run) * p->m_row, run, 1);
 }
 
 /* By all threads; whoever reads the result waits for it first. */
@@ -212,8 +218,8 @@ static void convolve(const nn_call *call, const winograd_weight *w)
     }
 }
 
-/* Inputs x: (n, h, w, ic), w: (oc, ic, k, k)[, bias: (1, 1, 1, oc)]. Output y: (n, oh, ow, oc); with factor 2, k is 3 and y
- * is (n, 2 h, 2 w, oc). */
+/* Inputs x: (n, h, w, ic), w: (oc, ic, k, k)[, bias: (1, 1, 1, oc)]. Outputs y: (n, oh, ow, oc); with factor 2, k is 3 and y
+ * is (n, 2 h, 2 w, oc)[, moments: see moments.h]. */
 static void run_conv2d(const nn_call *call)
 {
     nn_shape w = call->input_shape[1];

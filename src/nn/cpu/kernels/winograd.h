@@ -23,6 +23,7 @@
 #define NN_CPU_KERNELS_WINOGRAD_H
 
 #include "nn/cpu/cpu.h"
+#include "nn/cpu/kernels/moments_take.h"
 #include "nn/cpu/kernels/product.h"
 
 enum {
@@ -43,7 +44,15 @@ typedef struct winograd_shape {
     size_t columns;       /* of the products: oc, times the phases */
     bool x_bf16, y_bf16; /* tensors in NN_LAYOUT_BF16, which WINOGRAD_BF16 alone can read and write */
     size_t tile_rows, tile_columns, tiles; /* tiles: of all images */
+    cpu_runs runs;                         /* of all images */
 } winograd_shape;
+
+/* Where results go. */
+typedef struct winograd_result {
+    const float *bias; /* that they get first, or NULL */
+    void *y;
+    float *moments; /* (runs, CPU_MOMENTS_ROWS, oc), or NULL; oc is a multiple of LANES then */
+} winograd_result;
 
 /* Where element (out, in, a, b) of a weight tensor lies: w[out * out_step + in * in_step + kernel * a + b], for `flip`
  * with kernel - 1 - a and kernel - 1 - b. */
@@ -69,9 +78,9 @@ void CPU_NAME(cpu_winograd_from_x)(const winograd_shape *s, const void *x, size_
 /* The same for A dy A^T. */
 void CPU_NAME(cpu_winograd_from_dy)(const winograd_shape *s, const void *dy, size_t first, size_t count,
                                     winograd_place to, size_t tile_step);
-/* y = A^T m A + bias, m: (point, tile, oc_step); bias may be NULL. */
+/* y = A^T m A + bias of `count` runs from `first`, m: (point, tile, oc_step). */
 void CPU_NAME(cpu_winograd_to_y)(const winograd_shape *s, const float *m, size_t point_step, size_t oc_step,
-                                 size_t first, size_t count, const float *bias, void *y);
+                                 size_t first, size_t count, const winograd_result *to);
 /* G w G^T of outputs [panel * WIDTH, + WIDTH) and inputs [begin, end), begin even: u is (point, panel, in / PAIR rounded
  * up, WIDTH, PAIR). `ring`, unless NULL, gets w itself: (tap, panel, in / PAIR rounded up, WIDTH, PAIR). */
 void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end,
@@ -79,7 +88,7 @@ void CPU_NAME(cpu_winograd_from_weight)(const winograd_weight *w, size_t panel, 
 /* The same two for an enlarged picture: m has the channels of phase after phase, and panels are of those. oc is a multiple
  * of LANES. */
 void CPU_NAME(cpu_winograd_to_enlarged_y)(const winograd_shape *s, const float *m, size_t point_step, size_t oc_step,
-                                          size_t first, size_t count, const float *bias, void *y);
+                                          size_t first, size_t count, const winograd_result *to);
 void CPU_NAME(cpu_winograd_from_enlarged_weight)(const winograd_weight *w, size_t panel, size_t begin, size_t end,
                                                  product_number *u, size_t point_step);
 /* dw (oc, ic, kernel, kernel) = G^T du G for outputs of a panel and inputs [begin, end); du is (point, in / WIDTH,

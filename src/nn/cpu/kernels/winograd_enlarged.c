@@ -82,45 +82,88 @@ void CPU_NAME(cpu_winograd_from_enlarged_weight)(const winograd_weight *w, size_
         }
 }
 
-/* Of one phase, LANES channels whose first one in pixel (0, 0) is element `first` of y: t[i][j] goes to pixel
- * (row + STRIDE i, column + STRIDE j), where there is one. */
-INLINE void store_phase(const vector *t, const winograd_shape *s, const bool bf16, size_t row, size_t column, void *y,
-                        size_t first)
+/* Pixels `first`, first + STRIDE, ... of a side of y, which a phase's tile has: [begin, end) of them exist. */
+typedef struct side {
+    size_t first, begin, end;
+} side;
+
+static side side_of(size_t tile, size_t phase, size_t length)
+{
+    size_t first = tile * STRIDE * TILE - phase, begin = first > length; /* -1 */
+    return (side){first, begin, cpu_least(TILE, cpu_divide_up(length - first, STRIDE))};
+}
+
+static bool is_on(const side *s, size_t i) { return i >= s->begin && i < s->end; }
+
+/* Of one phase, LANES channels whose first one is element `first` of y in pixel (0, 0), which need not exist; pixels are
+ * `row` and `column` elements apart. */
+INLINE void store_phase(const vector *t, const bool bf16, const bool whole, const side *down, const side *along, void *y,
+                        size_t first, size_t row, size_t column)
 {
 #pragma GCC unroll 5
-    for (size_t i = 0; i < TILE; i++) {
-        if (row + STRIDE * i >= s->oh) continue; /* before 0, too */
+    for (size_t i = 0; i < TILE; i++, first += row) {
+        if (!whole && !is_on(down, i)) continue;
 #pragma GCC unroll 5
         for (size_t j = 0; j < TILE; j++)
-            if (column + STRIDE * j < s->ow)
-                store_elements(t[i * TILE + j], LANES, y, bf16,
-                               first + ((row + STRIDE * i) * s->ow + column + STRIDE * j) * s->oc);
+            if (whole || is_on(along, j)) store_elements(t[i * TILE + j], LANES, y, bf16, first + j * column);
+    }
+}
+
+/* The moments of one that is not whole. */
+INLINE void take_part(const vector *t, const side *down, const side *along, const cpu_moments *m, size_t c)
+{
+    vector there[TILE * TILE];
+    for (size_t i = 0; i < TILE; i++)
+        for (size_t j = 0; j < TILE; j++)
+            there[i * TILE + j] = t[is_on(down, i) && is_on(along, j) ? i * TILE + j : down->begin * TILE + along->begin];
+    cpu_moments_take(m, c, there, TILE * TILE);
+}
+
+/* A phase of tile number `number`, and its moments, unless they are NULL. */
+INLINE void transform_phase(const bool bf16, const winograd_shape *s, const float *m, size_t point_step, size_t number,
+                            size_t phase, const winograd_result *to, cpu_moments *moments)
+{
+    size_t each = s->tile_rows * s->tile_columns;
+    const side down = side_of(number % each / s->tile_columns, phase / STRIDE, s->oh);
+    const side along = side_of(number % s->tile_columns, phase % STRIDE, s->ow);
+    const size_t pixels = (down.end - down.begin) * (along.end - along.begin), oc = s->oc;
+    const size_t column = STRIDE * oc, row = s->ow * column;
+    const size_t first = ((number / each * s->oh + down.first) * s->ow + along.first) * oc;
+    if (pixels == 0) return;
+    if (moments) cpu_moments_expect(moments, pixels);
+    for (size_t c = 0; c < oc; c += LANES) {
+        vector d[POINTS], t[TILE * TILE];
+        load_points(m + c, point_step, d);
+        transform(line_to_y_5, PATCH, TILE, d, t);
+        for (size_t k = 0; to->bias && k < TILE * TILE; k++) t[k] += load(to->bias + c);
+        if (pixels == TILE * TILE) {
+            store_phase(t, bf16, true, &down, &along, to->y, first + c, row, column);
+            if (moments) cpu_moments_take(moments, c, t, TILE * TILE);
+        } else {
+            store_phase(t, bf16, false, &down, &along, to->y, first + c, row, column);
+            if (moments) take_part(t, &down, &along, moments, c);
+        }
     }
 }
 
 INLINE void transform_to_y(const bool bf16, const winograd_shape *s, const float *m, size_t point_step, size_t oc_step,
-                           size_t first, size_t count, const float *bias, void *y)
+                           size_t first, size_t count, const winograd_result *to)
 {
-    size_t each = s->tile_rows * s->tile_columns;
-    for (size_t i = first; i < first + count; i++, m += oc_step) {
-        size_t row = i % each / s->tile_columns * STRIDE * TILE, column = i % s->tile_columns * STRIDE * TILE;
-        for (size_t phase = 0; phase < WINOGRAD_PHASES; phase++)
-            for (size_t c = 0; c < s->oc; c += LANES) {
-                vector d[POINTS], t[TILE * TILE];
-                load_points(m + phase * s->oc + c, point_step, d);
-                transform(line_to_y_5, PATCH, TILE, d, t);
-                for (size_t k = 0; bias && k < TILE * TILE; k++) t[k] += load(bias + c);
-                store_phase(t, s, bf16, row - phase / STRIDE, column - phase % STRIDE, y,
-                            i / each * s->oh * s->ow * s->oc + c);
-            }
+    for (size_t run = first; run < first + count; run++) {
+        size_t begin = cpu_runs_begin(&s->runs, run), end = cpu_runs_begin(&s->runs, run + 1);
+        cpu_moments moments = {.channels = s->oc};
+        if (to->moments) moments.to = to->moments + run * CPU_MOMENTS_ROWS * s->oc;
+        for (size_t i = begin; i < end; i++, m += oc_step)
+            for (size_t phase = 0; phase < WINOGRAD_PHASES; phase++)
+                transform_phase(bf16, s, m + phase * s->oc, point_step, i, phase, to, to->moments ? &moments : NULL);
     }
 }
 
 void CPU_NAME(cpu_winograd_to_enlarged_y)(const winograd_shape *s, const float *m, size_t point_step, size_t oc_step,
-                                          size_t first, size_t count, const float *bias, void *y)
+                                          size_t first, size_t count, const winograd_result *to)
 {
     if (PAIR > 1 && s->y_bf16)
-        transform_to_y(true, s, m, point_step, oc_step, first, count, bias, y);
+        transform_to_y(true, s, m, point_step, oc_step, first, count, to);
     else
-        transform_to_y(false, s, m, point_step, oc_step, first, count, bias, y);
+        transform_to_y(false, s, m, point_step, oc_step, first, count, to);
 }

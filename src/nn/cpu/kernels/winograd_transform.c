@@ -193,47 +193,73 @@ INLINE void store_tile(const vector *t, const winograd_shape *s, const bool bf16
             store_elements(t[i * tile + j], width, y, bf16, corner + (i * s->ow + j) * s->oc + c);
 }
 
-INLINE void transform_to_y(line_transform *line, const bool bf16, const size_t tile, const winograd_shape *s,
-                           const float *m, size_t point_step, size_t oc_step, size_t first, size_t count,
-                           const float *bias, void *y)
+/* Its moments. */
+INLINE void take_tile(const vector *t, const size_t tile, size_t rows, size_t columns, const cpu_moments *m, size_t c)
+{
+    if (rows == tile && columns == tile) {
+        cpu_moments_take(m, c, t, tile * tile);
+        return;
+    }
+    vector there[MOST_TILE * MOST_TILE];
+    for (size_t i = 0; i < tile; i++)
+        for (size_t j = 0; j < tile; j++) there[i * tile + j] = t[i < rows && j < columns ? i * tile + j : 0];
+    cpu_moments_take(m, c, there, tile * tile);
+}
+
+/* Tile number `number`, and its moments, unless they are NULL. */
+INLINE void transform_tile(line_transform *line, const bool bf16, const size_t tile, const winograd_shape *s,
+                           const float *m, size_t point_step, size_t number, const winograd_result *to,
+                           cpu_moments *moments)
 {
     size_t each = s->tile_rows * s->tile_columns;
-    for (size_t i = first; i < first + count; i++, m += oc_step) {
-        size_t row = i % each / s->tile_columns * tile, column = i % s->tile_columns * tile;
-        size_t rows = s->oh - row, columns = s->ow - column;
-        size_t corner = ((i / each * s->oh + row) * s->ow + column) * s->oc;
-        for (size_t c = 0; c < s->oc; c += LANES) {
-            size_t width = s->oc - c < LANES ? s->oc - c : LANES;
-            vector d[POINTS], t[MOST_TILE * MOST_TILE];
-            load_points(m + c, point_step, d);
-            transform(line, PATCH, (int)tile, d, t);
-            if (bias) {
-                vector b = load_part(bias, false, c, width);
-                for (size_t k = 0; k < tile * tile; k++) t[k] += b;
-            }
-            if (rows >= tile && columns >= tile && width == LANES)
-                store_tile(t, s, bf16, tile, tile, tile, c, LANES, y, corner);
-            else
-                store_tile(t, s, bf16, tile, rows < tile ? rows : tile, columns < tile ? columns : tile, c, width, y,
-                           corner);
+    size_t row = number % each / s->tile_columns * tile, column = number % s->tile_columns * tile;
+    size_t rows = cpu_least(tile, s->oh - row), columns = cpu_least(tile, s->ow - column);
+    size_t corner = ((number / each * s->oh + row) * s->ow + column) * s->oc;
+    if (moments) cpu_moments_expect(moments, rows * columns);
+    for (size_t c = 0; c < s->oc; c += LANES) {
+        size_t width = s->oc - c < LANES ? s->oc - c : LANES;
+        vector d[POINTS], t[MOST_TILE * MOST_TILE];
+        load_points(m + c, point_step, d);
+        transform(line, PATCH, (int)tile, d, t);
+        if (to->bias) {
+            vector b = load_part(to->bias, false, c, width);
+            for (size_t k = 0; k < tile * tile; k++) t[k] += b;
         }
+        if (rows == tile && columns == tile && width == LANES)
+            store_tile(t, s, bf16, tile, tile, tile, c, LANES, to->y, corner);
+        else
+            store_tile(t, s, bf16, tile, rows, columns, c, width, to->y, corner);
+        if (moments) take_tile(t, tile, rows, columns, moments, c);
+    }
+}
+
+INLINE void transform_to_y(line_transform *line, const bool bf16, const size_t tile, const winograd_shape *s,
+                           const float *m, size_t point_step, size_t oc_step, size_t first, size_t count,
+                           const winograd_result *to)
+{
+    for (size_t run = first; run < first + count; run++) {
+        size_t begin = cpu_runs_begin(&s->runs, run), end = cpu_runs_begin(&s->runs, run + 1);
+        cpu_moments moments = {.channels = s->oc};
+        if (to->moments) moments.to = to->moments + run * CPU_MOMENTS_ROWS * s->oc;
+        for (size_t i = begin; i < end; i++, m += oc_step)
+            transform_tile(line, bf16, tile, s, m, point_step, i, to, to->moments ? &moments : NULL);
     }
 }
 
 INLINE void transform_to_tensor(const winograd_shape *s, const bool bf16, const float *m, size_t point_step,
-                                size_t oc_step, size_t first, size_t count, const float *bias, void *y)
+                                size_t oc_step, size_t first, size_t count, const winograd_result *to)
 {
     if (s->tile == 4)
-        transform_to_y(line_to_y_4, bf16, 4, s, m, point_step, oc_step, first, count, bias, y);
+        transform_to_y(line_to_y_4, bf16, 4, s, m, point_step, oc_step, first, count, to);
     else
-        transform_to_y(line_to_y_3, bf16, 3, s, m, point_step, oc_step, first, count, bias, y);
+        transform_to_y(line_to_y_3, bf16, 3, s, m, point_step, oc_step, first, count, to);
 }
 
 void CPU_NAME(cpu_winograd_to_y)(const winograd_shape *s, const float *m, size_t point_step, size_t oc_step,
-                                 size_t first, size_t count, const float *bias, void *y)
+                                 size_t first, size_t count, const winograd_result *to)
 {
     if (TAKES_BF16 && s->y_bf16)
-        transform_to_tensor(s, true, m, point_step, oc_step, first, count, bias, y);
+        transform_to_tensor(s, true, m, point_step, oc_step, first, count, to);
     else
-        transform_to_tensor(s, false, m, point_step, oc_step, first, count, bias, y);
+        transform_to_tensor(s, false, m, point_step, oc_step, first, count, to);
 }
