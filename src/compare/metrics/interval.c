@@ -59,7 +59,8 @@ compare_estimate compare_proportion(size_t k, size_t n)
     double z = normal_quantile, z2 = z * z, size = (double)n, p = (double)k / size;
     double centre = (p + z2 / (2 * size)) / (1 + z2 / size);
     double half = z / (1 + z2 / size) * sqrt(p * (1 - p) / size + z2 / (4 * size * size));
-    return (compare_estimate){.value = p, .low = fmax(centre - half, 0), .high = fmin(centre + half, 1), .n = n};
+    return (compare_estimate){.value = p, .low = k == 0 ? 0 : centre - half,
+                              .high = k == n ? 1 : centre + half, .n = n}; /* there it is 0 or 1 but for rounding */
 }
 
 double compare_jackknife(const double *without, size_t groups)
