@@ -30,7 +30,7 @@ nn_precision translator_precision(const translator *t);
 const char *translator_from(const translator *t);
 const char *translator_to(const translator *t);
 const model_generator_options *translator_generator(const translator *t);
-/* 64-bit FNV-1a of the network's kind and weights: equal for equal results. */
+/* xxHash64 (base/hash.h) of the network's kind and weights: equal for equal results. */
 uint64_t translator_fingerprint(const translator *t);
 
 typedef struct translator_limits {
