@@ -11,10 +11,10 @@
  * A picture that is enlarged by 2 in front of a 3x3 convolution goes there from 16 channels in and a multiple of 16 out, and
  * 24 tiles of 5x5.
  *
- * The kernels that filter rows (kernels/conv_lines.h) take 7x7 kernels of stride 1, in all directions, between at most 4
- * channels and a multiple of 16, from 16 columns and 1024 pixels of the result (weight gradients: of dy). Towards many channels oneDNN
- * takes 1.6 to 2.1 times their time (AVX-512), towards few the thin kernels 1.8 to 2.1 times;
- * weight gradients 1.5 to 2.2 times, by either.
+ * The kernels that filter rows take 7x7 kernels of stride 1, in all directions, between at most 4 channels and a multiple
+ * of 16, from 16 columns and 1024 pixels of the result (weight gradients: of dy). Towards many channels oneDNN takes 1.6
+ * to 2.1 times their time (AVX-512), towards few the thin kernels 1.8 to 2.1 times; weight gradients take either 1.5 to
+ * 2.2 times.
  *
  * The direct kernels take strides of 2 in fp32 from 16 channels on both sides and 1024 pixels of y (weight gradients:
  * 256), enough to be worth packing the weights. Against oneDNN with the reorders that its blocked layouts need (AVX-512):

@@ -77,8 +77,8 @@ static size_t cpu_layout_bytes(const nn_backend *backend, nn_layout layout, nn_s
     return cpu_onednn_layout_bytes(((const cpu_backend *)backend)->onednn, layout, shape);
 }
 
-/* Winograd's 3x3 kernels can, and those that filter rows. In bf16, where a padded copy is half as large as what it was made of and is kept in its
- * place, reading that is faster. */
+/* The kernels that filter rows can, but for data gradients, and Winograd's 3x3 ones. Of these, in bf16, where a padded copy
+ * is half as large as what it was made of and is kept in its place, reading that is faster. */
 static bool cpu_can_reflect(const nn_backend *backend, const nn_call *call)
 {
     (void)backend;
@@ -108,15 +108,19 @@ static status cpu_check_precision(const nn_backend *backend, nn_precision precis
     return error_set(err, STATUS_FAILED, "precision bf16 needs a CPU with AVX512-BF16; this one has none");
 }
 
-/* Activations of convolutions, but for the thin kernels and biases that are added afterwards; normalised values and
- * what is normalised; padded pictures. Those are what a backward pass needs of a forward one. */
+/* Convolutions by kernels that have fp32 alone on both sides: few channels out of many, or in dy. */
+static bool is_to_few(const nn_call *call) { return cpu_conv_thin_fits(call) || cpu_conv2d_is_to_few(call); }
+
+/* Activations of convolutions, but towards few channels, of those that filter rows what these read, and where biases are
+ * added afterwards; normalised values and what is normalised; padded pictures. Those are what a backward pass needs of a
+ * forward one. */
 static bool cpu_reads_bf16(const nn_backend *backend, const nn_call *call, size_t number)
 {
     (void)backend;
     switch (call->op) {
     case NN_CONV2D:
-    case NN_CONV2D_DATA_GRAD: return number == 0 && !cpu_conv_thin_fits(call) && !cpu_conv2d_is_to_many(call);
-    case NN_CONV2D_WEIGHT_GRAD: return !cpu_conv_thin_fits(call) && !cpu_conv2d_is_lines_weight(call);
+    case NN_CONV2D_DATA_GRAD: return number == 0 && !is_to_few(call) && !cpu_conv2d_is_to_many(call);
+    case NN_CONV2D_WEIGHT_GRAD: return !is_to_few(call) && !cpu_conv2d_is_lines_weight(call);
     case NN_INSTANCE_NORM:
     case NN_INSTANCE_NORM_GRAD: return number == 0;
     default: return false;
@@ -127,9 +131,9 @@ static bool cpu_writes_bf16(const nn_backend *backend, const nn_call *call, size
 {
     (void)backend;
     switch (call->op) {
-    case NN_CONV2D: return number == 0 && !cpu_conv_thin_fits(call);
+    case NN_CONV2D: return number == 0 && !is_to_few(call);
     case NN_CONV2D_DATA_GRAD:
-        return number == 0 && !cpu_conv_thin_fits(call) && call->input_count == 2 && call->attr.mode != NN_PAD_REFLECT;
+        return number == 0 && !is_to_few(call) && call->input_count == 2 && call->attr.mode != NN_PAD_REFLECT;
     case NN_INSTANCE_NORM: return number == 0;
     case NN_PAD: return true;
     default: return false;
