@@ -147,6 +147,27 @@ static void scratch_is_bounded(test *t)
     }
 }
 
+/* Nor with threads that get nothing to do: a strip of a wide picture has one band. */
+static void scratch_of_threads(test *t)
+{
+    const cpu_kernel_table *table;
+    for (size_t level = 0; (table = cpu_kernels_supported(level)); level++)
+        for (size_t i = 0; i < 3; i++) {
+            convolution c = {1, 8, i == 1 ? 16 : 4000, i == 1 ? 64 : 3, i == 1 ? 3 : 64, 7, 1, 3, false};
+            const nn_kernel *kernel = ((const nn_kernel *[]){table->to_many, table->to_few, table->lines_weight})[i];
+            nn_shape w = w_shape(&c), y = y_shape(&c);
+            nn_call call = {.op = i < 2 ? NN_CONV2D : NN_CONV2D_WEIGHT_GRAD, .attr = {.stride = 1, .padding = 3},
+                            .input_count = 2, .output_count = 1, .input_shape = {x_shape(&c), i < 2 ? w : y},
+                            .output_shape = {i < 2 ? y : w}};
+            size_t bytes[2];
+            for (size_t j = 0; j < 2; j++) {
+                call.threads = j ? 64 : 1;
+                bytes[j] = kernel->workspace(&call);
+            }
+            CHECK(t, bytes[0] == bytes[1]);
+        }
+}
+
 static void dispatch(test *t)
 {
     static const convolution lines[] = {{1, 70, 70, 3, 64, 7, 1, 0, false}, {1, 70, 70, 64, 3, 7, 1, 0, false}};
@@ -164,4 +185,4 @@ static void dispatch(test *t)
 }
 
 TEST_MAIN(TEST(network_layers), TEST(channels), TEST(odd_sides), TEST(many_rows), TEST(mirrored_pictures),
-          TEST(large_mean), TEST(scratch_is_bounded), TEST(dispatch))
+          TEST(large_mean), TEST(scratch_is_bounded), TEST(scratch_of_threads), TEST(dispatch))

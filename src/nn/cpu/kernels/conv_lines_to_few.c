@@ -12,8 +12,6 @@
  * channels, are a whole number of vectors. */
 #if defined(__AVX512F__)
 enum { TILES_1 = 8, TILES_2 = 8, TILES_3 = 8, TILES_4 = 6, MOST_SUMS = 24 };
-#elif defined(__AVX2__)
-enum { TILES_1 = 8, TILES_2 = 6, TILES_3 = 4, TILES_4 = 3, MOST_SUMS = 12 };
 #else
 enum { TILES_1 = 8, TILES_2 = 6, TILES_3 = 4, TILES_4 = 3, MOST_SUMS = 12 };
 #endif
@@ -26,7 +24,7 @@ enum {
     MOST_TILES = 8,
     PAIR = 2,    /* rows whose lanes are added up together */
     BAND = 16,   /* rows of y between whose points the cache has to choose: a whole number of pairs */
-    SEGMENT = 64 /* rows of y of a task: a whole number of bands */
+    SEGMENT = 64 /* rows of y of a task, at most: BAND times a power of two */
 };
 
 typedef product_vector vector;
@@ -41,8 +39,20 @@ typedef int lane_numbers __attribute__((vector_size(LANES * sizeof(int))));
 typedef struct plan {
     size_t tiles, strips, sums; /* tiles of a strip, strips of a row; sums: of a row of a strip */
     size_t slots;
+    size_t segment, segments, tasks, workers; /* rows of y of a task, tasks of a strip, all; threads that get one */
     size_t u_point, v_slot, v_point, m_point; /* floats */
 } plan;
+
+/* Rows that two segments need are transformed twice: low ones are for threads that would have nothing to do. */
+static void plan_tasks(const conv_lines *l, plan *p)
+{
+    for (p->segment = SEGMENT;; p->segment /= 2) {
+        p->segments = cpu_divide_up(l->oh, p->segment);
+        p->tasks = l->n * p->segments * p->strips;
+        if (p->segment == BAND || p->tasks >= 2 * (size_t)l->threads) break;
+    }
+    p->workers = cpu_least((size_t)l->threads, p->tasks);
+}
 
 static plan plan_of(const conv_lines *l)
 {
@@ -53,6 +63,7 @@ static plan plan_of(const conv_lines *l)
     p.v_slot = p.tiles * l->ic;
     p.v_point = p.slots * p.v_slot;
     p.m_point = BAND * p.sums;
+    plan_tasks(l, &p);
     return p;
 }
 
@@ -62,7 +73,7 @@ static size_t workspace(const nn_call *call)
 {
     const conv_lines l = CPU_NAME(cpu_conv_lines_of)(call);
     const plan p = plan_of(&l);
-    return (POINTS * p.u_point + (size_t)call->threads * thread_floats(&p)) * sizeof(float);
+    return (POINTS * p.u_point + p.workers * thread_floats(&p)) * sizeof(float);
 }
 
 /* Where the columns of a strip lie in the picture, as CPU_NOWHERE or elements of a row. */
@@ -223,9 +234,8 @@ static void run(const nn_call *call)
 {
     const conv_lines l = CPU_NAME(cpu_conv_lines_of)(call);
     const plan p = plan_of(&l);
-    const size_t segments = cpu_divide_up(l.oh, SEGMENT), tasks = l.n * segments * p.strips;
     float *u = call->workspace, *scratch = u + POINTS * p.u_point;
-#pragma omp parallel num_threads(l.threads)
+#pragma omp parallel num_threads((int)p.workers)
     {
         float *own = scratch + (size_t)omp_get_thread_num() * thread_floats(&p);
         memset(own + POINTS * p.v_point, 0, (POINTS * p.m_point + LANES) * sizeof *own); /* what is read beside sums */
@@ -235,10 +245,10 @@ static void run(const nn_call *call)
                 for (size_t c = 0; c < l.ic; c++)
                     CPU_NAME(cpu_conv_lines_from_weight)(&l, o, c, row, u + weight_place(&l, row, o, c), p.u_point);
 #pragma omp for schedule(dynamic)
-        for (size_t task = 0; task < tasks; task++) {
-            const size_t begin = task / p.strips % segments * SEGMENT;
-            convolve_segment(&l, &p, task / p.strips / segments, task % p.strips, begin,
-                             cpu_least(begin + SEGMENT, l.oh), u, own);
+        for (size_t task = 0; task < p.tasks; task++) {
+            const size_t begin = task / p.strips % p.segments * p.segment;
+            convolve_segment(&l, &p, task / p.strips / p.segments, task % p.strips, begin,
+                             cpu_least(begin + p.segment, l.oh), u, own);
         }
     }
 }

@@ -44,12 +44,15 @@ static plan plan_of(const conv_lines *l)
 }
 
 static size_t thread_floats(const plan *p) { return p->row + p->v + p->m; }
+static size_t tasks_of(const conv_lines *l) { return l->n * cpu_divide_up(l->oh, BAND); }
+/* Those that get a task: of a low strip of a wide picture there are few, and each has much scratch. */
+static size_t workers(const conv_lines *l) { return cpu_least((size_t)l->threads, tasks_of(l)); }
 
 static size_t workspace(const nn_call *call)
 {
     const conv_lines l = CPU_NAME(cpu_conv_lines_of)(call);
     const plan p = plan_of(&l);
-    return (p.panels * POINTS * p.u_point + (size_t)call->threads * thread_floats(&p)) * sizeof(float);
+    return (p.panels * POINTS * p.u_point + workers(&l) * thread_floats(&p)) * sizeof(float);
 }
 
 /* Channels [begin, end) of a panel's outputs; beside the last one there are zeros. */
@@ -116,14 +119,14 @@ static void run(const nn_call *call)
     const plan p = plan_of(&l);
     const size_t bands = cpu_divide_up(l.oh, BAND);
     float *u = call->workspace, *scratch = u + p.panels * POINTS * p.u_point;
-#pragma omp parallel num_threads(l.threads)
+#pragma omp parallel num_threads((int)workers(&l))
     {
         float *own = scratch + (size_t)omp_get_thread_num() * thread_floats(&p);
 #pragma omp for
         for (size_t panel = 0; panel < p.panels; panel++)
             transform_weights(&l, &p, panel, u + panel * POINTS * p.u_point);
 #pragma omp for schedule(dynamic)
-        for (size_t task = 0; task < l.n * bands; task++) {
+        for (size_t task = 0; task < tasks_of(&l); task++) {
             const size_t begin = task % bands * BAND;
             convolve_band(&l, &p, task / bands, begin, cpu_least(begin + BAND, l.oh), u, own);
         }

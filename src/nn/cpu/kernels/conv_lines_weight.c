@@ -85,10 +85,13 @@ static size_t thread_floats(const gradient *g)
     return g->few_rows * g->few_row + CPU_NAME(cpu_conv_lines_row_scratch)(&g->few) + POINTS * g->strip_point;
 }
 
+/* Those that get a part, and with it scratch. */
+static size_t workers(const gradient *g, const nn_call *call) { return cpu_least((size_t)call->threads, g->parts); }
+
 static size_t workspace(const nn_call *call)
 {
     const gradient g = gradient_of(call);
-    return (g.parts * g.m + (size_t)call->threads * thread_floats(&g)) * sizeof(float);
+    return (g.parts * g.m + workers(&g, call) * thread_floats(&g)) * sizeof(float);
 }
 
 /* The points of a strip in row `row` of the many channels. `x`, whether they are x's, is a constant where this is inlined. */
@@ -225,7 +228,7 @@ static void run(const nn_call *call)
     const gradient g = gradient_of(call);
     const size_t each = g.bands / g.n;
     float *m = call->workspace, *scratch = m + g.parts * g.m;
-#pragma omp parallel num_threads(call->threads)
+#pragma omp parallel num_threads((int)workers(&g, call))
     {
         float *own = scratch + (size_t)omp_get_thread_num() * thread_floats(&g);
 #pragma omp for schedule(dynamic)
