@@ -19,10 +19,10 @@ conv_lines CPU_NAME(cpu_conv_lines_of)(const nn_call *call)
                         .weight_in = backwards ? out_step : in_step, .backwards = backwards, .threads = call->threads};
 }
 
-/* +p and -p of G, whose rows are the powers of a point over the product of its distances to the others. */
+/* Rows +p and -p of G. */
 static void pair_from_weight(const double *w, double p, double a, double b, double c, float *plus, float *minus)
 {
-    const double s = p * p, scale = 1 / (2 * s * (s - a) * (s - b) * (s - c));
+    const double s = p * p, scale = LINES_SCALE(s, a, b, c);
     const double even = w[0] + s * (w[2] + s * (w[4] + s * w[6])), odd = p * (w[1] + s * (w[3] + s * w[5]));
     *plus = (float)(scale * (even + odd));
     *minus = (float)(scale * (even - odd));
@@ -33,7 +33,7 @@ void CPU_NAME(cpu_conv_lines_from_weight)(const conv_lines *l, size_t o, size_t 
     const float *from = l->weight + o * l->weight_out + c * l->weight_in + (l->backwards ? l->kh - 1 - u : u) * LINES_TAPS;
     double w[LINES_TAPS];
     for (size_t v = 0; v < LINES_TAPS; v++) w[v] = from[l->backwards ? LINES_TAPS - 1 - v : v];
-    to[0] = (float)(w[0] / (LINES_PRODUCT(LINES_S0, LINES_S1, LINES_S2) * LINES_S3));
+    to[0] = (float)(LINES_SCALE_0 * w[0]);
     pair_from_weight(w, LINES_P0, LINES_S1, LINES_S2, LINES_S3, to + step, to + 2 * step);
     pair_from_weight(w, LINES_P1, LINES_S0, LINES_S2, LINES_S3, to + 3 * step, to + 4 * step);
     pair_from_weight(w, LINES_P2, LINES_S0, LINES_S1, LINES_S3, to + 5 * step, to + 6 * step);

@@ -77,6 +77,10 @@ void CPU_NAME(cpu_conv_lines_row)(const conv_lines_rows *r, size_t image, size_t
 #define LINES_SUM(a, b, c) ((a) + (b) + (c))
 #define LINES_PAIRS(a, b, c) ((a) * (b) + (a) * (c) + (b) * (c))
 #define LINES_PRODUCT(a, b, c) ((a) * (b) * (c))
+/* Rows of G are the powers of a point over the product of its distances to the others: that of 0 begins with the first,
+ * those of +-p have the second, where s is p^2. */
+#define LINES_SCALE_0 (1 / (LINES_PRODUCT(LINES_S0, LINES_S1, LINES_S2) * LINES_S3))
+#define LINES_SCALE(s, a, b, c) (1 / (2 * (s) * LINES_PRODUCT((s) - (a), (s) - (b), (s) - (c))))
 
 /* The points +p and -p of a line, where a, b and c are the squares of the others: with z = x^2, the coefficients of
  * x (x +- p) (z - a) (z - b) (z - c). */

@@ -29,8 +29,6 @@ enum {
 
 typedef product_vector vector;
 typedef product_vector_in_memory vector_in_memory;
-static inline vector load(const float *from) { return *(const vector_in_memory *)from; }
-
 typedef int lane_numbers __attribute__((vector_size(LANES * sizeof(int))));
 
 /* Scratch: weights u (points, kh, ic / LANES, oc, LANES) for all; of each thread a ring of rows of points, v (points,
@@ -96,7 +94,7 @@ static void transform_row(const conv_lines *l, const plan *p, const size_t *colu
             for (size_t i = 0; i < TILE; i++) /* of the next row; after the last one in vain */
                 __builtin_prefetch(x + (column[i] == CPU_NOWHERE ? 0 : column[i]) + l->w * l->ic + c);
 #pragma GCC unroll 10
-            for (size_t i = 0; i < POINTS; i++) d[i] = column[i] == CPU_NOWHERE ? zero : load(x + column[i] + c);
+            for (size_t i = 0; i < POINTS; i++) d[i] = column[i] == CPU_NOWHERE ? zero : product_load(x + column[i] + c);
             conv_lines_from_x(d, t);
 #pragma GCC unroll 10
             for (size_t i = 0; i < POINTS; i++) *(vector_in_memory *)(v + i * p->v_point + c * p->tiles) = t[i];
@@ -115,10 +113,10 @@ PRODUCT_INLINE void add_products(const conv_lines *l, const plan *p, const size_
         for (size_t c = 0; c < l->ic; c += LANES, x += tiles * LANES, u += few * LANES) {
             vector weight[FEW];
 #pragma GCC unroll 4
-            for (size_t f = 0; f < few; f++) weight[f] = load(u + f * LANES);
+            for (size_t f = 0; f < few; f++) weight[f] = product_load(u + f * LANES);
 #pragma GCC unroll 8
             for (size_t t = 0; t < tiles; t++) {
-                vector value = load(x + t * LANES);
+                vector value = product_load(x + t * LANES);
                 PRODUCT_IN_REGISTER(value);
 #pragma GCC unroll 4
                 for (size_t f = 0; f < few; f++) sum[t][f] += value * weight[f];
@@ -192,7 +190,7 @@ static void row_to_y(const conv_lines *l, const plan *p, const float *m, size_t 
     float pixels[TILE][MOST_SUMS + LANES];
     for (size_t j = 0; j < p->sums; j += LANES) {
         vector d[POINTS], t[TILE];
-        for (size_t i = 0; i < POINTS; i++) d[i] = load(m + i * p->m_point + j);
+        for (size_t i = 0; i < POINTS; i++) d[i] = product_load(m + i * p->m_point + j);
         conv_lines_to_y(d, t);
         for (size_t i = 0; i < TILE; i++) *(vector_in_memory *)(pixels[i] + j) = t[i];
     }

@@ -20,8 +20,6 @@ enum {
 typedef product_vector vector;
 typedef product_vector_in_memory vector_in_memory;
 
-static inline vector load(const float *from) { return *(const vector_in_memory *)from; }
-
 /* Scratch: weights u (panels, points, kh, ic, WIDTH) for all; of each thread what conv_lines_rows needs, points v (rows,
  * points, tiles, ic), and a block's products m (points, ROWS, WIDTH). */
 typedef struct plan {
@@ -70,9 +68,9 @@ static void transform_weights(const conv_lines *l, const plan *p, size_t panel, 
 static inline void tile_to_y(const conv_lines *l, const float *m, size_t c, size_t pixel, size_t column)
 {
     vector d[POINTS], y[TILE], bias = {0};
-    if (l->bias) bias = load(l->bias + c);
+    if (l->bias) bias = product_load(l->bias + c);
 #pragma GCC unroll 10
-    for (size_t i = 0; i < POINTS; i++) d[i] = load(m + i * ROWS * WIDTH);
+    for (size_t i = 0; i < POINTS; i++) d[i] = product_load(m + i * ROWS * WIDTH);
     conv_lines_to_y(d, y);
     for (size_t i = 0; i < TILE && column + i < l->ow; i++) {
         const size_t element = (pixel + i) * l->oc + c;

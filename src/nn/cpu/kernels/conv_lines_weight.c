@@ -39,10 +39,9 @@ enum {
 typedef product_vector vector;
 typedef product_vector_in_memory vector_in_memory;
 
-static inline vector load(const float *from) { return *(const vector_in_memory *)from; }
-
-/* Scratch: of each part sums m (points, many / LANES, offsets, few, LANES); of each thread the few channels' rows of points
- * (rows, points, tiles, few), what they need, and a strip of the many channels' (points, many / LANES, BAND, STRIP, LANES). */
+/* Scratch: of each part sums m (points, many / LANES, offsets, few, LANES); of each thread the few channels' rows of
+ * points (rows, points, tiles, few), what they need, and a strip of the many channels' (points, many / LANES, BAND, STRIP,
+ * LANES). */
 typedef struct gradient {
     conv_lines_rows few;
     const float *many; /* (n, h, w, channels) */
@@ -94,7 +93,8 @@ static size_t workspace(const nn_call *call)
     return (g.parts * g.m + workers(&g, call) * thread_floats(&g)) * sizeof(float);
 }
 
-/* The points of a strip in row `row` of the many channels. `x`, whether they are x's, is a constant where this is inlined. */
+/* The points of a strip in row `row` of the many channels. `x`, whether they are x's, is a constant where this is
+ * inlined. */
 PRODUCT_INLINE void transform_strip(const gradient *g, const bool x, size_t image, size_t row, size_t strip, float *v)
 {
     const size_t from = cpu_place_of(row, g->before, g->h, g->border), pixels = x ? POINTS : TILE;
@@ -112,7 +112,7 @@ PRODUCT_INLINE void transform_strip(const gradient *g, const bool x, size_t imag
             for (size_t i = 0; i < TILE; i++) /* of the next row; after the last one in vain */
                 if (pixel[i]) __builtin_prefetch(pixel[i] + g->w * g->channels + c);
 #pragma GCC unroll 10
-            for (size_t i = 0; i < pixels; i++) d[i] = pixel[i] ? load(pixel[i] + c) : zero;
+            for (size_t i = 0; i < pixels; i++) d[i] = pixel[i] ? product_load(pixel[i] + c) : zero;
             if (x)
                 conv_lines_from_x(d, t);
             else
@@ -132,7 +132,7 @@ PRODUCT_INLINE void add_rows(const size_t few, const size_t at_once, const float
     vector sum[MOST_OFFSETS][FEW] = {{{0}}};
     for (size_t row = 0; row < rows; row++, other += row_step)
         for (size_t tile = 0; tile < STRIP; tile++, many += LANES) {
-            vector value = load(many);
+            vector value = product_load(many);
             PRODUCT_IN_REGISTER(value);
 #pragma GCC unroll 7
             for (size_t o = 0; o < at_once; o++)
@@ -171,7 +171,8 @@ static void add_strip(const gradient *g, size_t strip, size_t rows, const float 
 static void add_band(const gradient *g, size_t image, size_t begin, float *scratch, float *m)
 {
     const size_t rows = cpu_least(BAND, g->rows - begin), first = g->many_is_x ? begin + 1 - g->offsets : begin;
-    float *few = scratch, *line = few + g->few_rows * g->few_row, *many = line + CPU_NAME(cpu_conv_lines_row_scratch)(&g->few);
+    float *few = scratch, *line = few + g->few_rows * g->few_row;
+    float *many = line + CPU_NAME(cpu_conv_lines_row_scratch)(&g->few);
     for (size_t i = 0; i < rows + g->offsets - 1; i++) /* rows before the first wrap around, and are nowhere */
         CPU_NAME(cpu_conv_lines_row)(&g->few, image, first + i, line, few + i * g->few_row);
     for (size_t strip = 0; strip < g->strips; strip++) {
@@ -187,7 +188,7 @@ static void add_band(const gradient *g, size_t image, size_t begin, float *scrat
 /* G^T: ten points to seven taps. */
 static inline void taps_of_pair(const vector *m, double p, double a, double b, double c, vector *dw)
 {
-    const double s = p * p, scale = 1 / (2 * s * (s - a) * (s - b) * (s - c));
+    const double s = p * p, scale = LINES_SCALE(s, a, b, c);
     const vector even = (float)scale * (m[0] + m[1]), odd = (float)(scale * p) * (m[0] - m[1]);
     for (size_t v = 0; v < TAPS; v++) {
         const double power = (v < 2 ? 1 : v < 4 ? s : v < 6 ? s * s : s * s * s);
@@ -198,7 +199,7 @@ static inline void taps_of_pair(const vector *m, double p, double a, double b, d
 static void taps_of(const vector *m, vector *dw)
 {
     for (size_t v = 0; v < TAPS; v++) dw[v] = (vector){0};
-    dw[0] += (float)(1 / (LINES_PRODUCT(LINES_S0, LINES_S1, LINES_S2) * LINES_S3)) * m[0];
+    dw[0] += (float)LINES_SCALE_0 * m[0];
     taps_of_pair(m + 1, LINES_P0, LINES_S1, LINES_S2, LINES_S3, dw);
     taps_of_pair(m + 3, LINES_P1, LINES_S0, LINES_S2, LINES_S3, dw);
     taps_of_pair(m + 5, LINES_P2, LINES_S0, LINES_S1, LINES_S3, dw);
@@ -215,7 +216,7 @@ static void finish(const gradient *g, const float *m, size_t number, float *dw)
     vector sum[POINTS] = {{0}}, taps[TAPS];
     for (size_t part = 0; part < g->parts; part++)
         for (size_t point = 0; point < POINTS; point++)
-            sum[point] += load(m + part * g->m + (point * (g->m / POINTS / LANES) + number) * LANES);
+            sum[point] += product_load(m + part * g->m + (point * (g->m / POINTS / LANES) + number) * LANES);
     taps_of(sum, taps);
     for (size_t lane = 0; lane < LANES; lane++) {
         const size_t pair = g->many_is_x ? f * g->channels + c + lane : (c + lane) * g->few.channels + f;
