@@ -147,7 +147,7 @@ static void check_total_variation(test *t, nn_shape s, float exponent, float eps
     const double step = 1e-6;
     size_t count = nn_count(s);
     kernel_test k, gradient;
-    double *x = malloc(count * sizeof *x);
+    double *x = calloc(count, sizeof *x);
     kernel_test_open(&k, NN_TOTAL_VARIATION, attr, 1, &s, 1, &scalar);
     kernel_test_open(&gradient, NN_TOTAL_VARIATION_GRAD, attr, 2, (nn_shape[]){s, scalar}, 1, &s);
     kernel_test_fill(&k, 0, -1, 1);
