@@ -6,14 +6,15 @@
  * x is read twice: once for mean and variance together, once to normalise. E[x^2] - mean^2 would cancel; instead eight
  * values at a time get their own mean and squares about it, which are merged as Chan, Golub and LeVeque (1983) do.
  *
- * Between the two passes the chunks' partial results become those of the picture. Where they are few, every block of the
- * second pass does that for itself, which is less than launching a kernel for it.
+ * Between the two passes the parts' results become those of the picture. Where they are few, every block of the second pass
+ * does that for itself, which is less than launching a kernel for it. Where the convolution that made x gives its moments,
+ * there is no first pass.
  */
 #include "nn/cuda/instance_norm.h"
 
 #include "nn/cuda/picture.h"
 
-enum { FEW_CHUNKS = 128 };
+enum { FEW_PARTS = 128 };
 
 /* Means of values at N channels, and sums of the squares about them. */
 template <int N> struct moments {
@@ -85,9 +86,12 @@ template <int N, typename X> static __global__ COLUMNS_BOUNDS void find_moments(
     }
     columns_sum(squares, shared);
     if (threadIdx.y > 0 || channel >= n.v.c) return;
-    float *out = n.partial + pair_of(n, blockIdx.z * n.v.chunks + blockIdx.y) + channel;
-    cuda_store(out, mean[0]);
-    cuda_store(out + n.v.c, squares[0]);
+    float *out = n.partial + (blockIdx.z * n.v.chunks + blockIdx.y) * MOMENTS * n.v.c + channel;
+    cuda_few<N> count;
+    for (int k = 0; k < N; k++) count.v[k] = columns_count(n.v, blockIdx.y);
+    cuda_store(out, count);
+    cuda_store(out + n.v.c, mean[0]);
+    cuda_store(out + 2 * n.v.c, squares[0]);
 }
 
 static __global__ COLUMNS_BOUNDS void merge_moments(normalisation n)
@@ -95,7 +99,7 @@ static __global__ COLUMNS_BOUNDS void merge_moments(normalisation n)
     __shared__ columns_shared<1, 2> shared;
     size_t channel = columns_channel<1>();
     pair<1> s;
-    merge_chunks<1>(n, channel, s, shared);
+    merge_parts<1>(n, channel, s, shared);
     store_pair<1>(n, n.statistics, channel, s);
 }
 
@@ -112,7 +116,7 @@ template <int N, bool adds, typename X> static __global__ COLUMNS_BOUNDS void no
     if (n.merged) {
         load_pair<N>(n, n.statistics, channel, s);
     } else {
-        merge_chunks<N>(n, channel, s, shared);
+        merge_parts<N>(n, channel, s, shared);
         store_pair<N>(n, n.statistics, channel, s);
     }
     for (size_t p = first; p < end; p += COUNT * COLUMNS_DEEP) {
@@ -204,14 +208,19 @@ static normalisation normalisation_of(const nn_call *call)
     n.epsilon = call->attr.epsilon;
     n.slope = cuda_slope(&call->attr);
     n.share = 1 / (float)n.v.pixels;
-    n.merged = n.v.images * n.v.chunks > FEW_CHUNKS; /* else by the second pass */
+    n.moments = n.partial, n.parts = n.v.chunks;
+    if (call->attr.has_moments) {
+        n.moments = call->input[call->input_count - 1];
+        n.parts = call->input_shape[call->input_count - 1].dim[NN_H];
+    }
+    n.merged = n.v.images * n.parts > FEW_PARTS; /* else by the second pass */
     return n;
 }
 
 static bool is_wide(const normalisation &n)
 {
     return n.v.c % CUDA_WIDE == 0 && cuda_aligned(n.x) && cuda_aligned(n.y) && cuda_aligned(n.dy) &&
-           cuda_aligned(n.added) && cuda_aligned(n.statistics) && cuda_aligned(n.partial);
+           cuda_aligned(n.added) && cuda_aligned(n.statistics) && cuda_aligned(n.partial) && cuda_aligned(n.moments);
 }
 
 /* Blocks that write a picture merge what they need where they load whole granules; else it has to be there. */
@@ -222,7 +231,7 @@ static void merge_for_picture(const nn_call *call, normalisation &n)
 
 template <int N, typename X> static void launch_forward(const nn_call *call, const normalisation &n)
 {
-    columns_launch<N>(call, find_moments<N, X>, n, n.v, n.v.chunks);
+    if (!call->attr.has_moments) columns_launch<N>(call, find_moments<N, X>, n, n.v, n.v.chunks);
     if (n.merged) columns_launch<1>(call, merge_moments, n, n.v, 1);
     if (is_picture_layout(call->output_layout[0]))
         norm_picture(call, n);
@@ -230,13 +239,13 @@ template <int N, typename X> static void launch_forward(const nn_call *call, con
         columns_launch<N>(call, n.added ? normalise<N, true, X> : normalise<N, false, X>, n, n.v, n.v.chunks);
 }
 
-/* Inputs x: (n, h, w, c), which may be in bf16, perhaps r, like x. Outputs y: like x, or a picture; statistics; and perhaps, beside a picture, y
- * like x. The first may be x or r. */
+/* Inputs x: (n, h, w, c), which may be in bf16, perhaps r, like x, perhaps x's moments. Outputs y: like x, or a picture;
+ * statistics; and perhaps, beside a picture, y like x. The first may be x or r. */
 static void run_instance_norm(const nn_call *call)
 {
     normalisation n = normalisation_of(call);
     n.statistics = call->output[1];
-    n.added = call->input_count > 1 ? call->input[1] : NULL;
+    n.added = call->input_count - call->attr.has_moments > 1 ? call->input[1] : NULL;
     merge_for_picture(call, n);
     if (n.halves)
         is_wide(n) ? launch_forward<CUDA_WIDE, cuda_half>(call, n) : launch_forward<1, cuda_half>(call, n);
@@ -271,8 +280,14 @@ static void run_instance_norm_grad(const nn_call *call)
 static size_t workspace(const nn_call *call)
 {
     normalisation n = normalisation_of(call);
+    return call->attr.has_moments ? 0 : n.v.images * n.v.chunks * MOMENTS * n.v.c * sizeof(float);
+}
+
+static size_t workspace_grad(const nn_call *call)
+{
+    normalisation n = normalisation_of(call);
     return n.v.images * (n.v.chunks + 1) * 2 * n.v.c * sizeof(float);
 }
 
 const nn_kernel cuda_instance_norm = {run_instance_norm, workspace},
-                       cuda_instance_norm_grad = {run_instance_norm_grad, workspace};
+                       cuda_instance_norm_grad = {run_instance_norm_grad, workspace_grad};

@@ -1,5 +1,8 @@
 /* What the kernels of an instance normalisation share (instance_norm.cu): those of the first pass, which find its sums,
  * and of the second, which write a plain result or a picture (instance_norm_picture.cu).
+ *
+ * Moments are (images, parts, 3, c): of each part of an image's pixels how many there are, alike for all channels, their mean,
+ * and the sum of squares about it. A convolution gives them (conv_moments.h), or the first pass: its chunks are the parts.
  */
 #ifndef NN_CUDA_INSTANCE_NORM_H
 #define NN_CUDA_INSTANCE_NORM_H
@@ -12,7 +15,9 @@ struct normalisation {
     const float *dy;
     const float *added; /* forward, to y: like x, or NULL */
     float *statistics; /* (images, 1, 2, c): mean, rstd */
-    float *partial;    /* (images, chunks, 2, c): mean and squares about it; or sums of g and of g * xhat */
+    const float *moments; /* forward: x's */
+    size_t parts;
+    float *partial;    /* forward: where chunks' moments go; gradient: (images, chunks, 2, c), sums of g and of g * xhat */
     float *means;      /* (images, 2, c), gradient: of g, of g * xhat */
     float *y; /* NULL: a picture alone is written */
     float epsilon, slope, share; /* share: 1 / pixels */
@@ -27,7 +32,8 @@ template <typename X> __device__ static inline const X *input_at(const normalisa
 }
 
 enum { BATCH = 8, /* pixels of a thread that are on their way at once */
-       AT_ONCE = BATCH / 2 }; /* of x and dy each */
+       AT_ONCE = BATCH / 2, /* of x and dy each */
+       MOMENTS = 3 };
 
 /* A picture's of an array of pairs (2, c) for each. */
 __device__ static inline size_t pair_of(const normalisation &n, size_t picture) { return picture * 2 * n.v.c; }
@@ -53,30 +59,31 @@ __device__ static inline void store_pair(const normalisation &n, float *pairs, s
     for (int m = 0; m < 2; m++) cuda_store(pairs + m * n.v.c, p[m]);
 }
 
-/* Statistics from all chunks, by sums about the first one's mean. That one is some pixels' share of the variance, so
- * what cancels is at most a factor of as many chunks as there are. fmaf, so that no compiler's choice decides about bits:
- * kernels of either kind call this. */
+/* Statistics from all parts, by sums about the first one's mean. That one is some pixels' share of the variance, and hardly
+ * any other has more pixels, so what cancels is at most a factor of about as many parts as there are. fmaf, so that no
+ * compiler's choice decides about bits: kernels of either kind call this. */
 template <int N>
-__device__ static inline void merge_chunks(const normalisation &n, size_t channel, pair<N> &s,
-                                           columns_shared<N, 2> &shared)
+__device__ static inline void merge_parts(const normalisation &n, size_t channel, pair<N> &s,
+                                          columns_shared<N, 2> &shared)
 {
-    enum { CHUNKS = N > 1 ? AT_ONCE : BATCH };
-    const float *partial = n.partial + pair_of(n, blockIdx.z * n.v.chunks) + channel;
-    size_t chunks = channel < n.v.c ? n.v.chunks : 0;
+    enum { PARTS = N > 1 ? AT_ONCE : BATCH };
+    const size_t c = n.v.c, parts = channel < c ? n.parts : 0;
+    const float *counts = n.moments + blockIdx.z * n.parts * MOMENTS * c, *means = counts + c + channel;
     cuda_few<N> base = {};
-    if (chunks > 0) base = cuda_load<N>(partial);
+    if (parts > 0) base = cuda_load<N>(means);
     s[0] = {}, s[1] = {};
-    for (size_t chunk = threadIdx.y; chunk < chunks; chunk += CHUNKS * COLUMNS_DEEP) {
-        cuda_few<N> mean[CHUNKS], squares[CHUNKS];
-        columns_load(partial, 2 * n.v.c, chunk, chunks, mean);
-        columns_load(partial + n.v.c, 2 * n.v.c, chunk, chunks, squares);
+    for (size_t part = threadIdx.y; part < parts; part += PARTS * COLUMNS_DEEP) {
+        cuda_few<1> count[PARTS];
+        cuda_few<N> mean[PARTS], squares[PARTS];
+        columns_load(counts, MOMENTS * c, part, parts, count);
+        columns_load(means, MOMENTS * c, part, parts, mean);
+        columns_load(means + c, MOMENTS * c, part, parts, squares);
 #pragma unroll
-        for (int i = 0; i < CHUNKS; i++) {
-            float count = columns_count(n.v, chunk + i * COLUMNS_DEEP);
+        for (int i = 0; i < PARTS; i++) {
             for (int k = 0; k < N; k++) {
                 float difference = mean[i].v[k] - base.v[k];
-                s[0].v[k] = fmaf(count, difference, s[0].v[k]);
-                s[1].v[k] += fmaf(count * difference, difference, squares[i].v[k]);
+                s[0].v[k] = fmaf(count[i].v[0], difference, s[0].v[k]);
+                s[1].v[k] += fmaf(count[i].v[0] * difference, difference, squares[i].v[k]);
             }
         }
     }

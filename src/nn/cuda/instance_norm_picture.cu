@@ -139,7 +139,7 @@ template <bool wide, bool adds, typename X> static __global__ COLUMNS_BOUNDS voi
     if (wide && !n.merged) {
         size_t channel = columns_channel<CUDA_WIDE>();
         pair<CUDA_WIDE> found;
-        merge_chunks<CUDA_WIDE>(n, channel, found, shared);
+        merge_parts<CUDA_WIDE>(n, channel, found, shared);
         store_pair<CUDA_WIDE>(n, n.statistics, channel, found);
         spread(statistics, found);
     } else {
@@ -200,7 +200,7 @@ template <bool wide, typename X> static __global__ COLUMNS_BOUNDS void paint_gra
 bool norm_picture_is_wide(const normalisation &n)
 {
     return n.v.c % TENSOR_GRANULE == 0 && cuda_aligned(n.x) && cuda_aligned(n.dy) && cuda_aligned(n.added) &&
-           cuda_aligned(n.y) && cuda_aligned(n.statistics) && cuda_aligned(n.partial);
+           cuda_aligned(n.y) && cuda_aligned(n.statistics) && cuda_aligned(n.partial) && cuda_aligned(n.moments);
 }
 
 /* Parts such that the device runs all blocks at once: two on each processor (COLUMNS_BOUNDS). */
