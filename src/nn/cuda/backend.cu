@@ -212,6 +212,12 @@ static bool writes_bf16(const nn_backend *backend, const nn_call *call, size_t n
     return (call->op == NN_CONV2D || call->op == NN_CONV2D_DATA_GRAD) && number == 0 && cuda_conv_writes_bf16(call);
 }
 
+static size_t moment_parts(const nn_backend *backend, const nn_call *call)
+{
+    (void)backend;
+    return cuda_conv_moment_parts(call);
+}
+
 static const nn_backend_interface cuda_interface = {
     "cuda",      destroy,           allocate,        release, upload, download, clear_memory,
     begin_read,  end_read,          synchronise,
@@ -219,6 +225,8 @@ static const nn_backend_interface cuda_interface = {
     cuda_can_write_layout, cuda_can_write_both, check, available,
     cuda_give_choices, cuda_take_choices, cuda_record, cuda_replay, cuda_forget,
     cuda_use_lane, cuda_mark, cuda_await,
+    NULL, /* no kernel enlarges */
+    moment_parts,
 };
 
 static status open_device(int number, cudaDeviceProp *properties, error *err)

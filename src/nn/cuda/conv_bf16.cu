@@ -69,9 +69,8 @@ static bool is_narrow(const nn_call *call, const convolution *v)
     return v->stride == 1 && narrow_suits(call, v->source_c, v->c, v->kh, v->kw);
 }
 
-static void run_direct(const nn_call *call)
+static tensor_conv direct_convolution(const nn_call *call, const convolution &v)
 {
-    convolution v = convolution_of(call);
     nn_shape y = call->output_shape[0];
     tensor_conv conv = {};
     conv.p = picture_of(call, 0);
@@ -83,6 +82,14 @@ static void run_direct(const nn_call *call)
     conv.kh = (unsigned)v.kh, conv.kw = (unsigned)v.kw;
     conv.stride = (unsigned)v.stride, conv.padding = (unsigned)call->attr.padding;
     conv.backwards = v.backwards;
+    conv.moments = call->output_count > 1 ? call->output[1] : NULL;
+    return conv;
+}
+
+static void run_direct(const nn_call *call)
+{
+    convolution v = convolution_of(call);
+    tensor_conv conv = direct_convolution(call, v);
     if (is_thin(call, &v))
         thin_conv_run(call, &conv);
     else if (is_narrow(call, &v))
@@ -147,6 +154,16 @@ static bool prepare_convolution(nn_call *call)
     size_t row = v.kh * v.kw * cuda_padded(v.source_c);
     call->workspace_bytes = direct ? 0 : chunk_of(row, v.pixels) * row * sizeof(__nv_bfloat16);
     return true;
+}
+
+size_t cuda_conv_moment_parts(const nn_call *call)
+{
+    nn_call asked = *call; /* the border is known when it has chosen its layouts */
+    if (cuda_operands_of(call) != CUDA_BF16 || !tensor_by_groups(call) || !prepare_convolution(&asked)) return 0;
+    convolution v = convolution_of(call);
+    tensor_conv conv = direct_convolution(&asked, v);
+    if (is_thin(call, &v)) return thin_conv_parts(&conv);
+    return is_direct(&v) && !is_narrow(call, &v) ? tensor_conv_parts(&conv) : 0;
 }
 
 /* Weight gradients: inputs x, dy. */

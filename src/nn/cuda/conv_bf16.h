@@ -9,5 +9,7 @@
 bool cuda_conv_bf16_prepare(nn_call *call);
 /* Whether the kernel of a convolution or a data gradient can write its result in NN_LAYOUT_BF16. */
 bool cuda_conv_writes_bf16(const nn_call *call);
+/* Of how many parts of an image it gives moments of its result (conv_moments.h); 0: none. */
+size_t cuda_conv_moment_parts(const nn_call *call);
 
 #endif

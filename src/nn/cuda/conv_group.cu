@@ -21,9 +21,11 @@
  * all phases are one launch, those with the most taps first. Their picture comes by pixels and without a border, as the weight
  * gradient that reads it too multiplies it, so that both have the same copy, or a norm's kernel writes it for both. Planes
  * are an odd number of granules in shared memory there, so that those of a pixel go to different banks.
+ *
+ * A norm behind it gets moments of each block's tile or run (conv_moments.h), of all phases' in one count.
  */
 #include "nn/cuda/bulk.h"
-#include "nn/cuda/conv_tensor.h"
+#include "nn/cuda/conv_moments.h"
 
 #include "nn/cuda/launch.h"
 #include "nn/cuda/tensor_group.h"
@@ -41,11 +43,14 @@ enum {
     PLANE_BYTES = ROWS * TENSOR_GRANULE_BYTES,
     BLOCK_BYTES = CHUNK * PLANE_BYTES,
     MOST_STAGES = 8, /* of the weight */
-    BARRIERS = 2 * MOST_STAGES + 4,
+    BARRIERS = 2 * MOST_STAGES + 6,
     BARRIER_BYTES = 256,     /* with what aligns the rest */
     MOST_SHARED = 113 << 10 /* two blocks: of a multiprocessor's 228 KiB 1 for each is the system's */
 };
 static_assert(BARRIERS * BULK_BARRIER_BYTES <= BARRIER_BYTES && MULTIPLIERS == CHUNK && MULTIPLIERS % COPIERS == 0);
+/* Moments lie where the picture was: CHUNK planes of a tile's pixels at least. */
+static_assert((int)MULTIPLIERS == MOMENTS_WARPS && (int)ROWS == MOMENTS_CHANNELS &&
+              sizeof(conv_moments_shared) <= CHUNK * TILE_H * TILE_W * TENSOR_GRANULE_BYTES);
 
 struct grouped {
     tensor_conv v;
@@ -93,8 +98,8 @@ struct turn {
  * that no result belongs to; a tile of a phase. */
 enum pixels { TILES, RUNS, PHASES };
 
-/* One block's place and memory: barriers, the picture's windows, the weight's stages. */
-template <pixels kind> struct tile {
+/* One block's place and memory: barriers, the picture's windows, the weight's stages. moments: of the result are wanted. */
+template <pixels kind, bool moments> struct tile {
     enum { phases = kind == PHASES, runs = kind == RUNS };
     const grouped &d;
     phase down, across;
@@ -133,6 +138,9 @@ template <pixels kind> struct tile {
     /* A chunk's pixels are there; this block is done with them. */
     __device__ tensor_address halo_full(unsigned chunk) const { return full(2 * MOST_STAGES + chunk % 2); }
     __device__ tensor_address halo_empty(unsigned chunk) const { return full(2 * MOST_STAGES + 2 + chunk % 2); }
+    /* All products of the block are done; all warps have left their moments. */
+    __device__ tensor_address multiplied() const { return full(2 * MOST_STAGES + 4); }
+    __device__ tensor_address moments_left() const { return full(2 * MOST_STAGES + 5); }
 
     __device__ void make_barriers() const
     {
@@ -143,6 +151,10 @@ template <pixels kind> struct tile {
         for (unsigned i = 0; i < 2; i++) {
             bulk_make(halo_full(i), MULTIPLIERS);
             bulk_make(halo_empty(i), MULTIPLIERS);
+        }
+        if (moments) {
+            bulk_make(multiplied(), MULTIPLIERS);
+            bulk_make(moments_left(), MULTIPLIERS);
         }
         bulk_made();
     }
@@ -291,16 +303,23 @@ template <pixels kind> struct tile {
         tensor_group_wait<0>();
     }
 
+    /* Where the thread's first or second pixel is in the result. */
+    __device__ void find_pixel(unsigned half, unsigned *row, unsigned *column) const
+    {
+        *row = top + warp * 2 + half, *column = left + lane / 4;
+        if (phases) *row = 2 * *row + down.parity, *column = 2 * *column + across.parity;
+        if (runs) {
+            unsigned place = run + (warp * 2 + half) * TILE_W + lane / 4;
+            *row = place / d.v.p.w, *column = place % d.v.p.w;
+        }
+    }
+
     __device__ void store(const tensor_group_sums<ROWS> &sums) const
     {
 #pragma unroll
         for (unsigned half = 0; half < 2; half++) {
-            unsigned row = top + warp * 2 + half, column = left + lane / 4;
-            if (phases) row = 2 * row + down.parity, column = 2 * column + across.parity;
-            if (runs) {
-                unsigned place = run + (warp * 2 + half) * TILE_W + lane / 4;
-                row = place / d.v.p.w, column = place % d.v.p.w;
-            }
+            unsigned row, column;
+            find_pixel(half, &row, &column);
             if (row >= d.v.h || column >= d.v.w) continue;
             const size_t pixel = (image * d.v.h + row) * d.v.w + column;
 #pragma unroll
@@ -309,12 +328,49 @@ template <pixels kind> struct tile {
                                   sums.part[j * 4 + half * 2 + 1]);
         }
     }
+
+    /* This warp's products are done. */
+    __device__ void publish_products() const
+    {
+        __syncwarp();
+        if (lane == 0) bulk_arrive(multiplied());
+    }
+
+    /* Phases in the order of their parities: image's first part has pixels. */
+    __device__ size_t part() const
+    {
+        const unsigned tiles = d.rows * d.columns, phase = phases ? down.parity * 2 + across.parity : 0;
+        return (image * (phases ? 4 : 1) + phase) * tiles + blockIdx.x % tiles;
+    }
+
+    /* MULTIPLIERS, after publish_products. Nothing is on its way to shared memory any more. */
+    __device__ void store_moments(const tensor_group_sums<ROWS> &sums) const
+    {
+        conv_moments_shared &shared = *(conv_moments_shared *)(void *)(CUDA_SHARED() + BARRIER_BYTES);
+        bool exists[2];
+#pragma unroll
+        for (unsigned half = 0; half < 2; half++) {
+            unsigned row, column;
+            find_pixel(half, &row, &column);
+            exists[half] = row < d.v.h && column < d.v.w;
+        }
+        conv_moments own;
+        moments_begin(d.v, sums, first, exists, own);
+        moments_of_warp(own);
+        bulk_wait(multiplied(), 0);
+        moments_leave(own, shared);
+        __syncwarp();
+        if (lane == 0) bulk_arrive(moments_left());
+        if (warp >= MOMENTS_CHANNELS / WARP) return;
+        bulk_wait(moments_left(), 0);
+        moments_store(d.v, shared, first, part());
+    }
 };
 
 /* blockIdx.x: image and tile; blockIdx.y: channels of the result; blockIdx.z: the phase. */
-template <pixels kind> static __global__ void __launch_bounds__(THREADS, 2) convolve_grouped(grouped d)
+template <pixels kind, bool moments> static __global__ void __launch_bounds__(THREADS, 2) convolve_grouped(grouped d)
 {
-    const tile<kind> t(d);
+    const tile<kind, moments> t(d);
     if (threadIdx.x == THREADS - 1) t.make_barriers();
     if (t.warp < MULTIPLIERS) t.template copy_halo<CHUNK>(0, t.warp);
     __syncthreads();
@@ -322,7 +378,9 @@ template <pixels kind> static __global__ void __launch_bounds__(THREADS, 2) conv
         tensor_group_sums<ROWS> sums = {};
         t.template publish_halo<CHUNK>(0);
         t.multiply_all(sums);
+        if (moments) t.publish_products();
         t.store(sums);
+        if (moments) t.store_moments(sums);
     } else if (t.warp < MULTIPLIERS + COPIERS) {
         t.bring_picture();
     } else if (threadIdx.x == THREADS - 1) {
@@ -356,18 +414,41 @@ static bool plan_runs(grouped *d)
     return true;
 }
 
-void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
+static grouped plan_of(const tensor_conv *conv, pixels *kind)
 {
-    const bool phases = conv->stride == 2;
     grouped d = {};
     d.v = *conv;
     d.granules = conv->p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
-    plan_tiles(&d, phases);
-    const bool runs = !phases && plan_runs(&d);
+    *kind = conv->stride == 2 ? PHASES : TILES;
+    plan_tiles(&d, *kind == PHASES);
+    if (*kind == TILES && plan_runs(&d)) *kind = RUNS;
     /* Three at least: of kernels that tensor_conv_suits lets pass none needs a tile's window of more than 352 pixels (1x15). */
     unsigned stages = (MOST_SHARED - fixed_bytes(d)) / BLOCK_BYTES;
     d.stages = stages < MOST_STAGES ? stages : (unsigned)MOST_STAGES;
-    cuda_launch_shared(call, phases ? convolve_grouped<PHASES> : runs ? convolve_grouped<RUNS> : convolve_grouped<TILES>, d,
-                       dim3(conv->p.images * d.rows * d.columns, (unsigned)cuda_divide_up(conv->c, ROWS), phases ? 4 : 1),
+    return d;
+}
+
+size_t tensor_conv_parts(const tensor_conv *conv)
+{
+    pixels kind;
+    const grouped d = plan_of(conv, &kind);
+    return (kind == PHASES ? 4 : 1) * (size_t)d.rows * d.columns;
+}
+
+template <pixels kind> static void launch(const nn_call *call, const grouped &d)
+{
+    cuda_launch_shared(call, d.v.moments ? convolve_grouped<kind, true> : convolve_grouped<kind, false>, d,
+                       dim3(d.v.p.images * d.rows * d.columns, (unsigned)cuda_divide_up(d.v.c, ROWS), kind == PHASES ? 4 : 1),
                        dim3(THREADS), fixed_bytes(d) + d.stages * BLOCK_BYTES);
+}
+
+void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
+{
+    pixels kind;
+    const grouped d = plan_of(conv, &kind);
+    switch (kind) {
+    case TILES: launch<TILES>(call, d); break;
+    case RUNS: launch<RUNS>(call, d); break;
+    case PHASES: launch<PHASES>(call, d); break;
+    }
 }

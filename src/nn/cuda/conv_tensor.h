@@ -23,6 +23,7 @@ typedef struct tensor_conv {
     unsigned h, w, c, kh, kw, stride;
     unsigned padding; /* of stride 2 */
     bool backwards;   /* of stride 1 */
+    float *moments;   /* of y, for a norm: conv_moments.h; NULL: none */
 } tensor_conv;
 
 /* Stores channels `channel` and the next of pixel number `pixel` of y, plus the bias, where they exist. */
@@ -77,6 +78,8 @@ static inline bool tensor_phases_suit(const nn_call *call, size_t from, size_t t
 void tensor_conv_run(const nn_call *call, const tensor_conv *conv);
 /* The same for devices that have groups: conv_group.cu. */
 void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv);
+/* Of how many parts of an image it gives moments; conv: but for its pointers. */
+size_t tensor_conv_parts(const tensor_conv *conv);
 
 /* dw (dy's channels, 3, 3, x.c) of float = sum over the h x w pixels (i, j) of every image of
  * dy (i + top, j + left) times x (i + a, j + b). x.c: padded; dy_c: dy's channels without padding. */

@@ -1,9 +1,10 @@
 /* See conv_thin.h. A block keeps the weight of 64 channels in shared memory and goes through tiles of 16x8 pixels, two groups
- * of threads with 8x8 each; the pixels of the next tile are copied beside the products of this one. */
+ * of threads with 8x8 each; the pixels of the next tile are copied beside the products of this one. A norm behind it gets
+ * moments of each tile (conv_moments.h). */
 #include "nn/cuda/conv_thin.h"
 
+#include "nn/cuda/conv_moments.h"
 #include "nn/cuda/launch.h"
-#include "nn/cuda/tensor_group.h"
 
 enum {
     TILE_H = 16,
@@ -16,10 +17,13 @@ enum {
     LEAST_WIDE = 32
 };
 
+static_assert(THREADS / 32 == MOMENTS_WARPS && (int)THIN_ROWS == MOMENTS_CHANNELS);
+
 struct thin {
     tensor_conv v;
     unsigned rows, columns, tiles; /* tiles of an image in both directions, and of all images */
     unsigned halo;                 /* pixels */
+    unsigned moments_at;           /* bytes of shared memory before those of moments */
 };
 
 __device__ static inline void copy_weight(const thin &t, tensor_address to)
@@ -76,8 +80,22 @@ __device__ static inline void store(const thin &t, const tensor_group_sums<THIN_
     }
 }
 
-/* blockIdx.x: the first of this block's tiles; blockIdx.y: 64 channels of the result. */
-static __global__ void __launch_bounds__(THREADS) convolve_thin(thin t)
+__device__ static inline void store_moments(const thin &t, const tensor_group_sums<THIN_ROWS> &sums, unsigned number,
+                                            conv_moments_shared &shared)
+{
+    const tensor_tile at = tensor_tile_at(number, t.rows, t.columns, TILE_H, TILE_W);
+    const unsigned row = at.top + threadIdx.x / 32 * 2, column = at.left + threadIdx.x % 32 / 4;
+    const bool exists[2] = {row < t.v.h && column < t.v.w, row + 1 < t.v.h && column < t.v.w};
+    conv_moments own;
+    moments_begin(t.v, sums, blockIdx.y * THIN_ROWS, exists, own);
+    moments_of_warp(own);
+    moments_leave(own, shared);
+    __syncthreads();
+    if (threadIdx.x < MOMENTS_CHANNELS) moments_store(t.v, shared, blockIdx.y * THIN_ROWS, number);
+}
+
+/* blockIdx.x: the first of this block's tiles; blockIdx.y: 64 channels of the result. moments: of the result are wanted. */
+template <bool moments> static __global__ void __launch_bounds__(THREADS) convolve_thin(thin t)
 {
     tensor_address weights = tensor_shared(CUDA_SHARED()), pixels = weights + t.v.kh * THIN_TAPS * PLANE_BYTES;
     unsigned halo_bytes = t.halo * TENSOR_GRANULE_BYTES, turn = 0;
@@ -94,6 +112,7 @@ static __global__ void __launch_bounds__(THREADS) convolve_thin(thin t)
         tensor_commit();
         tensor_group_wait<0>();
         store(t, sums, number);
+        if (moments) store_moments(t, sums, number, *(conv_moments_shared *)(void *)(CUDA_SHARED() + t.moments_at));
     }
 }
 
@@ -103,17 +122,30 @@ bool thin_suits(const nn_call *call, size_t thin_c, size_t wide_c, size_t kh, si
            kw <= THIN_TAPS;
 }
 
-void thin_conv_run(const nn_call *call, const tensor_conv *conv)
+static thin plan_of(const tensor_conv *conv)
 {
     thin t = {};
     t.v = *conv;
     t.rows = (unsigned)cuda_divide_up(conv->h, TILE_H), t.columns = (unsigned)cuda_divide_up(conv->w, TILE_W);
     t.tiles = conv->p.images * t.rows * t.columns;
     t.halo = (TILE_H + conv->kh - 1) * HALO_W;
-    size_t shared = conv->kh * THIN_TAPS * (size_t)PLANE_BYTES + 2 * (size_t)t.halo * TENSOR_GRANULE_BYTES +
-                    TENSOR_GROUP_SLACK;
+    t.moments_at = conv->kh * THIN_TAPS * PLANE_BYTES + 2 * t.halo * TENSOR_GRANULE_BYTES;
+    return t;
+}
+
+size_t thin_conv_parts(const tensor_conv *conv)
+{
+    const thin t = plan_of(conv);
+    return (size_t)t.rows * t.columns;
+}
+
+void thin_conv_run(const nn_call *call, const tensor_conv *conv)
+{
+    const thin t = plan_of(conv);
+    const size_t behind = conv->moments ? sizeof(conv_moments_shared) : 0, slack = TENSOR_GROUP_SLACK;
+    const size_t shared = t.moments_at + (behind > slack ? behind : slack);
     unsigned blocks = 2 * (unsigned)cuda_of(call)->multiprocessors; /* of one, two fit */
-    cuda_launch_shared(call, convolve_thin, t,
+    cuda_launch_shared(call, conv->moments ? convolve_thin<true> : convolve_thin<false>, t,
                        dim3(t.tiles < blocks ? t.tiles : blocks, (unsigned)cuda_divide_up(conv->c, THIN_ROWS)),
                        dim3(THREADS), shared);
 }

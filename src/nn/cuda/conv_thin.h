@@ -18,6 +18,8 @@ bool thin_suits(const nn_call *call, size_t thin, size_t wide, size_t kh, size_t
 
 /* conv->weight in the layout above. p: the thin picture. */
 void thin_conv_run(const nn_call *call, const tensor_conv *conv);
+/* As tensor_conv_parts. */
+size_t thin_conv_parts(const tensor_conv *conv);
 
 /* sums: over h x w pixels (i, j) of every image of the wide picture's (i + top, j + left) times the thin one's
  * (i + a, j + b). wide_c: its channels without padding. Both in planes. */

@@ -48,6 +48,8 @@ extern dim3 blockDim, gridDim;
 
 void __syncthreads();
 void __syncwarp();
+/* All lanes of the warp. */
+float __shfl_xor_sync(unsigned lanes, float value, unsigned apart);
 static inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
 static inline float __fadd_rn(float a, float b) { return a + b; } /* never part of a multiply-add */
 

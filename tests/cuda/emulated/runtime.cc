@@ -107,7 +107,7 @@ void prepare(fiber &f, block_run *block, unsigned number, uint3 index)
     f.warp_meetings = f.cluster_meetings = 0;
     f.copies.clear();
     f.products.clear();
-    f.groups = f.commits = f.turn = 0;
+    f.groups = f.commits = f.turn = f.gifts = 0;
     if (!f.stack.empty()) return;
     f.stack.resize(STACK);
     f.started = false;
@@ -188,6 +188,16 @@ void __syncwarp()
             if (warp[i].warp_meetings < f.warp_meetings) return false;
         return true;
     });
+}
+
+float __shfl_xor_sync(unsigned lanes, float value, unsigned apart)
+{
+    fiber *f = machine.current;
+    const unsigned turn = f->gifts++ % 2;
+    if (lanes != 0xFFFFFFFF || apart >= 32) misuse("a shuffle of other lanes than a warp's");
+    f->given[turn] = value;
+    __syncwarp();
+    return f->block->fibers[f->number ^ apart].given[turn];
 }
 
 namespace {
