@@ -5,7 +5,7 @@
 
 #include "cuda/check.h"
 
-#include "nn/plan.h"
+#include "nn/planned_test.h"
 
 /* By tiles or runs, as the kernel chooses; by phases; by taps of a row. */
 typedef enum kind { PLAIN, TRANSPOSED, THIN } kind;
@@ -78,26 +78,6 @@ static void write_inputs(nn_program *p, const network *n, const layer *l, const 
     }
 }
 
-/* Of how many parts an image the norms of the planned graph get moments, all together. */
-static size_t parts_of(test *t, const nn_graph *graph, nn_backend *device)
-{
-    nn_draft draft;
-    error err = {0};
-    size_t parts = 0;
-    status result = nn_draft_create(&draft, graph, device, &err);
-    draft.precision = NN_BF16;
-    if (result == STATUS_OK) result = nn_draft_prune(&draft, &err);
-    if (result == STATUS_OK) result = nn_draft_fuse(&draft, &err);
-    if (result != STATUS_OK) test_failed(t, __FILE__, __LINE__, "%s", err.message);
-    for (size_t i = 0; i < draft.node_count; i++) {
-        const nn_node *node = &draft.nodes[i];
-        if (node->op == NN_INSTANCE_NORM && node->attr.has_moments)
-            parts += draft.values[node->input[node->input_count - 1]].shape.dim[NN_H];
-    }
-    nn_draft_free(&draft);
-    return parts;
-}
-
 typedef struct results {
     float *y, *z, *u; /* NULL: not kept */
 } results;
@@ -128,7 +108,7 @@ static results run(test *t, nn_backend *device, const layer *l, readable kept, c
         result = nn_backend_check(device, &err);
     }
     if (result != STATUS_OK) test_failed(t, __FILE__, __LINE__, "%s", err.message);
-    size_t parts = p ? parts_of(t, n.graph, device) : 0;
+    size_t parts = p ? planned_moments_of(t, n.graph, device, NN_BF16).parts : 0;
     if (check_is_emulated(device) && parts != l->parts) /* a real one need not be a Hopper */
         test_failed(t, __FILE__, __LINE__, "kind %d, %zu x %zu: moments of %zu parts, expected %zu", (int)l->kind, l->h, l->w,
                     parts, l->parts);
@@ -282,7 +262,7 @@ static float *run_branched(test *t, nn_backend *device, const nn_program_options
     for (size_t i = 0; i < WEIGHTS && result == STATUS_OK; i++) nn_program_read(p, b.gradient[i], out + i * part);
     if (result == STATUS_OK) result = nn_backend_check(device, &err);
     if (result != STATUS_OK) test_failed(t, __FILE__, __LINE__, "%s", err.message);
-    CHECK(t, !check_is_emulated(device) || parts_of(t, b.graph, device) == 1 + 1 + 4 + 16);
+    CHECK(t, !check_is_emulated(device) || planned_moments_of(t, b.graph, device, NN_BF16).parts == 1 + 1 + 4 + 16);
     nn_program_destroy(p);
     nn_arena_free(&arena);
     nn_graph_destroy(b.graph);

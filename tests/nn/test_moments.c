@@ -2,7 +2,7 @@
  * convolution gave; on every instruction set and with one to three threads, which must have the same bits. */
 #include "base/rng.h"
 #include "nn/cpu/cpu.h"
-#include "nn/plan.h"
+#include "nn/planned_test.h"
 #include "nn/program.h"
 #include "test.h"
 
@@ -65,23 +65,6 @@ static void close_network(network *n)
     for (size_t i = 0; i < INPUTS; i++) free(n->host[i]);
 }
 
-/* How many norms of the planned graph get moments. */
-static size_t norms_with_moments(test *t, const nn_graph *graph, nn_backend *backend, nn_precision precision)
-{
-    nn_draft draft;
-    error err = {0};
-    size_t count = 0;
-    status result = nn_draft_create(&draft, graph, backend, &err);
-    draft.precision = precision;
-    if (result == STATUS_OK) result = nn_draft_prune(&draft, &err);
-    if (result == STATUS_OK) result = nn_draft_fuse(&draft, &err);
-    if (result != STATUS_OK) test_failed(t, __FILE__, __LINE__, "%s", err.message);
-    for (size_t i = 0; i < draft.node_count; i++)
-        count += draft.nodes[i].op == NN_INSTANCE_NORM && draft.nodes[i].attr.has_moments;
-    nn_draft_free(&draft);
-    return count;
-}
-
 /* z, and y unless that is NULL, by the kernels of `level`. False: there is no such level. */
 static bool run(test *t, const network *n, size_t level, int threads, nn_precision precision, float *y, float *z)
 {
@@ -99,7 +82,7 @@ static bool run(test *t, const network *n, size_t level, int threads, nn_precisi
                 nn_arena_bind(&arena, backend, &p, 1, &err) == STATUS_OK;
     }
     if (ready) {
-        CHECK(t, norms_with_moments(t, n->graph, backend, precision) == 1);
+        CHECK(t, planned_moments_of(t, n->graph, backend, precision).norms == 1);
         for (size_t i = 0; i < INPUTS; i++) nn_program_write(p, n->input[i], n->host[i]);
         nn_program_run(p);
         if (y) nn_program_read(p, n->y, y);
@@ -226,7 +209,7 @@ static void given_where_they_can_be(test *t)
     nn_output(g, nn_instance_norm(g, nn_conv2d(g, x, nn_input(g, "tail", nn_shape_of(24, 16, 3, 3)), 1, 1), 1e-5f));
     nn_output(g, nn_instance_norm(g, nn_conv2d(g, x, nn_input(g, "five", nn_shape_of(32, 16, 5, 5)), 1, 2), 1e-5f));
     nn_output(g, nn_instance_norm(g, x, 1e-5f));
-    CHECK(t, norms_with_moments(t, g, backend, NN_FP32) == 2);
+    CHECK(t, planned_moments_of(t, g, backend, NN_FP32).norms == 2);
     nn_graph_destroy(g);
     nn_backend_destroy(backend);
 }
