@@ -9,6 +9,18 @@
 
 static void wait_milliseconds(long n) { nanosleep(&(struct timespec){.tv_nsec = n * 1000000}, NULL); }
 
+/* Sends the signal some time after the file is there, and waits: the child's exit status, -1 for another end. */
+static int status_after(pid_t child, const char *file, int milliseconds, int number)
+{
+    int result = 0;
+    for (int i = 0; i < 10000 && !file_exists(file) && waitpid(child, &result, WNOHANG) == 0; i++)
+        wait_milliseconds(1);
+    if (milliseconds > 0) wait_milliseconds(milliseconds);
+    kill(child, number);
+    waitpid(child, &result, 0);
+    return WIFEXITED(result) ? WEXITSTATUS(result) : -1;
+}
+
 /* Begins to translate a thousand names of one picture, sends the signal once one is made. */
 static int interrupted_by(int number, const char *model, const char *in, const char *out)
 {
@@ -20,12 +32,7 @@ static int interrupted_by(int number, const char *model, const char *in, const c
     }
     char first[512];
     snprintf(first, sizeof first, "%s/0.png", out);
-    int result = 0;
-    for (int i = 0; i < 10000 && !file_exists(first) && waitpid(child, &result, WNOHANG) == 0; i++)
-        wait_milliseconds(1);
-    kill(child, number);
-    waitpid(child, &result, 0);
-    return WIFEXITED(result) ? WEXITSTATUS(result) : -1;
+    return status_after(child, first, 0, number);
 }
 
 static void tells_signals(test *t)
@@ -62,13 +69,7 @@ static int interrupted_amid(const char *model, const char *in, const char *out, 
     }
     char manifest[512];
     snprintf(manifest, sizeof manifest, "%s/.cyclegan-manifest.json", out); /* it is there before the picture is read */
-    int result = 0;
-    for (int i = 0; i < 10000 && !file_exists(manifest) && waitpid(child, &result, WNOHANG) == 0; i++)
-        wait_milliseconds(1);
-    wait_milliseconds(300);
-    kill(child, SIGINT);
-    waitpid(child, &result, 0);
-    return WIFEXITED(result) ? WEXITSTATUS(result) : -1;
+    return status_after(child, manifest, 300, SIGINT);
 }
 
 /* As a whole and in strips, from a file too. */

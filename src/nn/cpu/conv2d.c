@@ -3,15 +3,14 @@
 
 #include "nn/cpu/kernels/conv_direct.h"
 #include "nn/cpu/kernels/conv_lines.h"
+#include "nn/cpu/kernels/conv_phases.h"
 #include "nn/cpu/kernels/moments.h"
+#include "nn/cpu/kernels/winograd.h"
 
 enum {
     LEAST_CHANNELS = 16,
     LEAST_CHANNELS_OF_3 = 32,      /* of a 3x3 kernel by phases */
     MOST_PHASE_BYTES = 16 << 20,   /* of transformed weights */
-    PATCH = 6,
-    ENLARGED_TAPS = 2,
-    PHASE_TILE = 4,
     LEAST_TILES = 24,
     LEAST_COLUMNS = 16, /* of y, where rows are filtered */
     LEAST_PIXELS = 1024,
@@ -27,7 +26,7 @@ bool cpu_conv2d_is_winograd(const nn_call *call)
     if ((kernel != 3 && kernel != 4) || w.dim[NN_KW] != kernel || call->attr.stride != 1 ||
         call->attr.padding >= kernel)
         return false;
-    size_t tile = PATCH + 1 - kernel, tiles = images * ((rows + tile - 1) / tile) * ((columns + tile - 1) / tile);
+    size_t tile = WINOGRAD_PATCH + 1 - kernel, tiles = images * ((rows + tile - 1) / tile) * ((columns + tile - 1) / tile);
     bool full = 2 * images * rows * columns >= tile * tile * tiles;
     return full && w.dim[NN_IN] >= LEAST_CHANNELS && w.dim[NN_OUT] >= LEAST_CHANNELS && tiles >= LEAST_TILES;
 }
@@ -35,7 +34,7 @@ bool cpu_conv2d_is_winograd(const nn_call *call)
 bool cpu_conv2d_is_enlarged(const nn_call *call)
 {
     nn_shape x = call->input_shape[0], w = call->input_shape[1];
-    size_t tile = PATCH + 1 - ENLARGED_TAPS, tiles = x.dim[NN_N] * (x.dim[NN_H] / tile + 1) * (x.dim[NN_W] / tile + 1);
+    size_t tile = WINOGRAD_PATCH + 1 - WINOGRAD_ENLARGED_TAPS, tiles = x.dim[NN_N] * (x.dim[NN_H] / tile + 1) * (x.dim[NN_W] / tile + 1);
     return call->op == NN_CONV2D && call->attr.factor == 2 && call->attr.stride == 1 && call->attr.padding == 1 &&
            call->attr.mode == NN_PAD_REFLECT && w.dim[NN_KH] == 3 && w.dim[NN_KW] == 3 &&
            w.dim[NN_IN] >= LEAST_CHANNELS && w.dim[NN_OUT] % LEAST_CHANNELS == 0 && tiles >= LEAST_TILES;
@@ -108,12 +107,12 @@ size_t cpu_conv2d_moment_parts(const nn_call *call)
     const size_t *y = call->output_shape[0].dim, kernel = call->input_shape[1].dim[NN_KH];
     if (y[NN_C] % LEAST_CHANNELS != 0) return 0;
     if (call->attr.factor) {
-        size_t side = call->attr.factor * (PATCH + 1 - ENLARGED_TAPS);
+        size_t side = call->attr.factor * (WINOGRAD_PATCH + 1 - WINOGRAD_ENLARGED_TAPS);
         return cpu_runs_of(y[NN_H] / side + 1, y[NN_W] / side + 1).count;
     }
     size_t side = 0;
-    if (call->op == NN_CONV2D && cpu_conv2d_is_winograd(call)) side = PATCH + 1 - kernel;
-    if (cpu_conv2d_is_phased(call)) side = call->op == NN_CONV2D ? PHASE_TILE : PHASE_TILE * CPU_DIRECT_STRIDE;
+    if (call->op == NN_CONV2D && cpu_conv2d_is_winograd(call)) side = WINOGRAD_PATCH + 1 - kernel;
+    if (cpu_conv2d_is_phased(call)) side = call->op == NN_CONV2D ? PHASES_TILE : PHASES_TILE * PHASES_STRIDE;
     return side > 0 ? cpu_runs_of(cpu_divide_up(y[NN_H], side), cpu_divide_up(y[NN_W], side)).count : 0;
 }
 
