@@ -6,13 +6,13 @@
  *
  * at the points 0, +-2/5, +-4/5, +-5/4, +-5/2 and infinity: with a point its reciprocal keeps the powers of all close
  * together. The error, relative in L2 to the exact result, is 1e-6 from 3 channels, 3e-6 from 32 and, without fused
- * multiply-adds, 8e-6 from 256, and below 1e-5 where the sums do not cancel, as those of a weight gradient do whose picture is
- * flat; at 0, +-1, +-2, +-1/2, +-3 and infinity it would be three times that. Squares of such tiles would take fewer products
- * still, but with few channels what they save is spent on transforms.
+ * multiply-adds, 8e-6 from 256, and below 1e-5 where the sums do not cancel, as those of a weight gradient do whose
+ * picture is flat; at 0, +-1, +-2, +-1/2, +-3 and infinity it would be three times that. Squares of such tiles would take
+ * fewer products still, but with few channels what they save is spent on transforms.
  *
- * conv_lines.c has what both directions share, conv_lines_rows.c the points of rows with few channels,
- * conv_lines_to_many.c the sums that go from few channels to many, conv_lines_to_few.c those from many to few,
- * conv_lines_weight.c weight gradients.
+ * conv_lines.c has what all directions share, conv_lines_rows.c the points of rows with few channels,
+ * conv_lines_strips.c of those with many, conv_lines_to_many.c the sums that go from few channels to many,
+ * conv_lines_to_few.c those from many to few, conv_lines_weight.c weight gradients.
  */
 #ifndef NN_CPU_KERNELS_CONV_LINES_H
 #define NN_CPU_KERNELS_CONV_LINES_H
@@ -64,6 +64,24 @@ size_t CPU_NAME(cpu_conv_lines_row_point)(const conv_lines_rows *r);
 size_t CPU_NAME(cpu_conv_lines_row_scratch)(const conv_lines_rows *r);
 /* The points of row `row`, counted from the first in front of the picture; zeros where there is none. */
 void CPU_NAME(cpu_conv_lines_row)(const conv_lines_rows *r, size_t image, size_t row, float *scratch, float *v);
+
+/* Pictures with many channels, a multiple of 16, likewise, in strips of `tiles`. */
+enum { LINES_STRIP = 8 }; /* tiles, at most */
+typedef struct conv_lines_strips {
+    const float *pixels;
+    size_t h, w, channels, before;
+    nn_pad_mode border;
+    size_t tiles;
+    bool results;
+    size_t point, step; /* floats from a point to the next; from a vector of channels to the next, for each of them */
+} conv_lines_strips;
+/* Where a strip's pixels lie in a row: elements, or CPU_NOWHERE. */
+typedef size_t conv_lines_strip_columns[LINES_STRIP * LINES_TILE + LINES_POINTS - LINES_TILE];
+
+void CPU_NAME(cpu_conv_lines_columns)(const conv_lines_strips *s, size_t strip, conv_lines_strip_columns column);
+/* The points of a strip in row `row`: for each point and vector of channels (tiles, LANES). */
+void CPU_NAME(cpu_conv_lines_strip)(const conv_lines_strips *s, const conv_lines_strip_columns column, size_t image,
+                                    size_t row, float *to);
 
 /* The points other than 0 and infinity are +-P0, ..., +-P3, and these their squares. */
 #define LINES_P0 0.4

@@ -3,7 +3,6 @@
 #include <omp.h>
 #include <string.h>
 
-#include "nn/cpu/kernels/border.h"
 #include "nn/cpu/kernels/conv_lines.h"
 #include "nn/cpu/kernels/kernels.h"
 #include "nn/cpu/kernels/sizes.h"
@@ -21,7 +20,6 @@ enum {
     TILE = LINES_TILE,
     POINTS = LINES_POINTS,
     FEW = LINES_FEW,
-    MOST_TILES = 8,
     PAIR = 2,    /* rows whose lanes are added up together */
     BAND = 16,   /* rows of y between whose points the cache has to choose: a whole number of pairs */
     SEGMENT = 64 /* rows of y of a task, at most: BAND times a power of two */
@@ -35,6 +33,7 @@ typedef int lane_numbers __attribute__((vector_size(LANES * sizeof(int))));
  * slots, ic / LANES, tiles, LANES), and a band's sums (points, BAND, tiles, oc), of which a whole vector more is read. A
  * strip is a block of tiles. */
 typedef struct plan {
+    conv_lines_strips x;
     size_t tiles, strips, sums; /* tiles of a strip, strips of a row; sums: of a row of a strip */
     size_t slots;
     size_t segment, segments, tasks, workers; /* rows of y of a task, tasks of a strip, all; threads that get one */
@@ -61,6 +60,8 @@ static plan plan_of(const conv_lines *l)
     p.v_slot = p.tiles * l->ic;
     p.v_point = p.slots * p.v_slot;
     p.m_point = BAND * p.sums;
+    p.x = (conv_lines_strips){.pixels = l->x, .h = l->h, .w = l->w, .channels = l->ic, .before = l->before,
+                              .border = l->border, .tiles = p.tiles, .point = p.v_point, .step = p.tiles};
     plan_tasks(l, &p);
     return p;
 }
@@ -74,39 +75,12 @@ static size_t workspace(const nn_call *call)
     return (POINTS * p.u_point + p.workers * thread_floats(&p)) * sizeof(float);
 }
 
-/* Where the columns of a strip lie in the picture, as CPU_NOWHERE or elements of a row. */
-typedef size_t strip_columns[MOST_TILES * TILE + POINTS - TILE];
-
-/* The points of a strip's row, which is row `row` of the padded picture, into its slot. */
-static void transform_row(const conv_lines *l, const plan *p, const size_t *column, size_t image, size_t row, float *v)
-{
-    const size_t from = cpu_place_of(row, l->before, l->h, l->border);
-    if (from == CPU_NOWHERE) {
-        for (size_t point = 0; point < POINTS; point++) memset(v + point * p->v_point, 0, p->v_slot * sizeof *v);
-        return;
-    }
-    const float *x = l->x + (image * l->h + from) * l->w * l->ic;
-    const vector zero = {0};
-    for (size_t tile = 0; tile < p->tiles; tile++, column += TILE, v += LANES)
-        for (size_t c = 0; c < l->ic; c += LANES) {
-            vector d[POINTS], t[POINTS];
-#pragma GCC unroll 4
-            for (size_t i = 0; i < TILE; i++) /* of the next row; after the last one in vain */
-                __builtin_prefetch(x + (column[i] == CPU_NOWHERE ? 0 : column[i]) + l->w * l->ic + c);
-#pragma GCC unroll 10
-            for (size_t i = 0; i < POINTS; i++) d[i] = column[i] == CPU_NOWHERE ? zero : product_load(x + column[i] + c);
-            conv_lines_from_x(d, t);
-#pragma GCC unroll 10
-            for (size_t i = 0; i < POINTS; i++) *(vector_in_memory *)(v + i * p->v_point + c * p->tiles) = t[i];
-        }
-}
-
 /* One point's sums, (tiles, few) vectors, of a strip's row whose window begins at slot `first` of the ring. `few` and
  * `tiles` are constants where this is inlined. */
 PRODUCT_INLINE void add_products(const conv_lines *l, const plan *p, const size_t few, const size_t tiles, const float *v,
                                  size_t first, const float *u, vector *sums)
 {
-    vector sum[MOST_TILES][FEW] = {{{0}}};
+    vector sum[LINES_STRIP][FEW] = {{{0}}};
     for (size_t row = 0; row < l->kh; row++) {
         const size_t slot = first + row < p->slots ? first + row : first + row - p->slots;
         const float *x = v + slot * p->v_slot;
@@ -206,16 +180,13 @@ static void convolve_segment(const conv_lines *l, const plan *p, size_t image, s
 {
     const size_t first = strip * p->tiles * TILE;
     float *m = v + POINTS * p->v_point;
-    strip_columns column;
-    for (size_t i = 0; i < p->tiles * TILE + POINTS - TILE; i++) {
-        const size_t place = cpu_place_of(first + i, l->before, l->w, l->border);
-        column[i] = place == CPU_NOWHERE ? place : place * l->ic;
-    }
+    conv_lines_strip_columns column;
+    CPU_NAME(cpu_conv_lines_columns)(&p->x, strip, column);
     size_t ready = begin; /* rows of the padded picture */
     for (size_t row = begin; row < end; row += BAND) {
         const size_t count = cpu_least(BAND, end - row);
         for (; ready < row + count + l->kh - 1; ready++)
-            transform_row(l, p, column, image, ready, v + (ready - begin) % p->slots * p->v_slot);
+            CPU_NAME(cpu_conv_lines_strip)(&p->x, column, image, ready, v + (ready - begin) % p->slots * p->v_slot);
         multiply_band(l, p, u, v, (row - begin) % p->slots, count, m);
         for (size_t i = 0; i < count; i++)
             row_to_y(l, p, m + i * p->sums, first, (float *)l->y + ((image * l->oh + row + i) * l->ow + first) * l->oc);

@@ -11,7 +11,6 @@
 #include <omp.h>
 #include <string.h>
 
-#include "nn/cpu/kernels/border.h"
 #include "nn/cpu/kernels/conv_lines.h"
 #include "nn/cpu/kernels/kernels.h"
 #include "nn/cpu/kernels/sizes.h"
@@ -30,7 +29,7 @@ enum {
     POINTS = LINES_POINTS,
     FEW = LINES_FEW,
     MOST_OFFSETS = 7,
-    STRIP = 8,      /* tiles */
+    STRIP = LINES_STRIP,
     BAND = 8,       /* rows of the side with many channels */
     SHIFT = 16,     /* floats, a cache line: keeps the points off each other's sets */
     MOST_PARTS = 32 /* sums that are added up at the end */
@@ -44,13 +43,12 @@ typedef product_vector_in_memory vector_in_memory;
  * LANES). */
 typedef struct gradient {
     conv_lines_rows few;
-    const float *many; /* (n, h, w, channels) */
-    size_t n, h, w, channels, before;
-    nn_pad_mode border;
+    conv_lines_strips many;
+    size_t n;
     bool many_is_x;
     size_t rows, strips;         /* of `many`: rows with what is beside them that dy meets */
     size_t kh, at_once, offsets; /* kernel's rows; offsets at once; all, a whole number of those */
-    size_t few_point, few_row, few_rows, strip_point, m;
+    size_t few_point, few_row, few_rows, m;
     size_t bands, parts;
 } gradient;
 
@@ -61,19 +59,21 @@ static gradient gradient_of(const nn_call *call)
     const bool many_is_x = x[NN_C] > y[NN_C];
     const size_t tiles = cpu_round_up(cpu_divide_up(y[NN_W], TILE), STRIP), padding = call->attr.padding;
     const size_t *few = many_is_x ? y : x, *many = many_is_x ? x : y;
-    gradient g = {.n = x[NN_N], .many = call->input[!many_is_x], .h = many[NN_H], .w = many[NN_W], .channels = many[NN_C],
-                  .many_is_x = many_is_x, .strips = tiles / STRIP, .kh = w[NN_KH], .at_once = at_once[few[NN_C] - 1]};
+    gradient g = {.n = x[NN_N], .many_is_x = many_is_x, .strips = tiles / STRIP, .kh = w[NN_KH],
+                  .at_once = at_once[few[NN_C] - 1]};
+    g.many = (conv_lines_strips){.pixels = call->input[!many_is_x], .h = many[NN_H], .w = many[NN_W],
+                                 .channels = many[NN_C], .tiles = STRIP, .results = !many_is_x,
+                                 .point = BAND * STRIP * many[NN_C] + SHIFT, .step = BAND * STRIP};
     g.few = (conv_lines_rows){.pixels = call->input[many_is_x], .h = few[NN_H], .w = few[NN_W], .channels = few[NN_C],
                               .tiles = tiles, .results = many_is_x};
     g.rows = y[NN_H] + (many_is_x ? g.kh - 1 : 0);
-    *(many_is_x ? &g.before : &g.few.before) = padding;
-    *(many_is_x ? &g.border : &g.few.border) = call->attr.mode;
+    *(many_is_x ? &g.many.before : &g.few.before) = padding;
+    *(many_is_x ? &g.many.border : &g.few.border) = call->attr.mode;
     g.offsets = cpu_round_up(g.kh, g.at_once);
     g.few_point = CPU_NAME(cpu_conv_lines_row_point)(&g.few);
     g.few_row = POINTS * g.few_point;
     g.few_rows = BAND + g.offsets - 1;
-    g.strip_point = BAND * STRIP * g.channels + SHIFT;
-    g.m = POINTS * g.channels * g.offsets * few[NN_C];
+    g.m = POINTS * g.many.channels * g.offsets * few[NN_C];
     g.bands = g.n * cpu_divide_up(g.rows, BAND);
     g.parts = cpu_least(g.bands, MOST_PARTS);
     return g;
@@ -81,7 +81,7 @@ static gradient gradient_of(const nn_call *call)
 
 static size_t thread_floats(const gradient *g)
 {
-    return g->few_rows * g->few_row + CPU_NAME(cpu_conv_lines_row_scratch)(&g->few) + POINTS * g->strip_point;
+    return g->few_rows * g->few_row + CPU_NAME(cpu_conv_lines_row_scratch)(&g->few) + POINTS * g->many.point;
 }
 
 /* Those that get a part, and with it scratch. */
@@ -91,37 +91,6 @@ static size_t workspace(const nn_call *call)
 {
     const gradient g = gradient_of(call);
     return (g.parts * g.m + workers(&g, call) * thread_floats(&g)) * sizeof(float);
-}
-
-/* The points of a strip in row `row` of the many channels. `x`, whether they are x's, is a constant where this is
- * inlined. */
-PRODUCT_INLINE void transform_strip(const gradient *g, const bool x, size_t image, size_t row, size_t strip, float *v)
-{
-    const size_t from = cpu_place_of(row, g->before, g->h, g->border), pixels = x ? POINTS : TILE;
-    const float *picture = g->many + (image * g->h + (from == CPU_NOWHERE ? 0 : from)) * g->w * g->channels;
-    for (size_t tile = 0; tile < STRIP; tile++, v += LANES) {
-        const float *pixel[POINTS] = {NULL};
-        for (size_t i = 0; i < pixels && from != CPU_NOWHERE; i++) {
-            size_t column = cpu_place_of((strip * STRIP + tile) * TILE + i, g->before, g->w, g->border);
-            if (column != CPU_NOWHERE) pixel[i] = picture + column * g->channels;
-        }
-        for (size_t c = 0; c < g->channels; c += LANES) {
-            const vector zero = {0};
-            vector d[POINTS], t[POINTS];
-#pragma GCC unroll 4
-            for (size_t i = 0; i < TILE; i++) /* of the next row; after the last one in vain */
-                if (pixel[i]) __builtin_prefetch(pixel[i] + g->w * g->channels + c);
-#pragma GCC unroll 10
-            for (size_t i = 0; i < pixels; i++) d[i] = pixel[i] ? product_load(pixel[i] + c) : zero;
-            if (x)
-                conv_lines_from_x(d, t);
-            else
-                conv_lines_from_dy(d, t);
-#pragma GCC unroll 10
-            for (size_t i = 0; i < POINTS; i++)
-                *(vector_in_memory *)(v + i * g->strip_point + c * BAND * STRIP) = t[i];
-        }
-    }
 }
 
 /* Adds to sums (at_once, few, LANES) the products of `rows` rows of a strip, (rows, STRIP, LANES), with those rows of
@@ -157,31 +126,32 @@ ROW_SUMS(3)
 ROW_SUMS(4)
 static row_sums *const all_row_sums[FEW] = {row_sums_1, row_sums_2, row_sums_3, row_sums_4};
 
-static void add_strip(const gradient *g, size_t strip, size_t rows, const float *few, const float *many, float *m)
+static void add_strip(const gradient *g, size_t strip, size_t rows, const float *few_points, const float *many_points,
+                      float *m)
 {
     row_sums *add = all_row_sums[g->few.channels - 1];
     for (size_t point = 0; point < POINTS; point++)
-        for (size_t c = 0; c < g->channels; c += LANES)
+        for (size_t c = 0; c < g->many.channels; c += LANES)
             for (size_t o = 0; o < g->offsets; o += g->at_once, m += g->at_once * g->few.channels * LANES)
-                add(many + point * g->strip_point + c * BAND * STRIP,
-                    few + o * g->few_row + point * g->few_point + strip * STRIP * g->few.channels, g->few_row, rows, m);
+                add(many_points + point * g->many.point + c * g->many.step,
+                    few_points + o * g->few_row + point * g->few_point + strip * STRIP * g->few.channels, g->few_row,
+                    rows, m);
 }
 
 /* Of dy, rows of a band of x begin as many before its own as there are offsets beside the first; of x, with its own. */
 static void add_band(const gradient *g, size_t image, size_t begin, float *scratch, float *m)
 {
     const size_t rows = cpu_least(BAND, g->rows - begin), first = g->many_is_x ? begin + 1 - g->offsets : begin;
-    float *few = scratch, *line = few + g->few_rows * g->few_row;
-    float *many = line + CPU_NAME(cpu_conv_lines_row_scratch)(&g->few);
+    float *few_points = scratch, *line = few_points + g->few_rows * g->few_row;
+    float *many_points = line + CPU_NAME(cpu_conv_lines_row_scratch)(&g->few);
     for (size_t i = 0; i < rows + g->offsets - 1; i++) /* rows before the first wrap around, and are nowhere */
-        CPU_NAME(cpu_conv_lines_row)(&g->few, image, first + i, line, few + i * g->few_row);
+        CPU_NAME(cpu_conv_lines_row)(&g->few, image, first + i, line, few_points + i * g->few_row);
     for (size_t strip = 0; strip < g->strips; strip++) {
+        conv_lines_strip_columns column;
+        CPU_NAME(cpu_conv_lines_columns)(&g->many, strip, column);
         for (size_t i = 0; i < rows; i++)
-            if (g->many_is_x)
-                transform_strip(g, true, image, begin + i, strip, many + i * STRIP * LANES);
-            else
-                transform_strip(g, false, image, begin + i, strip, many + i * STRIP * LANES);
-        add_strip(g, strip, rows, few, many, m);
+            CPU_NAME(cpu_conv_lines_strip)(&g->many, column, image, begin + i, many_points + i * STRIP * LANES);
+        add_strip(g, strip, rows, few_points, many_points, m);
     }
 }
 
@@ -219,7 +189,7 @@ static void finish(const gradient *g, const float *m, size_t number, float *dw)
             sum[point] += product_load(m + part * g->m + (point * (g->m / POINTS / LANES) + number) * LANES);
     taps_of(sum, taps);
     for (size_t lane = 0; lane < LANES; lane++) {
-        const size_t pair = g->many_is_x ? f * g->channels + c + lane : (c + lane) * g->few.channels + f;
+        const size_t pair = g->many_is_x ? f * g->many.channels + c + lane : (c + lane) * g->few.channels + f;
         for (size_t v = 0; v < TAPS; v++) dw[(pair * g->kh + u) * TAPS + v] = taps[v][lane];
     }
 }
