@@ -38,7 +38,7 @@ static void report(const bench *b)
 
 static status bench_step(char **argv, bench *b, nn_backend *backend, error *err)
 {
-    size_t side = (size_t)atoi(argv[2]), floats = b->batch * side * side * 3;
+    size_t side = (size_t)atoi(argv[2]), bytes = b->batch * side * side * 3;
     gan_options o = {.generator = index_of(model_generator_names, argv[3]), .ngf = atoi(argv[4]), .ndf = atoi(argv[5]),
                      .upsample = index_of(model_upsample_names, argv[6]), .discriminator = MODEL_PATCHGAN,
                      .lambda_cycle_a = 10, .lambda_cycle_b = 10, .lambda_identity = 0.5, .beta1 = 0.5, .beta2 = 0.999,
@@ -46,32 +46,35 @@ static status bench_step(char **argv, bench *b, nn_backend *backend, error *err)
     if (o.generator < 0 || o.upsample < 0) return error_set(err, STATUS_USAGE, "unknown generator or upsampling");
     gan *model;
     TRY(gan_create(&o, (gan_size){b->batch, side, 0}, backend, 1, &b->planning, &model, err));
-    float *images = noise(2 * floats), losses[GAN_LOSSES];
-    status result = STATUS_OK;
+    float losses[GAN_LOSSES];
+    uint8_t *pixels = pixel_noise(2 * bytes);
+    status result = pixels ? STATUS_OK : error_no_memory(err, "pictures", 2 * bytes);
     b->operations = gan_operations(model);
     for (int i = -b->untimed; i < b->count && result == STATUS_OK; i++) {
-        training_step step = {(uint64_t)(i + b->untimed), 2e-4, {images, images + floats}};
+        training_step step = {(uint64_t)(i + b->untimed), 2e-4, {pixels, pixels + bytes}};
         double begin = log_clock();
-        result = gan_method(model)->step(model, &step, losses, err);
+        result = training_method_step(gan_method(model), &step, losses, err);
         if (i >= 0) b->seconds[i] = log_clock() - begin;
     }
-    free(images);
+    free(pixels);
     gan_destroy(model);
     return result;
 }
 
-static status run_generator(bench *b, nn_program *p, nn_value x, nn_value y, size_t floats)
+static status run_generator(bench *b, nn_program *p, nn_value x, nn_value y, size_t bytes)
 {
-    float *in = noise(2 * floats);
-    if (!in) return STATUS_NO_MEMORY;
+    bool *finite = malloc(b->batch * sizeof *finite);
+    uint8_t *in = pixel_noise(2 * bytes);
+    if (!in || !finite) return STATUS_NO_MEMORY;
     for (int i = -b->untimed; i < b->count; i++) {
         double begin = log_clock();
-        nn_program_write(p, x, in);
+        nn_program_write_pixels(p, x, in);
         nn_program_run(p);
-        nn_program_read(p, y, in + floats);
+        nn_program_read_pixels(p, y, in + bytes, finite);
         if (i >= 0) b->seconds[i] = log_clock() - begin;
     }
     free(in);
+    free(finite);
     return STATUS_OK;
 }
 

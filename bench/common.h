@@ -22,11 +22,11 @@ static inline int index_of(const char *const *names, const char *name)
     return -1;
 }
 
-/* Numbers of [-1, 1), the same each time; NULL without memory. The caller frees. */
-static inline float *noise(size_t count)
+/* Pixels, the same each time; NULL without memory. The caller frees. */
+static inline uint8_t *pixel_noise(size_t count)
 {
-    float *out = malloc(count * sizeof *out);
-    for (size_t i = 0; out && i < count; i++) out[i] = 2 * rng_uniform(1, RNG_TEST, 0, (uint32_t)i) - 1;
+    uint8_t *out = malloc(count);
+    for (size_t i = 0; out && i < count; i++) out[i] = (uint8_t)(256 * rng_uniform(1, RNG_TEST, 0, (uint32_t)i));
     return out;
 }
 

@@ -77,7 +77,7 @@ def show(row):
             say(f"    {who:24} {f['error']}")
             continue
         operations = batch * STEP_OPERATIONS[upsample] if job[0] == "step" else found.get("bf16", {}).get("operations", 0)
-        say(f"    {who:24}{1000 * f['seconds']:10.2f} ms{batch / f['seconds']:10.1f} pictures/s"
+        say(f"    {who:24}{1000 * f['seconds']:10.2f} ms ({1000 * f['alone']:.2f} alone){batch / f['seconds']:10.1f} pictures/s"
             f"{operations / f['seconds'] / 1e12:8.0f} TFLOP/s{f['bytes'] / 2**30:7.1f} GiB")
     (ours, o), (theirs, t) = best(found, PRECISIONS), best(found, VARIANTS)
     if o and t:

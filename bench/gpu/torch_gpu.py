@@ -10,7 +10,9 @@ VARIANT:
   compiled        bf16 autocast, channels_last, torch.compile(mode="reduce-overhead"), which makes CUDA graphs
   compiled_graph  torch.compile, and the whole step one CUDA graph
 
-A repetition begins with the pictures in pinned memory and ends with its losses or pictures on the host, as in bench.c.
+A repetition begins with the pictures in pinned memory and ends with its losses or pictures there. `default` moves floats,
+as the reference does; the others bytes, which are made floats and back on the device. Times as in bench.c: "seconds" where
+each repetition begins before the one before it ends, "alone" where not.
 """
 import itertools
 import json
@@ -50,14 +52,63 @@ class Variant:
         return torch.autocast("cuda", torch.bfloat16, enabled=self.fast, cache_enabled=not self.captured)
 
     def pictures(self, batch, side):
+        """On the host and on the device: (n, h, w, 3) bytes, or (n, 3, h, w) floats."""
         x = torch.rand(batch, 3, side, side) * 2 - 1
         if self.fast:
-            x = x.contiguous(memory_format=torch.channels_last)
+            x = pixels_of(x)
         return x.pin_memory(), x.cuda()
+
+    def floats(self, x):
+        """What networks take of pictures on the device."""
+        return floats_of(x) if self.fast else x
 
     def adam(self, *nets):
         extra = dict(fused=True, capturable=self.captured) if self.fast else {}
         return torch.optim.Adam(itertools.chain(*(n.parameters() for n in nets)), lr=2e-4, betas=(0.5, 0.999), **extra)
+
+
+def floats_of(pixels):
+    """(n, h, w, 3) bytes -> (n, 3, h, w) floats in [-1, 1], channels last."""
+    return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def pixels_of(floats):
+    return ((floats.float() + 1) * 127.5 + 0.5).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+class Translation(torch.nn.Module):
+    """From bytes to bytes, so that torch.compile sees all of it."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels):
+        return pixels_of(self.network(floats_of(pixels)))
+
+
+class Results:
+    """What a repetition leaves on the host: as many repetitions may be open as there are places for."""
+
+    PLACES = 2
+
+    def __init__(self):
+        self.places, self.begun, self.ended = [], 0, 0
+
+    def begin(self, result):
+        """Its copy is on its way."""
+        if len(self.places) < self.PLACES:
+            self.places.append((torch.empty_like(result, device="cpu").pin_memory(), torch.cuda.Event()))
+        host, there = self.places[self.begun % self.PLACES]
+        host.copy_(result, non_blocking=True)
+        there.record()
+        self.begun += 1
+
+    def end(self):
+        host, there = self.places[self.ended % self.PLACES]
+        there.synchronize()
+        self.ended += 1
+        return host
 
 
 def captured(function):
@@ -86,13 +137,14 @@ def step_function(v, side, kind, ngf, ndf, upsample, batch):
     optimizer_g, optimizer_d = v.adam(*nets_g), v.adam(*nets_d)
     g_a, g_b = map(v.callable, nets_g)
     d_a, d_b = map(v.callable, nets_d)
-    (host_a, a), (host_b, b) = (v.pictures(batch, side) for _ in range(2))
+    (host_a, device_a), (host_b, device_b) = (v.pictures(batch, side) for _ in range(2))
 
     def gan(scores, real):
         scores = scores.float()
         return F.mse_loss(scores, torch.full_like(scores, float(real)))
 
     def train():
+        a, b = v.floats(device_a), v.floats(device_b)
         with v.autocast():
             fake_b, fake_a = g_a(a), g_b(b)
             restored_a, restored_b = g_b(fake_b), g_a(fake_a)
@@ -117,44 +169,54 @@ def step_function(v, side, kind, ngf, ndf, upsample, batch):
         optimizer_d.step()
         return loss.detach()
 
-    run = captured(train) if v.captured else train
+    run, results = captured(train) if v.captured else train, Results()
 
-    def step():
+    def begin():
         if v.reduce_overhead:
             torch.compiler.cudagraph_mark_step_begin()
-        a.copy_(host_a, non_blocking=True)
-        b.copy_(host_b, non_blocking=True)
-        return run().item()
+        device_a.copy_(host_a, non_blocking=True)
+        device_b.copy_(host_b, non_blocking=True)
+        results.begin(run())
 
-    return step
+    return begin, results.end
 
 
 def translate_function(v, side, kind, ngf, upsample, batch):
-    network = v.callable(v.network(kind, ngf, upsample).eval())
+    network = v.network(kind, ngf, upsample).eval()
+    network = v.callable(Translation(network) if v.fast else network)
     host, x = v.pictures(batch, side)
-    out = torch.empty_like(host).pin_memory()
 
     def forward():
         with torch.no_grad(), v.autocast():
             return network(x)
 
-    run = captured(forward) if v.captured else forward
+    run, results = captured(forward) if v.captured else forward, Results()
 
-    def translate():
+    def begin():
         x.copy_(host, non_blocking=True)
-        out.copy_(run().float(), non_blocking=True)
-        torch.cuda.synchronize()
+        results.begin(run())
 
-    return translate
+    return begin, results.end
 
 
-def timed(function, count):
-    seconds = []
+def timed(begin, end, count):
+    alone, seconds = [], []
     for _ in range(count + UNTIMED):
-        begin = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - begin)
-    return {"seconds": statistics.median(seconds[UNTIMED:]), "least": min(seconds[UNTIMED:])}
+        began = time.perf_counter()
+        begin()
+        end()
+        alone.append(time.perf_counter() - began)
+    begin()
+    before = time.perf_counter()
+    for _ in range(count + UNTIMED):
+        begin()
+        end()
+        now = time.perf_counter()
+        seconds.append(now - before)
+        before = now
+    end()
+    seconds, alone = seconds[UNTIMED:], alone[UNTIMED:]
+    return {"seconds": statistics.median(seconds), "least": min(seconds), "alone": statistics.median(alone)}
 
 
 def event_seconds(function, count=20):
@@ -193,8 +255,8 @@ def main(job, *rest):
     else:
         side, kind, *numbers, upsample, batch, variant, count = rest
         make = step_function if job == "step" else translate_function
-        function = make(Variant(variant), int(side), kind, *map(int, numbers), upsample, int(batch))
-        result = timed(function, int(count))
+        begin, end = make(Variant(variant), int(side), kind, *map(int, numbers), upsample, int(batch))
+        result = timed(begin, end, int(count))
         free, total = torch.cuda.mem_get_info()
         result["bytes"] = total - free
         result["allocated"] = torch.cuda.max_memory_allocated()

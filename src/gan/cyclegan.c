@@ -145,28 +145,31 @@ static void begin_read(const gan_handles *h, const nn_program *program, training
 static void write_inputs(const gan_handles *h, nn_program *program, const training_update_options *update,
                          const gan_step_input *input)
 {
-    for (int i = 0; i < 2; i++)
-        if (h->images[i] != NN_NONE) nn_program_write(program, h->images[i], input->images[i]);
+    for (int i = 0; i < 2; i++) {
+        if (h->images[i] == NN_NONE) continue;
+        if (input->pixels[i])
+            nn_program_write_pixels(program, h->images[i], input->pixels[i]);
+        else
+            nn_program_write(program, h->images[i], input->images[i]);
+    }
     training_update_write(&h->update, program, update, input->number, input->learning_rate);
 }
 
-static status end_both(training_reading *of_g, training_reading *of_d, float *losses, error *err)
+static status end_both(gan_open_step *step, float *losses, error *err)
 {
     error ignored = {0};
-    status first = training_update_end_read(of_g, gan_loss_names, losses, err);
-    status second = training_update_end_read(of_d, gan_loss_names, losses, first == STATUS_OK ? err : &ignored);
+    status first = training_update_end_read(&step->of_g, gan_loss_names, losses, err);
+    status second = training_update_end_read(&step->of_d, gan_loss_names, losses, first == STATUS_OK ? err : &ignored);
     return first == STATUS_OK ? second : first;
 }
 
-/* Where all is one program the discriminators learn from a step although a gradient of the generators is not finite. */
-static status run_one_program(gan *g, const gan_step_input *input, float *losses, error *err)
+/* The discriminators learn from a step although a gradient of the generators is not finite. */
+static void begin_one_program(gan *g, const gan_step_input *input, gan_open_step *step)
 {
-    training_reading of_g, of_d;
     write_inputs(&g->d_handles, g->g_program, &g->d_update, input);
     run(g, g->g_program);
-    begin_read(&g->g_handles, g->g_program, &of_g);
-    begin_read(&g->d_handles, g->g_program, &of_d);
-    return end_both(&of_g, &of_d, losses, err);
+    begin_read(&g->g_handles, g->g_program, &step->of_g);
+    begin_read(&g->d_handles, g->g_program, &step->of_d);
 }
 
 static status run_two_programs(gan *g, const gan_step_input *input, float *losses, error *err)
@@ -181,21 +184,48 @@ static status run_two_programs(gan *g, const gan_step_input *input, float *losse
     return training_update_end_read(&reading, gan_loss_names, losses, err);
 }
 
-status gan_step(gan *g, const gan_step_input *input, float *losses, error *err)
+/* What the host reads between two programs, and a backend that has computed when it returns, leave nothing to run ahead of. */
+size_t gan_open_steps(const gan *g)
 {
-    for (int i = 0; i < GAN_LOSSES; i++) losses[i] = 0;
-    write_inputs(&g->g_handles, g->g_program, &g->g_update, input);
-    for (int i = 0; i < 2; i++) nn_program_write(g->g_program, g->g_handles.decisions[i], input->decisions[i]);
-    return g->d_program ? run_two_programs(g, input, losses, err) : run_one_program(g, input, losses, err);
+    return !g->d_program && g->backend->interface->begin_read_scalars ? TRAINING_OPEN_STEPS : 1;
 }
 
-status gan_sample(gan *g, int domain, const float *picture, float *translated, float *reconstructed, error *err)
+void gan_begin_step(gan *g, const gan_step_input *input)
+{
+    gan_open_step *step = &g->open[(g->oldest_step + g->open_count++) % TRAINING_OPEN_STEPS];
+    *step = (gan_open_step){.result = STATUS_OK};
+    write_inputs(&g->g_handles, g->g_program, &g->g_update, input);
+    for (int i = 0; i < 2; i++) nn_program_write(g->g_program, g->g_handles.decisions[i], input->decisions[i]);
+    if (g->d_program)
+        step->result = run_two_programs(g, input, step->losses, &step->problem);
+    else
+        begin_one_program(g, input, step);
+}
+
+status gan_end_step(gan *g, float *losses, error *err)
+{
+    gan_open_step *step = &g->open[g->oldest_step++ % TRAINING_OPEN_STEPS];
+    g->open_count--;
+    memcpy(losses, step->losses, sizeof step->losses);
+    if (!g->d_program) return end_both(step, losses, err);
+    if (step->result != STATUS_OK && err) *err = step->problem;
+    return step->result;
+}
+
+status gan_step(gan *g, const gan_step_input *input, float *losses, error *err)
+{
+    gan_begin_step(g, input);
+    return gan_end_step(g, losses, err);
+}
+
+status gan_sample(gan *g, int domain, const uint8_t *picture, uint8_t *translated, uint8_t *reconstructed, error *err)
 {
     const gan_sampler *s = &g->sampler;
-    nn_program_write(s->program[domain], s->picture[domain], picture);
+    bool finite; /* a sheet shows what there is */
+    nn_program_write_pixels(s->program[domain], s->picture[domain], picture);
     nn_program_run(s->program[domain]);
-    nn_program_read(s->program[domain], s->translated[domain], translated);
-    nn_program_read(s->program[domain], s->reconstructed[domain], reconstructed);
+    nn_program_read_pixels(s->program[domain], s->translated[domain], translated, &finite);
+    nn_program_read_pixels(s->program[domain], s->reconstructed[domain], reconstructed, &finite);
     return nn_program_check(s->program[domain], err);
 }
 

@@ -47,14 +47,19 @@ void gan_destroy(gan *g); /* accepts NULL */
 typedef struct gan_step_input {
     uint64_t number; /* of the step, from 0: Adam's bias correction follows from it */
     double learning_rate;
-    const float *images[2];    /* a, b */
+    const uint8_t *pixels[2];  /* a, b: (batch, side, side, 3) bytes; NULL: `images` are there in their place */
+    const float *images[2];    /* in [-1, 1], which need not be of bytes */
     const float *decisions[2]; /* batch codes (see nn_pool_swap) for the pool of translations into b, into a */
 } gan_step_input;
 /* losses: GAN_LOSSES. STATUS_NOT_FINITE, naming the loss, when one is NaN or infinite: the weights of the generators, or
  * of the discriminators, whose loss it is are unchanged. Those of the others may have learned. */
 status gan_step(gan *g, const gan_step_input *input, float *losses, error *err);
+/* The same in two parts, as training_method has them; gan_open_steps: how many may be open. */
+size_t gan_open_steps(const gan *g);
+void gan_begin_step(gan *g, const gan_step_input *input);
+status gan_end_step(gan *g, float *losses, error *err);
 /* picture of `domain`, (side, side, 3): through its generator and back, by the averaged weights when there are any. */
-status gan_sample(gan *g, int domain, const float *picture, float *translated, float *reconstructed, error *err);
+status gan_sample(gan *g, int domain, const uint8_t *picture, uint8_t *translated, uint8_t *reconstructed, error *err);
 
 /* "G_A.", "G_B." and "D_A.", "D_B." with gradients and moments. */
 nn_parameters *gan_generators(gan *g);

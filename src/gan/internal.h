@@ -21,6 +21,14 @@ typedef struct gan_sampler {
     nn_value picture[2], translated[2], reconstructed[2];
 } gan_sampler;
 
+/* A step that has begun: where all is one program its losses are on their way, else it is over. */
+typedef struct gan_open_step {
+    training_reading of_g, of_d;
+    float losses[GAN_LOSSES];
+    status result;
+    error problem;
+} gan_open_step;
+
 struct gan {
     gan_options options;
     gan_size size;
@@ -36,6 +44,8 @@ struct gan {
     nn_program *g_program, *d_program; /* d_program: NULL if g_program is all of the step */
     gan_sampler sampler;
     nn_arena arena;
+    gan_open_step open[TRAINING_OPEN_STEPS]; /* in turn: those that have begun follow on oldest_step */
+    size_t oldest_step, open_count;
     float *decisions; /* 2 * batch */
     nn_profile *profile;
     /* method.c */

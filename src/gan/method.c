@@ -2,19 +2,23 @@
 #include "gan/internal.h"
 #include "gan/pool.h"
 
-static status step(void *context, const training_step *step, float *losses, error *err)
+static status begin(void *context, const training_step *step, error *err)
 {
+    (void)err; /* what goes wrong is told at the end */
     gan *g = context;
     size_t batch = g->size.batch;
     float *codes[2] = {g->decisions, g->decisions + batch};
     gan_pool_decide(g->seed, RNG_POOL_B, step->number, batch, (size_t)g->options.pool_size, codes[0]);
     gan_pool_decide(g->seed, RNG_POOL_A, step->number, batch, (size_t)g->options.pool_size, codes[1]);
-    gan_step_input input = {step->number, step->learning_rate, {step->images[0], step->images[1]},
+    gan_step_input input = {step->number, step->learning_rate, {step->pixels[0], step->pixels[1]}, {NULL, NULL},
                             {codes[0], codes[1]}};
-    return gan_step(g, &input, losses, err);
+    gan_begin_step(g, &input);
+    return STATUS_OK;
 }
 
-static status sample(void *context, int domain, const float *picture, float *translated, float *reconstructed,
+static status end(void *context, float *losses, error *err) { return gan_end_step(context, losses, err); }
+
+static status sample(void *context, int domain, const uint8_t *picture, uint8_t *translated, uint8_t *reconstructed,
                      error *err)
 {
     return gan_sample(context, domain, picture, translated, reconstructed, err);
@@ -52,7 +56,9 @@ void gan_fill_method(gan *g)
     g->method.context = g;
     g->method.loss_count = g->options.lambda_tv > 0 ? GAN_LOSSES : GAN_LOSS_TV_A;
     g->method.loss_names = gan_loss_names;
-    g->method.step = step;
+    g->method.open_steps = gan_open_steps(g);
+    g->method.begin = begin;
+    g->method.end = end;
     g->method.sample = sample;
     g->method.exports = g->exports;
     g->method.export_count = 2;

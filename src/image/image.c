@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pixels.h"
 #include "image/codec.h"
 
 status image_create(image *out, size_t width, size_t height, error *err)
@@ -106,19 +107,9 @@ void image_flip_horizontal(image *picture)
     }
 }
 
-void image_to_floats(const image *in, float *floats)
-{
-    size_t count = in->width * in->height * 3;
-#pragma omp simd
-    for (size_t i = 0; i < count; i++) floats[i] = (float)in->pixels[i] / 127.5f - 1.0f;
-}
+void image_to_floats(const image *in, float *floats) { pixels_to_floats(in->pixels, in->width * in->height * 3, floats); }
 
 void image_from_floats(const float *floats, image *out)
 {
-    size_t count = out->width * out->height * 3;
-    for (size_t i = 0; i < count; i++) {
-        float value = (floats[i] + 1.0f) * 127.5f + 0.5f;
-        /* In this form NaN becomes 0; converting it to an integer would be undefined. */
-        out->pixels[i] = value > 0.0f ? (value < 255.0f ? (uint8_t)value : 255) : 0;
-    }
+    pixels_from_floats(floats, out->width * out->height * 3, out->pixels);
 }

@@ -87,7 +87,7 @@ status image_resize(const image *in, size_t width, size_t height, image *out, er
 status image_crop(const image *in, size_t left, size_t top, size_t width, size_t height, image *out, error *err);
 void image_flip_horizontal(image *picture);
 
-/* Pixels as floats in [-1, 1], v / 127.5 - 1, and back with rounding and clipping. floats: (height, width, 3). */
+/* Pixels as networks see them, and back (base/pixels.h). floats: (height, width, 3). */
 void image_to_floats(const image *in, float *floats);
 void image_from_floats(const float *floats, image *out); /* out has its size already */
 

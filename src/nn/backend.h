@@ -60,7 +60,7 @@ typedef struct nn_kernel {
     void (*release)(nn_call *call);
 } nn_kernel;
 
-enum { NN_READS = 32 }; /* a step's losses, and more */
+enum { NN_READS = 8, NN_READ_SCALARS = 32 }; /* reads that are open at once; numbers of one */
 
 typedef struct nn_backend_interface {
     const char *name; /* "cpu", "cuda" */
@@ -72,11 +72,18 @@ typedef struct nn_backend_interface {
     void (*write)(nn_backend *backend, void *device, const void *host, size_t bytes);
     void (*read)(nn_backend *backend, void *host, const void *device, size_t bytes);
     void (*clear)(nn_backend *backend, void *device, size_t bytes);
-    /* (optional) A read in two parts, between which the host is free: what lies there when all before it has run is on
-     * its way, whatever is run after it; end_read waits for the oldest that has begun. False, and nothing has begun, when
-     * NN_READS have or there is no memory for it; NULL: never. */
-    bool (*begin_read)(nn_backend *backend, const void *device, size_t bytes);
-    void (*end_read)(nn_backend *backend, void *host, size_t bytes);
+    /* Pictures, which are bytes on the host and floats on the device (base/pixels.h), in the same order: a quarter of the
+     * bytes to move. read_pixels: `images` of `count` pixels each; finite[i]: whether all of image i were. */
+    void (*write_pixels)(nn_backend *backend, float *device, const uint8_t *host, size_t count);
+    void (*read_pixels)(nn_backend *backend, uint8_t *host, bool *finite, const float *device, size_t images, size_t count);
+    /* (optional) Reads in two parts, between which the host is free: what lies there when all before it has run is on its
+     * way, whatever is run after it; the end waits for the oldest that has begun, of either kind. False, and nothing has
+     * begun, when NN_READS have or there is no memory for it; NULL: never. Of single numbers, NN_READ_SCALARS at most: */
+    bool (*begin_read_scalars)(nn_backend *backend, const float *const *device, size_t count);
+    void (*end_read_scalars)(nn_backend *backend, float *host, size_t count);
+    /* read_pixels: */
+    bool (*begin_read_pixels)(nn_backend *backend, const float *device, size_t images, size_t count);
+    void (*end_read_pixels)(nn_backend *backend, uint8_t *host, bool *finite, size_t images, size_t count);
     void (*synchronise)(nn_backend *backend);
     /* The kernel of an operation, or NULL: the planner then reports the operation by name. */
     const nn_kernel *(*kernel)(const nn_backend *backend, nn_op op);

@@ -243,18 +243,48 @@ void nn_program_read(const nn_program *p, nn_value output, float *host)
     nn_program_read_part(p, output, 0, elements(p, output), host);
 }
 
-bool nn_program_begin_read(const nn_program *p, nn_value output)
+static size_t images(const nn_program *p, nn_value v)
+{
+    return p->draft.values[p->draft.resolved[v]].shape.dim[NN_N];
+}
+
+void nn_program_write_pixels(nn_program *p, nn_value input, const uint8_t *host)
+{
+    float *device = address(p, p->draft.resolved[input]);
+    nn_backend *backend = p->draft.backend;
+    if (device) backend->interface->write_pixels(backend, device, host, elements(p, input));
+}
+
+void nn_program_read_pixels(const nn_program *p, nn_value output, uint8_t *host, bool *finite)
 {
     const float *device = address(p, p->draft.resolved[output]);
     nn_backend *backend = p->draft.backend;
-    if (!device || !backend->interface->begin_read) return false;
-    return backend->interface->begin_read(backend, device, elements(p, output) * sizeof *device);
+    size_t count = images(p, output);
+    if (device) backend->interface->read_pixels(backend, host, finite, device, count, elements(p, output) / count);
 }
 
-void nn_program_end_read(const nn_program *p, void *host, size_t bytes)
+bool nn_program_begin_read_pixels(const nn_program *p, nn_value output)
 {
-    p->draft.backend->interface->end_read(p->draft.backend, host, bytes);
+    const float *device = address(p, p->draft.resolved[output]);
+    nn_backend *backend = p->draft.backend;
+    size_t count = images(p, output);
+    if (!device || !backend->interface->begin_read_pixels) return false;
+    return backend->interface->begin_read_pixels(backend, device, count, elements(p, output) / count);
 }
+
+bool nn_program_begin_read_scalars(const nn_program *p, const nn_value *outputs, size_t count)
+{
+    const float *device[NN_READ_SCALARS];
+    nn_backend *backend = p->draft.backend;
+    if (!backend->interface->begin_read_scalars || count > NN_READ_SCALARS) return false;
+    for (size_t i = 0; i < count; i++) {
+        device[i] = address(p, p->draft.resolved[outputs[i]]);
+        if (!device[i]) return false;
+    }
+    return backend->interface->begin_read_scalars(backend, device, count);
+}
+
+nn_backend *nn_program_backend(const nn_program *p) { return p->draft.backend; }
 
 status nn_program_check(const nn_program *p, error *err) { return nn_backend_check(p->draft.backend, err); }
 

@@ -68,15 +68,20 @@ void nn_program_run(nn_program *p);
 bool nn_program_run_until(nn_program *p, const volatile sig_atomic_t *stop);
 /* An output, after a run and before another program of the same arena runs. */
 void nn_program_read(const nn_program *p, nn_value output, float *host);
+/* The same for pictures as bytes (base/pixels.h): as many as the value has elements. finite: for each image of the batch,
+ * whether its elements are. */
+void nn_program_write_pixels(nn_program *p, nn_value input, const uint8_t *host);
+void nn_program_read_pixels(const nn_program *p, nn_value output, uint8_t *host, bool *finite);
 /* The same for `count` elements from element `first` on, so that a large value need not be on the host as a whole. All
  * of an input must be written before each run. */
 void nn_program_write_part(nn_program *p, nn_value input, size_t first, size_t count, const float *host);
 void nn_program_read_part(const nn_program *p, nn_value output, size_t first, size_t count, float *host);
-/* nn_program_read in two parts: other programs of the arena may run between them. False: not here (begin_read in
- * nn/backend.h), use nn_program_read. It ends with nn_program_end_read of the output's bytes, or, when the program is gone,
- * with the backend's end_read. */
-bool nn_program_begin_read(const nn_program *p, nn_value output);
-void nn_program_end_read(const nn_program *p, void *host, size_t bytes);
+/* Outputs of one element each, NN_READ_SCALARS at most, and pictures, read in two parts: other programs of the arena may run
+ * between them. False: not here (nn/backend.h), read them at once. They end, the oldest first, with the backend's
+ * end_read_scalars or end_read_pixels. */
+bool nn_program_begin_read_scalars(const nn_program *p, const nn_value *outputs, size_t count);
+bool nn_program_begin_read_pixels(const nn_program *p, nn_value output);
+nn_backend *nn_program_backend(const nn_program *p);
 /* After reading: STATUS_OK, or why what was read is none (nn_backend_check). */
 status nn_program_check(const nn_program *p, error *err);
 

@@ -75,29 +75,38 @@ static status assemble(style_feedforward *f, const training_setup *setup, error 
     return result;
 }
 
-static status run_step(void *context, const training_step *step, float *losses, error *err)
+static status begin_step(void *context, const training_step *step, error *err)
 {
+    (void)err; /* what goes wrong is told at the end */
     style_feedforward *f = context;
-    for (int i = 0; i < STYLE_FEEDFORWARD_LOSSES; i++) losses[i] = 0;
-    nn_program_write(f->step, f->pictures, step->images[0]);
+    nn_program_write_pixels(f->step, f->pictures, step->pixels[0]);
     training_update_write(&f->update, f->step, &f->update_options, step->number, step->learning_rate);
     if (f->profile)
         nn_program_run_profiled(f->step, f->profile);
     else
         nn_program_run(f->step);
-    training_reading reading;
-    training_update_begin_read(&f->update, f->step, f->losses, STYLE_FEEDFORWARD_LOSSES, &reading);
-    return training_update_end_read(&reading, loss_names, losses, err);
+    training_reading *reading = &f->open[(f->oldest_step + f->open_count++) % TRAINING_OPEN_STEPS];
+    training_update_begin_read(&f->update, f->step, f->losses, STYLE_FEEDFORWARD_LOSSES, reading);
+    return STATUS_OK;
 }
 
-static status sample(void *context, int domain, const float *picture, float *translated, float *reconstructed,
+static status end_step(void *context, float *losses, error *err)
+{
+    style_feedforward *f = context;
+    for (int i = 0; i < STYLE_FEEDFORWARD_LOSSES; i++) losses[i] = 0;
+    f->open_count--;
+    return training_update_end_read(&f->open[f->oldest_step++ % TRAINING_OPEN_STEPS], loss_names, losses, err);
+}
+
+static status sample(void *context, int domain, const uint8_t *picture, uint8_t *translated, uint8_t *reconstructed,
                      error *err)
 {
     (void)domain, (void)reconstructed;
     style_feedforward *f = context;
-    nn_program_write(f->sampler, f->sample, picture);
+    bool finite; /* a sheet shows what there is */
+    nn_program_write_pixels(f->sampler, f->sample, picture);
     nn_program_run(f->sampler);
-    nn_program_read(f->sampler, f->translated, translated);
+    nn_program_read_pixels(f->sampler, f->translated, translated, &finite);
     return nn_program_check(f->sampler, err);
 }
 
@@ -110,7 +119,8 @@ static void fill_method(style_feedforward *f)
     f->weights[3] = (model_weights){f->set, NN_AVERAGE, "G_A.", "ema.G_A."};
     f->exported = (training_export){"generator_a.safetensors", "a_to_b", 0, 1, {f->set, exported, "G_A.", ""}};
     f->method = (training_method){.context = f, .loss_count = STYLE_FEEDFORWARD_LOSSES, .loss_names = loss_names,
-                                  .step = run_step, .sample = sample,
+                                  .open_steps = f->backend->interface->begin_read_scalars ? TRAINING_OPEN_STEPS : 1,
+                                  .begin = begin_step, .end = end_step, .sample = sample,
                                   .state = {f->weights, f->options.ema > 0 ? 4 : 3, NULL, 0, f->backend},
                                   .exports = &f->exported, .export_count = 1};
 }

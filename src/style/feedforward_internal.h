@@ -30,6 +30,8 @@ struct style_feedforward {
     training_update update;
     nn_value sample, translated;
     nn_program *step, *sampler;
+    training_reading open[TRAINING_OPEN_STEPS]; /* in turn: those that have begun follow on oldest_step */
+    size_t oldest_step, open_count;
     nn_arena arena;
     nn_profile *profile;
     training_method method;

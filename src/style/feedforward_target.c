@@ -1,6 +1,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/pixels.h"
 #include "style/feedforward_internal.h"
 #include "style/features.h"
 #include "style/target.h"
@@ -10,13 +11,15 @@ enum { MEASURED_PICTURES = 16 }; /* at least, for the scale of content features 
 /* Makes a mean of squared differences relative. What is 0 everywhere has no scale to be relative to. */
 static double factor(double mean_square) { return mean_square > 0 ? 1 / mean_square : 1; }
 
-/* Adds the mean squares of each content layer for the pictures of a batch. */
-static status add_batch(const style_feedforward *f, style_extractor *x, const float *pictures, double *sums, error *err)
+/* Adds the mean squares of each content layer for the pictures of a batch. floats: room for one. */
+static status add_batch(const style_feedforward *f, style_extractor *x, const uint8_t *pictures, float *floats, double *sums,
+                        error *err)
 {
-    size_t side = (size_t)f->training->crop_size;
+    size_t side = (size_t)f->training->crop_size, count = side * side * 3;
     for (size_t k = 0; k < (size_t)f->training->batch_size; k++) {
         float *features[STYLE_MOST_LAYERS];
-        TRY(style_extract(x, pictures + k * side * side * 3, side, side, features, err));
+        pixels_to_floats(pictures + k * count, count, floats);
+        TRY(style_extract(x, floats, side, side, features, err));
         for (size_t i = 0; i < f->loss.content.count; i++) {
             sums[i] += style_mean_square(features[i], x->counts[i]);
             free(features[i]);
@@ -32,16 +35,19 @@ static status measure_content(style_feedforward *f, training_loader *loader, err
     double sums[STYLE_MOST_LAYERS] = {0};
     if (!f->loss.content.count) return STATUS_OK;
     style_extractor x = {.vgg = f->vgg, .backend = f->backend, .layers = &f->loss.content};
-    float *slot = malloc(training_loader_slot_bytes(loader));
-    status result = slot ? STATUS_OK : error_no_memory(err, "a batch", training_loader_slot_bytes(loader));
+    size_t bytes = training_loader_slot_bytes(loader); /* of one domain: as many as it has pixels */
+    uint8_t *slot = malloc(bytes);
+    float *floats = malloc(bytes / batch * sizeof *floats);
+    status result = slot && floats ? STATUS_OK : error_no_memory(err, "a batch", bytes + bytes / batch * sizeof *floats);
     for (size_t step = 0; step < batches && result == STATUS_OK; step++) {
         result = training_loader_produce(loader, step, slot, err);
-        if (result == STATUS_OK) result = add_batch(f, &x, slot, sums, err);
+        if (result == STATUS_OK) result = add_batch(f, &x, slot, floats, sums, err);
     }
     for (size_t i = 0; i < f->loss.content.count; i++)
         f->content_factors[i] = factor(sums[i] / (double)(batches * batch));
     style_extractor_free(&x);
     free(slot);
+    free(floats);
     return result;
 }
 

@@ -142,7 +142,7 @@ void training_loader_compare(const training_loader *l, int domain, const char *b
              l->options->domains[domain].name, l->train[domain].list.count, changed);
 }
 
-static size_t batch_floats(const training_loader *l)
+static size_t batch_bytes(const training_loader *l)
 {
     size_t crop = (size_t)l->options->crop_size;
     return (size_t)l->options->batch_size * crop * crop * 3;
@@ -153,7 +153,7 @@ static int domains(const training_loader *l) { return l->options->one_way ? 1 : 
 
 size_t training_loader_slot_bytes(const training_loader *l)
 {
-    return (size_t)domains(l) * batch_floats(l) * sizeof(float);
+    return (size_t)domains(l) * batch_bytes(l);
 }
 
 double training_loader_bytes(const training_loader *l, double largest)
@@ -270,18 +270,19 @@ static size_t picture_of(training_loader *l, int domain, uint64_t step, uint32_t
     return picture;
 }
 
-/* A square of `crop` from (left, top) as floats, mirrored or not. */
-static void take_crop(const image *picture, size_t left, size_t top, size_t crop, bool flip, float *out)
+/* A square of `crop` from (left, top), mirrored or not. */
+static void take_crop(const image *picture, size_t left, size_t top, size_t crop, bool flip, uint8_t *out)
 {
-    for (size_t y = 0; y < crop; y++) {
+    for (size_t y = 0; y < crop; y++, out += crop * 3) {
         const uint8_t *row = picture->pixels + ((top + y) * picture->width + left) * 3;
-        for (size_t x = 0; x < crop; x++)
-            for (size_t c = 0; c < 3; c++)
-                out[(y * crop + x) * 3 + c] = (float)row[(flip ? crop - 1 - x : x) * 3 + c] / 127.5f - 1;
+        if (!flip)
+            memcpy(out, row, crop * 3);
+        else
+            for (size_t x = 0; x < crop; x++) memcpy(out + x * 3, row + (crop - 1 - x) * 3, 3);
     }
 }
 
-static status produce_one(training_loader *l, int domain, uint64_t step, uint32_t place, float *out, error *err)
+static status produce_one(training_loader *l, int domain, uint64_t step, uint32_t place, uint8_t *out, error *err)
 {
     const training_options *o = l->options;
     image owned = {0};
@@ -303,7 +304,7 @@ static status produce_one(training_loader *l, int domain, uint64_t step, uint32_
 status training_loader_produce(void *loader, uint64_t step, void *slot, error *err)
 {
     training_loader *l = loader;
-    float *out = slot;
+    uint8_t *out = slot;
     size_t crop = (size_t)l->options->crop_size;
     for (int domain = 0; domain < domains(l); domain++)
         for (uint32_t place = 0; place < (uint32_t)l->options->batch_size; place++) {
@@ -313,7 +314,7 @@ status training_loader_produce(void *loader, uint64_t step, void *slot, error *e
     return STATUS_OK;
 }
 
-status training_loader_sample(training_loader *l, int domain, size_t index, size_t of, float *floats, error *err)
+status training_loader_sample(training_loader *l, int domain, size_t index, size_t of, uint8_t *pixels, error *err)
 {
     collection *c = l->test[domain].list.count ? &l->test[domain] : &l->train[domain];
     image owned = {0};
@@ -321,7 +322,7 @@ status training_loader_sample(training_loader *l, int domain, size_t index, size
     status result = fetch_usable(l, c, index * c->list.count / of % c->list.count, &owned, &picture, err);
     if (result == STATUS_OK) {
         size_t crop = (size_t)l->options->crop_size;
-        take_crop(picture, (picture->width - crop) / 2, (picture->height - crop) / 2, crop, false, floats);
+        take_crop(picture, (picture->width - crop) / 2, (picture->height - crop) / 2, crop, false, pixels);
     }
     image_free(&owned);
     return result;

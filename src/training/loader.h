@@ -1,4 +1,4 @@
-/* The pictures of two domains as batches of floats: which picture in which step, decoding, resizing, cropping,
+/* The pictures of two domains as batches of pixels: which picture in which step, decoding, resizing, cropping,
  * flipping. A batch is a function of the seed and the step alone; any number of threads may make batches at once.
  *
  *     training_loader *loader;
@@ -32,7 +32,7 @@ const char *training_loader_fingerprint(const training_loader *loader, int domai
  * be NULL. */
 void training_loader_compare(const training_loader *loader, int domain, const char *before, log_sink *log);
 
-/* A slot holds two batches of (batch, crop, crop, 3) floats in [-1, 1]: a, then b; of a one-way training a alone. */
+/* A slot holds two batches of (batch, crop, crop, 3) bytes: a, then b; of a one-way training a alone. */
 size_t training_loader_slot_bytes(const training_loader *loader);
 /* What the loader will have in memory at most, slots left out: kept pictures, and those being decoded, of which the
  * largest has `largest` pixels. */
@@ -46,7 +46,7 @@ status training_loader_produce(void *loader, uint64_t step, void *slot, error *e
 void training_loader_report(training_loader *loader, log_sink *log);
 
 /* Sample picture `index` of `of`, spread over a domain's test folder (else its training pictures), resized and cropped
- * in the middle. floats: (crop, crop, 3). */
-status training_loader_sample(training_loader *loader, int domain, size_t index, size_t of, float *floats, error *err);
+ * in the middle. pixels: (crop, crop, 3). */
+status training_loader_sample(training_loader *loader, int domain, size_t index, size_t of, uint8_t *pixels, error *err);
 
 #endif

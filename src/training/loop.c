@@ -32,8 +32,9 @@ static void summarise(const training_method *method, const float *losses, char *
 
 static bool stopped(const training_loop *loop) { return loop->stop && *loop->stop; }
 
+/* Steps that have begun and not ended are open: on the device the weights are then of another step than `step`. */
 typedef struct position {
-    uint64_t step, end, saved; /* `saved`: step of the last checkpoint */
+    uint64_t step, begun, end, saved; /* ended; begun; `saved`: step of the last checkpoint */
     double began;
     bool save_failed;
 } position;
@@ -54,10 +55,15 @@ static status save(const training_loop *loop, position *at, error *err)
     return STATUS_OK;
 }
 
-static bool sample_is_due(const training_loop *loop, const position *at)
+static bool sample_is_due(const training_loop *loop, uint64_t step, uint64_t end)
 {
     uint64_t every = (uint64_t)loop->options->sample_every;
-    return every && (at->step % every == 0 || at->step == at->end);
+    return every && (step % every == 0 || step == end);
+}
+
+static bool checkpoint_is_due(const training_loop *loop, uint64_t step, uint64_t end)
+{
+    return step % (uint64_t)loop->options->checkpoint_every == 0 || step == end;
 }
 
 /* What is due after step at->step - 1. */
@@ -71,34 +77,76 @@ static status after_step(training_loop *loop, position *at, const float *losses,
         TRY(training_run_log(loop->run, &line, err));
     }
     /* Before the samples: a test picture that cannot be read must not cost the steps since the last checkpoint. */
-    if (step % (uint64_t)o->checkpoint_every == 0 || step == at->end || stopped(loop)) TRY(save(loop, at, err));
-    if (sample_is_due(loop, at))
+    if (checkpoint_is_due(loop, step, at->end) || (stopped(loop) && at->begun == step)) TRY(save(loop, at, err));
+    if (sample_is_due(loop, step, at->end))
         TRY(training_samples_write(loop->loader, o, loop->method, loop->run->samples, step, err));
     return STATUS_OK;
 }
 
-static status run_steps(training_loop *loop, prefetch *batches, position *at, progress *bar, error *err)
+/* What is due after a step needs its weights: the next one waits until that is done. */
+static bool may_begin(const training_loop *loop, const position *at)
+{
+    uint64_t next = at->begun;
+    if (next == at->end || stopped(loop) || next - at->step >= loop->method->open_steps) return false;
+    return next == at->step || !(checkpoint_is_due(loop, next, at->end) || sample_is_due(loop, next, at->end));
+}
+
+static status begin_step(training_loop *loop, prefetch *batches, position *at, error *err)
+{
+    const void *slot;
+    size_t bytes = training_loader_slot_bytes(loop->loader);
+    status taken = prefetch_take(batches, &slot, err);
+    training_loader_report(loop->loader, loop->log);
+    if (taken != STATUS_OK) return taken;
+    const uint8_t *pixels = slot;
+    training_step step = {at->begun, training_schedule_rate(&loop->schedule, at->begun),
+                          {pixels, loop->options->one_way ? NULL : pixels + bytes / 2}};
+    status result = loop->method->begin(loop->method->context, &step, err);
+    prefetch_release(batches);
+    if (result != STATUS_OK) return error_prefix(err, "step %llu", (unsigned long long)at->begun + 1);
+    at->begun++;
+    return STATUS_OK;
+}
+
+static status end_step(training_loop *loop, position *at, progress *bar, error *err)
 {
     float losses[TRAINING_MAX_LOSSES];
     char note[128];
-    size_t floats = training_loader_slot_bytes(loop->loader) / sizeof(float);
-    while (at->step < at->end && !stopped(loop)) {
-        const void *slot;
-        status taken = prefetch_take(batches, &slot, err);
-        training_loader_report(loop->loader, loop->log);
-        if (taken != STATUS_OK) return taken;
-        const float *images = slot;
-        training_step step = {at->step, training_schedule_rate(&loop->schedule, at->step),
-                              {images, loop->options->one_way ? NULL : images + floats / 2}};
-        status result = loop->method->step(loop->method->context, &step, losses, err);
-        prefetch_release(batches);
-        if (result != STATUS_OK) return error_prefix(err, "step %llu", (unsigned long long)at->step + 1);
-        at->step++;
-        summarise(loop->method, losses, note, sizeof note);
-        progress_update(bar, at->step, note);
-        TRY(after_step(loop, at, losses, step.learning_rate, err));
+    double rate = training_schedule_rate(&loop->schedule, at->step);
+    status result = loop->method->end(loop->method->context, losses, err);
+    at->step++;
+    at->save_failed = at->save_failed || result != STATUS_OK; /* its weights are of no step */
+    if (result != STATUS_OK) return error_prefix(err, "step %llu", (unsigned long long)at->step);
+    summarise(loop->method, losses, note, sizeof note);
+    progress_update(bar, at->step, note);
+    return after_step(loop, at, losses, rate, err);
+}
+
+/* After a failure: those that are open have changed the weights, or failed themselves. */
+static void end_open_steps(training_loop *loop, position *at)
+{
+    float losses[TRAINING_MAX_LOSSES];
+    for (; at->step < at->begun; at->step++)
+        if (loop->method->end(loop->method->context, losses, NULL) != STATUS_OK) at->save_failed = true;
+}
+
+/* What keeps a step from beginning is told when those before it have ended well. */
+static status run_steps(training_loop *loop, prefetch *batches, position *at, progress *bar, error *err)
+{
+    error later = {0};
+    status refused = STATUS_OK, result = STATUS_OK;
+    while (result == STATUS_OK) {
+        if (refused == STATUS_OK && may_begin(loop, at))
+            refused = begin_step(loop, batches, at, &later);
+        else if (at->step < at->begun)
+            result = end_step(loop, at, bar, err);
+        else
+            break;
     }
-    return STATUS_OK;
+    end_open_steps(loop, at);
+    if (result != STATUS_OK || refused == STATUS_OK) return result;
+    if (err) *err = later;
+    return refused;
 }
 
 /* A run that is killed before its first checkpoint could neither go on nor begin again: it has one at once, and the
@@ -111,7 +159,7 @@ static status begin(const training_loop *loop, const position *at, error *err)
     else
         TRY(training_save_stale_exports(loop, loop->first, loop->seconds, err));
     TRY(file_write_all(loop->run->config, loop->config, strlen(loop->config), err));
-    if (loop->first == 0 || !sample_is_due(loop, at)) return STATUS_OK;
+    if (loop->first == 0 || !sample_is_due(loop, at->step, at->end)) return STATUS_OK;
     char *sheet = training_samples_path(loop->run->samples, loop->first);
     if (!sheet) return error_no_memory(err, "a path", strlen(loop->run->samples));
     bool there = file_exists(sheet);
@@ -133,7 +181,7 @@ static bool has_its_steps(const training_loop *loop, const position *at)
 
 status training_loop_run(training_loop *loop, error *err)
 {
-    position at = {loop->first, training_schedule_steps(&loop->schedule), loop->first, log_clock(), false};
+    position at = {loop->first, loop->first, training_schedule_steps(&loop->schedule), loop->first, log_clock(), false};
     if (has_its_steps(loop, &at)) return STATUS_OK;
     TRY(begin(loop, &at, err));
     TRY(training_run_open_log(loop->run, loop->first, err));

@@ -12,25 +12,17 @@ enum { MOST_ROWS = 2 * 3, GAP = 4 };
 static size_t rows_a_domain(const training_options *o) { return o->one_way ? 2 : 3; }
 static int domains(const training_options *o) { return o->one_way ? 1 : 2; }
 
-static status place(report_sheet *sheet, const float *floats, size_t side, size_t column, size_t row, error *err)
-{
-    image picture = {0};
-    TRY(image_create(&picture, side, side, err));
-    image_from_floats(floats, &picture);
-    status result = report_sheet_place(sheet, &picture, column, row, err);
-    image_free(&picture);
-    return result;
-}
-
 /* buffer: three pictures. */
 static status fill_column(training_loader *loader, const training_options *o, const training_method *method,
-                          report_sheet *sheet, int domain, size_t column, float *buffer, error *err)
+                          report_sheet *sheet, int domain, size_t column, uint8_t *buffer, error *err)
 {
-    size_t side = (size_t)o->crop_size, floats = side * side * 3;
+    size_t side = (size_t)o->crop_size, bytes = side * side * 3;
     TRY(training_loader_sample(loader, domain, column, (size_t)o->sample_count, buffer, err));
-    TRY(method->sample(method->context, domain, buffer, buffer + floats, buffer + 2 * floats, err));
-    for (size_t i = 0; i < rows_a_domain(o); i++)
-        TRY(place(sheet, buffer + i * floats, side, column, (size_t)domain * rows_a_domain(o) + i, err));
+    TRY(method->sample(method->context, domain, buffer, buffer + bytes, buffer + 2 * bytes, err));
+    for (size_t i = 0; i < rows_a_domain(o); i++) {
+        const image picture = {.width = side, .height = side, .pixels = buffer + i * bytes};
+        TRY(report_sheet_place(sheet, &picture, column, (size_t)domain * rows_a_domain(o) + i, err));
+    }
     return STATUS_OK;
 }
 
@@ -60,11 +52,11 @@ status training_samples_write(training_loader *loader, const training_options *o
     report_sheet_options options = {.columns = (size_t)o->sample_count, .rows = rows, .cell_width = side,
                                     .cell_height = side, .gap = GAP, .row_titles = (const char *const *)titles};
     report_sheet *sheet = NULL;
-    float *buffer = malloc(3 * side * side * 3 * sizeof *buffer);
+    uint8_t *buffer = malloc(3 * side * side * 3);
     char *path = training_samples_path(folder, step);
     status result = STATUS_OK;
     if (!buffer || !path || !titled)
-        result = error_no_memory(err, "a sample sheet", 3 * side * side * 3 * sizeof *buffer);
+        result = error_no_memory(err, "a sample sheet", 3 * side * side * 3);
     if (result == STATUS_OK) result = report_sheet_create(&options, &sheet, err);
     for (int domain = 0; domain < domains(o); domain++)
         for (size_t column = 0; column < options.columns && result == STATUS_OK; column++)

@@ -52,37 +52,43 @@ void training_update_write(const training_update *u, nn_program *program, const 
     nn_program_write(program, u->ema_rate, &rate);
 }
 
-/* Takes one number now, or lets it come. */
-static void begin_number(training_reading *r, const nn_program *program, nn_value value, size_t number)
+/* The flag and the losses that are there; returns how many. */
+static size_t list_numbers(const training_update *u, const nn_value *values, size_t count, nn_value *list)
 {
-    r->open[number] = nn_program_begin_read(program, value);
-    if (!r->open[number]) nn_program_read(program, value, &r->number[number]);
+    size_t listed = 0;
+    list[listed++] = u->flag;
+    for (size_t i = 0; i < count; i++)
+        if (values[i] != NN_NONE) list[listed++] = values[i];
+    return listed;
 }
 
 void training_update_begin_read(const training_update *u, const nn_program *program, const nn_value *values, size_t count,
                                 training_reading *r)
 {
+    nn_value list[TRAINING_NUMBERS + 1];
     *r = (training_reading){.program = program, .values = values, .count = count};
-    begin_number(r, program, u->flag, count);
-    for (size_t i = 0; i < count; i++)
-        if (values[i] != NN_NONE) begin_number(r, program, values[i], i);
+    size_t listed = list_numbers(u, values, count, list);
+    r->open = nn_program_begin_read_scalars(program, list, listed);
+    for (size_t i = 0; i < listed && !r->open; i++) nn_program_read(program, list[i], &r->number[i]);
 }
 
-static void end_number(training_reading *r, size_t number)
+static void end_read(training_reading *r)
 {
-    if (r->open[number]) nn_program_end_read(r->program, &r->number[number], sizeof r->number[number]);
+    nn_backend *backend = nn_program_backend(r->program);
+    size_t listed = 1;
+    for (size_t i = 0; i < r->count; i++) listed += r->values[i] != NN_NONE;
+    if (r->open) backend->interface->end_read_scalars(backend, r->number, listed);
+    r->open = false;
 }
 
 status training_update_end_read(training_reading *r, const char *const *names, float *losses, error *err)
 {
-    end_number(r, r->count); /* in the order in which they began */
+    size_t next = 1;
+    end_read(r);
     for (size_t i = 0; i < r->count; i++)
-        if (r->values[i] != NN_NONE) {
-            end_number(r, i);
-            losses[i] = r->number[i];
-        }
+        if (r->values[i] != NN_NONE) losses[i] = r->number[next++];
     TRY(nn_program_check(r->program, err));
-    if (r->number[r->count] != 0) return STATUS_OK;
+    if (r->number[0] != 0) return STATUS_OK;
     for (size_t i = 0; i < r->count; i++)
         if (r->values[i] != NN_NONE && !isfinite(losses[i]))
             return error_set(err, STATUS_NOT_FINITE, "loss %s is %g", names[i], (double)losses[i]);

@@ -33,15 +33,15 @@ void training_update_append(nn_graph *graph, nn_parameters *set, const model_tra
 /* number: of the step, from 0. Before the run. */
 void training_update_write(const training_update *u, nn_program *program, const training_update_options *options,
                            uint64_t number, double learning_rate);
-enum { TRAINING_NUMBERS = 15 }; /* losses of a program, at most */
+enum { TRAINING_NUMBERS = NN_READ_SCALARS - 1 }; /* losses of a program, at most */
 
 /* Losses that are on their way from the device, or here. */
 typedef struct training_reading {
     const nn_program *program;
     const nn_value *values;
     size_t count;
-    float number[TRAINING_NUMBERS + 1]; /* the last: the flag */
-    bool open[TRAINING_NUMBERS + 1]; /* not here yet */
+    float number[TRAINING_NUMBERS + 1]; /* the flag, then the losses that are there */
+    bool open; /* not here yet */
 } training_reading;
 
 /* After the run: begins to read the losses that are there (values[i] is not NN_NONE; count is TRAINING_NUMBERS at most).

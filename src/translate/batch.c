@@ -5,8 +5,9 @@
 
 enum { PIXELS = 1 << 21 }; /* of a batch: a guess that awaits measuring on a GPU; more cost memory */
 
-/* Bytes of host memory for each pixel of a batch: pictures, results and floats, twice. */
-static const double host_bytes = 2 * (3 + 3 + 12);
+/* Bytes of host memory for each pixel of a batch: pictures, results, the batch and what it passes through on its way to the
+ * device and back, twice. */
+static const double host_bytes = 2 * (3 + 3 + 3 + 6);
 
 size_t translate_most(const translator *t)
 {
@@ -35,7 +36,7 @@ bool translate_alike(const translator *t, const image *a, const image *b)
     return lanes || (size[0][0] == size[1][0] && size[0][1] == size[1][1]);
 }
 
-/* Programs exist for powers of two, so that few are compiled: places without a picture hold zeros. */
+/* Programs exist for powers of two, so that few are compiled: places without a picture are black. */
 static size_t places_for(size_t count)
 {
     size_t places = 1;
@@ -46,14 +47,11 @@ static size_t places_for(size_t count)
 static status fill(translate_job *job, size_t places, error *err)
 {
     size_t one = job->width * job->height * TRANSLATE_CHANNELS;
-    image padded = {0};
-    job->bytes = places * one * sizeof(float);
-    job->floats = malloc(job->bytes);
-    if (!job->floats) return error_no_memory(err, "pictures", job->bytes);
-    TRY(image_create(&padded, job->width, job->height, err));
-    for (size_t i = 0; i < job->count; i++) translator_put(&job->in[i], &padded, job->floats + i * one);
-    memset(job->floats + job->count * one, 0, (places - job->count) * one * sizeof(float));
-    image_free(&padded);
+    job->places = places;
+    job->pixels = malloc(places * one);
+    if (!job->pixels) return error_no_memory(err, "pictures", places * one);
+    for (size_t i = 0; i < job->count; i++) translator_put(&job->in[i], job->width, job->height, job->pixels + i * one);
+    memset(job->pixels + job->count * one, 0, (places - job->count) * one);
     return STATUS_OK;
 }
 
@@ -61,17 +59,17 @@ static status fill(translate_job *job, size_t places, error *err)
 static status run(translator *t, translate_job *job, const translate_program *p, error *err)
 {
     TRY(fill(job, p->batch, err));
-    nn_program_write(p->program, p->x, job->floats);
+    nn_program_write_pixels(p->program, p->x, job->pixels);
     nn_program_run(p->program);
-    job->reading = nn_program_begin_read(p->program, p->y);
-    if (!job->reading) nn_program_read(p->program, p->y, job->floats);
+    job->reading = nn_program_begin_read_pixels(p->program, p->y);
+    if (!job->reading) nn_program_read_pixels(p->program, p->y, job->pixels, job->finite);
     return nn_backend_check(t->backend, err);
 }
 
-static void give_up_floats(translate_job *job)
+static void give_up_pixels(translate_job *job)
 {
-    free(job->floats);
-    job->floats = NULL;
+    free(job->pixels);
+    job->pixels = NULL;
 }
 
 /* Where a batch does not fit, or is none: one by one, which may mean in strips. */
@@ -110,13 +108,13 @@ void translate_begin(translator *t, const image *in, size_t count)
     status result = in->pixels ? translator_prepare(t, places_for(count), job->width, job->height, &p, &problem) : STATUS_OK;
     if (result == STATUS_OK && p) result = run(t, job, p, &problem);
     if ((result == STATUS_OK && !p) || (result == STATUS_NO_MEMORY && count > 1 && !job->reading)) {
-        give_up_floats(job);
+        give_up_pixels(job);
         translate_each(t, job);
         return;
     }
     if (result == STATUS_OK) return;
     for (size_t i = 0; i < count; i++) job->done[i] = (translate_result){.result = result, .problem = problem};
-    if (!job->reading) give_up_floats(job);
+    if (!job->reading) give_up_pixels(job);
 }
 
 /* What was wrong when it began is in `done`, and so in `results`. */
@@ -124,7 +122,7 @@ static void take_pictures(translator *t, translate_job *job, translate_result *r
 {
     size_t one = job->width * job->height * TRANSLATE_CHANNELS;
     error problem = {0};
-    if (job->reading) t->backend->interface->end_read(t->backend, job->floats, job->bytes);
+    if (job->reading) t->backend->interface->end_read_pixels(t->backend, job->pixels, job->finite, job->places, one);
     status whole = nn_backend_check(t->backend, &problem);
     for (size_t i = 0; i < job->count; i++) {
         translate_result *r = &results[i];
@@ -132,7 +130,8 @@ static void take_pictures(translator *t, translate_job *job, translate_result *r
         r->result = whole;
         r->problem = problem;
         if (whole == STATUS_OK)
-            r->result = translator_get(job->floats + i * one, job->width, &job->in[i], &r->picture, &r->problem);
+            r->result = translator_get(job->pixels + i * one, job->finite[i], job->width, &job->in[i], &r->picture,
+                                       &r->problem);
     }
 }
 
@@ -142,6 +141,6 @@ void translate_finish(translator *t, translate_result *results)
     t->open_jobs--;
     if (job->in_lanes) translate_lanes_wait(t->lanes, job->count);
     memcpy(results, job->done, job->count * sizeof *results);
-    if (job->floats) take_pictures(t, job, results);
-    give_up_floats(job);
+    if (job->pixels) take_pictures(t, job, results);
+    give_up_pixels(job);
 }

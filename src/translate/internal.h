@@ -19,9 +19,10 @@ typedef struct translate_program {
 typedef struct translate_job {
     const image *in; /* `count` of them */
     size_t count, width, height;
-    float *floats; /* (batch, height, width, 3); NULL: they were translated one by one, or not at all */
-    size_t bytes;
-    bool reading;  /* the floats are still on their way */
+    uint8_t *pixels; /* (places, height, width, 3); NULL: they were translated one by one, or not at all */
+    size_t places;
+    bool finite[TRANSLATE_MOST]; /* of each place */
+    bool reading;  /* the pixels are still on their way */
     bool in_lanes; /* the pictures are */
     translate_result done[TRANSLATE_MOST]; /* what is known of each when it has begun */
 } translate_job;
@@ -57,9 +58,10 @@ bool translator_shares_memory(const translator *t);
  * much memory. */
 status translator_prepare(translator *t, size_t batch, size_t width, size_t height, translate_program **out, error *err);
 
-/* A picture to floats (height, width, 3), the padded size, and back. `padded`: room for one of that size. */
-void translator_put(const image *in, image *padded, float *to);
-/* out: as large as `in`, whose alpha and profile it gets; the caller frees it. */
-status translator_get(const float *from, size_t width, const image *in, image *out, error *err);
+/* A picture padded to (height, width, 3), and back. */
+void translator_put(const image *in, size_t width, size_t height, uint8_t *to);
+/* finite: whether what the pixels were made of was, else STATUS_NOT_FINITE. out: as large as `in`, whose alpha and profile it
+ * gets; the caller frees it. */
+status translator_get(const uint8_t *from, bool finite, size_t width, const image *in, image *out, error *err);
 
 #endif

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pixels.h"
 #include "translate/large_layers.h"
 #include "translate/moments.h"
 #include "translate/picture_rows.h"
@@ -63,9 +64,8 @@ static status check_stop(const large *l, error *err)
 static void picture_rows(large *l, size_t first, size_t count, float *floats)
 {
     for (size_t i = 0; i < count; i++) {
-        const image row = {.width = l->n->width, .height = 1, .pixels = l->pixels};
         picture_row_padded(l->in, first + i, l->n->width, l->pixels);
-        image_to_floats(&row, floats + i * l->n->width * CHANNELS);
+        pixels_to_floats(l->pixels, l->n->width * CHANNELS, floats + i * l->n->width * CHANNELS);
     }
 }
 

@@ -1,7 +1,8 @@
 #include "translate/picture_rows.h"
 
-#include <math.h>
 #include <string.h>
+
+#include "base/pixels.h"
 
 /* Where position i of an endless reflection of `side` pixels comes from. */
 static size_t reflected(size_t i, size_t side)
@@ -18,14 +19,16 @@ void picture_row_padded(const image *in, size_t y, size_t width, uint8_t *to)
     for (size_t x = in->width; x < width; x++) memcpy(to + x * 3, from + reflected(x, in->width) * 3, 3);
 }
 
+status picture_not_finite(error *err)
+{
+    return error_set(err, STATUS_NOT_FINITE, "the generator made a pixel that is not a finite number: its weights are damaged, "
+                     "or training diverged");
+}
+
 status picture_row_write(const float *floats, image *out, size_t y, error *err)
 {
     size_t count = out->width * 3;
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(floats[i]))
-            return error_set(err, STATUS_NOT_FINITE, "the generator made a pixel that is %s: its weights are damaged, "
-                             "or training diverged", isnan(floats[i]) ? "not a number" : "infinite");
-    image row = {.width = out->width, .height = 1, .pixels = out->pixels + y * count};
-    image_from_floats(floats, &row);
+    if (!pixels_are_finite(floats, count)) return picture_not_finite(err);
+    pixels_from_floats(floats, count, out->pixels + y * count);
     return STATUS_OK;
 }

@@ -14,5 +14,7 @@ void picture_row_padded(const image *in, size_t y, size_t width, uint8_t *to);
 /* floats: (width of out, 3) -> row y of `out`. STATUS_NOT_FINITE when one is NaN or infinite: weights can be finite and
  * yet so large that the result is not. */
 status picture_row_write(const float *floats, image *out, size_t y, error *err);
+/* Sets that error. */
+status picture_not_finite(error *err);
 
 #endif

@@ -18,8 +18,8 @@
 
 enum { PROGRAMS = TRANSLATE_PROGRAMS, CHANNELS = TRANSLATE_CHANNELS };
 
-/* Bytes of each pixel beside the network: the picture 4, the result 4; as a whole also the floats 12, the padded one 3. */
-static const double picture_bytes = 8, whole_bytes = 23, result_bytes = 4;
+/* Bytes of each pixel beside the network: the picture 4, the result 4; as a whole also the padded one 3. */
+static const double picture_bytes = 8, whole_bytes = 11, result_bytes = 4;
 /* More than a ResNet's program takes for each pixel and channel of its first layer (8 to 10 from 256x256 on), beside
  * transformed weights, which are fewer than all weights; should it be too little, a lane goes by strips. Larger pictures
  * have work enough for all threads, and would take as many times more memory. */
@@ -316,20 +316,20 @@ status translator_set_precision(translator *t, nn_precision precision, error *er
     return STATUS_OK;
 }
 
-void translator_put(const image *in, image *padded, float *to)
+void translator_put(const image *in, size_t width, size_t height, uint8_t *to)
 {
-    for (size_t y = 0; y < padded->height; y++)
-        picture_row_padded(in, y, padded->width, padded->pixels + y * padded->width * CHANNELS);
-    image_to_floats(padded, to);
+    for (size_t y = 0; y < height; y++) picture_row_padded(in, y, width, to + y * width * CHANNELS);
 }
 
-status translator_get(const float *from, size_t width, const image *in, image *out, error *err)
+status translator_get(const uint8_t *from, bool finite, size_t width, const image *in, image *out, error *err)
 {
     status result;
+    *out = (image){0};
+    if (!finite) return picture_not_finite(err);
     TRY_OR(error, image_create(out, in->width, in->height, err));
     TRY_OR(error, image_copy_extras(in, out, err));
-    for (size_t y = 0; y < out->height; y++)
-        TRY_OR(error, picture_row_write(from + y * width * CHANNELS, out, y, err));
+    size_t row = in->width * CHANNELS;
+    for (size_t y = 0; y < out->height; y++) memcpy(out->pixels + y * row, from + y * width * CHANNELS, row);
 error:
     if (result != STATUS_OK) image_free(out);
     return result;
@@ -338,21 +338,19 @@ error:
 static status translate_whole(translate_program *p, const volatile sig_atomic_t *stop, const image *in, image *out,
                               error *err)
 {
-    image padded = {0};
     status result = STATUS_OK;
-    size_t count = p->width * p->height * CHANNELS;
-    float *floats = malloc(count * sizeof *floats);
-    if (!floats) return error_no_memory(err, "a picture", count * sizeof *floats);
-    TRY_OR(error, image_create(&padded, p->width, p->height, err));
-    translator_put(in, &padded, floats);
-    nn_program_write(p->program, p->x, floats);
+    bool finite;
+    size_t bytes = p->width * p->height * CHANNELS;
+    uint8_t *pixels = malloc(bytes);
+    if (!pixels) return error_no_memory(err, "a picture", bytes);
+    translator_put(in, p->width, p->height, pixels);
+    nn_program_write_pixels(p->program, p->x, pixels);
     TRY_OR(error, nn_program_run_until(p->program, stop) ? STATUS_OK : error_set(err, STATUS_INTERRUPTED, "interrupted"));
-    nn_program_read(p->program, p->y, floats);
+    nn_program_read_pixels(p->program, p->y, pixels, &finite);
     TRY_OR(error, nn_program_check(p->program, err));
-    TRY_OR(error, translator_get(floats, p->width, in, out, err));
+    TRY_OR(error, translator_get(pixels, finite, p->width, in, out, err));
 error:
-    image_free(&padded);
-    free(floats);
+    free(pixels);
     return result;
 }
 

@@ -1,7 +1,7 @@
 # The checks of the CUDA backend (tests/cuda/check_*.c): under `make test` on the emulated device, under
 # `make check-cuda` on the machine's GPU, which `make bench-cuda` measures. The latter two need gcc, nvcc and make, and
 # none of the other libraries: plain convolutions stand for oneDNN's.
-CUDA_CHECKS := check_ops check_pictures check_moments check_effects check_networks check_steps check_choices
+CUDA_CHECKS := check_ops check_pictures check_moments check_transfers check_effects check_networks check_steps check_choices
 TESTS += $(CUDA_CHECKS:%=$(BUILD)/tests/cuda/%)
 
 # By name, since the pattern of other tests fits these too.

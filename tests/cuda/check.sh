@@ -26,7 +26,7 @@ begin() {
         echo "status $? after $((SECONDS - start)) s" >>"$log"
     ) &
 }
-for what in check_module check_ops check_effects check_choices check_pictures check_moments check_networks \
+for what in check_module check_ops check_transfers check_effects check_choices check_pictures check_moments check_networks \
     "check_steps one_step" "check_steps joined_steps" "check_steps free_steps" "check_steps recorded_steps" "check_steps the_curve"; do
     case $what in
     check_ops | *the_curve) threads=$((2 * CHECK_THREADS)) ;; # these have the most to compute on the CPU
@@ -41,7 +41,7 @@ wait
 if command -v compute-sanitizer >/dev/null; then
     # Calls that fail are the program's own to tell: a test asks for more memory than there is.
     for tool in "memcheck --report-api-errors no" racecheck; do
-        for what in "check_ops operations" "check_ops wide_convolutions" check_effects check_pictures check_moments \
+        for what in "check_ops operations" "check_ops wide_convolutions" check_transfers check_effects check_pictures check_moments \
             "check_steps one_step"; do
             # shellcheck disable=SC2086
             begin "${CHECK_SANITIZER_SECONDS:-120}" "2 ${tool%% *} of $what" env CHECK_LITTLE=1 CHECK_GROWTH=1 \

@@ -399,7 +399,49 @@ static void operations_are_counted(test *t)
     nn_backend_destroy(backend);
 }
 
-TEST_MAIN(TEST(operations_are_counted), TEST(reuse_is_bit_identical), TEST(fusion_keeps_results),
+/* 2 x, of a batch of pictures; one of them with an infinity in the middle of its results. */
+static void pictures_pass_as_bytes(test *t)
+{
+    enum { IMAGES = 3, H = 5, W = 7, EACH = H * W * 3, COUNT = IMAGES * EACH };
+    error err = {0};
+    nn_backend *backend;
+    nn_program *p;
+    nn_arena arena = {0};
+    uint8_t in[COUNT], out[COUNT];
+    bool finite[IMAGES];
+    REQUIRE_OK(t, nn_cpu_create(2, &backend, &err), err);
+    nn_graph *g = nn_graph_create();
+    nn_shape shape = nn_shape_of(IMAGES, H, W, 3);
+    nn_value x = nn_input(g, "x", shape), factors = nn_input(g, "factors", shape), y = nn_multiply(g, x, factors);
+    nn_output(g, y);
+    REQUIRE_OK(t, nn_program_create(g, backend, NULL, &p, &err), err);
+    REQUIRE_OK(t, nn_arena_bind(&arena, backend, &p, 1, &err), err);
+    float floats[COUNT];
+    for (int broken = -1; broken < IMAGES; broken++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            in[i] = (uint8_t)(64 + i % 128);
+            floats[i] = (int)i == broken * EACH + EACH / 2 ? INFINITY : 2;
+        }
+        nn_program_write_pixels(p, x, in);
+        nn_program_write(p, factors, floats);
+        nn_program_run(p);
+        nn_program_read_pixels(p, y, out, finite);
+        for (int i = 0; i < IMAGES; i++) CHECK(t, finite[i] == (i != broken));
+        for (size_t i = 0; i < COUNT; i++)
+            if (floats[i] == 2) CHECK(t, out[i] == 2 * in[i] - 127 || out[i] == 2 * in[i] - 128);
+    }
+    uint8_t again[COUNT];
+    if (nn_program_begin_read_pixels(p, y)) { /* elsewhere than on the CPU */
+        backend->interface->end_read_pixels(backend, again, finite, IMAGES, EACH);
+        CHECK(t, memcmp(again, out, COUNT) == 0 && finite[0] && !finite[IMAGES - 1]);
+    }
+    nn_program_destroy(p);
+    nn_arena_free(&arena);
+    nn_graph_destroy(g);
+    nn_backend_destroy(backend);
+}
+
+TEST_MAIN(TEST(pictures_pass_as_bytes), TEST(operations_are_counted), TEST(reuse_is_bit_identical), TEST(fusion_keeps_results),
           TEST(repeats_bit_for_bit), TEST(programs_share_an_arena), TEST(is_given_up_when_asked),
           TEST(running_allocates_no_tensors), TEST(shape_errors_name_all), TEST(gradients_are_pruned),
           TEST(blocks_are_not_overrun))

@@ -116,8 +116,8 @@ static bool write_pictures(const bench *b, const char *folder, const safetensors
     return true;
 }
 
-/* Weights, losses, gradients of the fixture; batch: its x, (2, 32, 32, 3) in [-1, 1]. */
-static void compare_step(test *t, style_feedforward *f, const safetensors_file *file, const float *batch)
+/* Weights, losses, gradients of the fixture; batch: its x, (2, 32, 32, 3). */
+static void compare_step(test *t, style_feedforward *f, const safetensors_file *file, const uint8_t *batch)
 {
     error err = {0};
     nn_parameters *set = style_feedforward_generator(f);
@@ -125,8 +125,8 @@ static void compare_step(test *t, style_feedforward *f, const safetensors_file *
     REQUIRE_OK(t, model_weights_load(file, &weights, &err), err);
     const training_method *method = style_feedforward_method(f);
     float losses[STYLE_FEEDFORWARD_LOSSES], *expected = fixture_values(file, "losses", NULL);
-    training_step step = {.number = 0, .learning_rate = 1e-3, .images = {batch, NULL}};
-    REQUIRE_OK(t, method->step(method->context, &step, losses, &err), err);
+    training_step step = {.number = 0, .learning_rate = 1e-3, .pixels = {batch, NULL}};
+    REQUIRE_OK(t, training_method_step(method, &step, losses, &err), err);
     for (size_t i = 0; i < STYLE_FEEDFORWARD_LOSSES; i++)
         CHECK_NEAR(t, losses[i], expected[i], 2e-6 * fabs((double)expected[i]));
     free(expected);
@@ -157,7 +157,8 @@ static void losses_and_gradients_are_pytorchs(test *t)
     REQUIRE_OK(t, safetensors_open("tests/fixtures/feedforward.safetensors", &file, &b.err), b.err);
     float *x = fixture_values(file, "x", &of_x), *styles = fixture_values(file, "styles", &of_styles);
     REQUIRE(t, x && styles && write_pictures(&b, "x", of_x, x) && write_pictures(&b, "styles", of_styles, styles));
-    for (size_t i = 0; i < of_x->count; i++) x[i] = x[i] / 127.5f - 1;
+    uint8_t *batch = malloc(of_x->count);
+    for (size_t i = 0; i < of_x->count; i++) batch[i] = (uint8_t)x[i];
     REQUIRE(t, write_config(&b, "data: {load_size: 32, crop_size: 32, fit: none, flip: false}\n"
                                 "model: {ngf: 2}\n"
                                 "content: {layers: \"relu2_1, relu2_2\", weights: \"0.75, 1.5\", weight: 2}\n"
@@ -177,13 +178,14 @@ static void losses_and_gradients_are_pytorchs(test *t)
     REQUIRE_OK(t, nn_cpu_create(2, &backend, &b.err), b.err);
     training_setup setup = {s.options, &s.training, loader, backend, 0, &b.log};
     REQUIRE_OK(t, style_feedforward_create(s.options, &setup, &f, &b.err), b.err);
-    compare_step(t, f, file, x);
+    compare_step(t, f, file, batch);
     style_feedforward_destroy(f);
     training_loader_destroy(loader);
     nn_backend_destroy(backend);
     training_settings_free(&s);
     safetensors_close(file);
     free(x);
+    free(batch);
     free(styles);
     tear_down(&b);
 }

@@ -7,13 +7,15 @@
 
 enum { SIDE = 8 };
 
-/* Its one weight is the number of steps taken. */
+/* Its one weight is the number of steps that have begun, as on a device that runs ahead of the host. */
 typedef struct counter {
     nn_backend *backend;
     nn_parameters *set;
-    uint64_t stop_at, nan_at; /* after, in step; 0: never */
+    uint64_t stop_at, nan_at; /* when step has begun, in step; 0: never */
+    uint64_t begun, ended;
+    size_t most_open;
     volatile sig_atomic_t stop;
-    bool samples_fail;
+    bool samples_fail, sampled_in_between;
     size_t samples;
     double last_rate;
 } counter;
@@ -34,45 +36,54 @@ typedef struct fixture {
     error err;
 } fixture;
 
-static status count_step(void *context, const training_step *step, float *losses, error *err)
+static status begin_step(void *context, const training_step *step, error *err)
 {
     counter *c = context;
-    losses[0] = 0.5f;
-    losses[1] = (float)step->number;
+    (void)err;
     c->last_rate = step->learning_rate;
-    if (c->nan_at == step->number + 1) return error_set(err, STATUS_NOT_FINITE, "loss gan_a is nan");
-    const float done = (float)(step->number + 1);
+    c->begun = step->number + 1;
+    if (c->begun - c->ended > c->most_open) c->most_open = c->begun - c->ended;
+    const float done = (float)c->begun;
     nn_parameters_write(c->set, NN_DATA, 0, &done);
-    if (c->stop_at == step->number + 1) c->stop = 1;
+    if (c->stop_at == c->begun) c->stop = 1;
     return STATUS_OK;
 }
 
-static status count_sample(void *context, int domain, const float *picture, float *translated, float *reconstructed,
+static status end_step(void *context, float *losses, error *err)
+{
+    counter *c = context;
+    losses[0] = 0.5f;
+    losses[1] = (float)c->ended;
+    return ++c->ended == c->nan_at ? error_set(err, STATUS_NOT_FINITE, "loss gan_a is nan") : STATUS_OK;
+}
+
+static status count_sample(void *context, int domain, const uint8_t *picture, uint8_t *translated, uint8_t *reconstructed,
                            error *err)
 {
     counter *c = context;
     (void)domain;
     if (c->samples_fail) return error_set(err, STATUS_FAILED, "no sample");
-    memcpy(translated, picture, SIDE * SIDE * 3 * sizeof *picture);
-    memcpy(reconstructed, picture, SIDE * SIDE * 3 * sizeof *picture);
+    memcpy(translated, picture, SIDE * SIDE * 3);
+    memcpy(reconstructed, picture, SIDE * SIDE * 3);
     c->samples++;
+    c->sampled_in_between = c->sampled_in_between || c->begun != c->ended;
     return STATUS_OK;
 }
 
-static void fill_loop(fixture *f)
+static void fill_loop(fixture *f, size_t open_steps)
 {
     static const char *const names[] = {"gan_a", "gan_b"};
     f->weights = (model_weights){f->c.set, NN_DATA, "", "G_A."};
     f->export = (training_export){"generator_a.safetensors", "a_to_b", 0, 1, {f->c.set, NN_DATA, "", ""}};
-    f->method = (training_method){.context = &f->c, .loss_count = 2, .loss_names = names, .step = count_step,
-                                  .sample = count_sample, .state = {&f->weights, 1, NULL, 0, f->c.backend},
+    f->method = (training_method){.context = &f->c, .loss_count = 2, .loss_names = names, .open_steps = open_steps,
+                                  .begin = begin_step, .end = end_step, .sample = count_sample, .state = {&f->weights, 1, NULL, 0, f->c.backend},
                                   .exports = &f->export, .export_count = 1};
     f->loop = (training_loop){.options = &f->options, .schedule = {&f->options, 4}, .loader = f->loader,
                               .method = &f->method, .run = &f->run, .log = &f->log, .config = "name: x\n",
                               .stop = &f->c.stop};
 }
 
-static bool set_up(fixture *f)
+static bool set_up(fixture *f, size_t open_steps)
 {
     size_t index;
     *f = (fixture){0};
@@ -96,7 +107,7 @@ static bool set_up(fixture *f)
         training_loader_create(&f->options, &f->loader, &f->err) != STATUS_OK ||
         training_run_open(&f->run, f->folder, false, &f->err) != STATUS_OK)
         return false;
-    fill_loop(f);
+    fill_loop(f, open_steps);
     return true;
 }
 
@@ -153,86 +164,100 @@ static void check_log(test *t, const fixture *f, const char *expected_steps)
 
 static void writes_what_is_due(test *t)
 {
-    fixture f;
-    REQUIRE(t, set_up(&f));
-    REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
-    CHECK(t, checkpoint_step(t, &f) == 10);
-    CHECK(t, has_sheet(&f, 5) && has_sheet(&f, 10) && !has_sheet(&f, 4));
-    CHECK(t, f.c.samples == 2 * 2 * 2);
-    check_log(t, &f, "3 6 9 10 ");
-    f.loop.first = 10; /* nothing is left to do */
-    REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
-    tear_down(&f);
+    for (size_t open_steps = 1; open_steps <= TRAINING_OPEN_STEPS; open_steps++) {
+        fixture f;
+        REQUIRE(t, set_up(&f, open_steps));
+        REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
+        CHECK(t, checkpoint_step(t, &f) == 10);
+        CHECK(t, has_sheet(&f, 5) && has_sheet(&f, 10) && !has_sheet(&f, 4));
+        CHECK(t, f.c.samples == 2 * 2 * 2 && !f.c.sampled_in_between);
+        CHECK(t, f.c.most_open == open_steps && f.c.ended == 10);
+        check_log(t, &f, "3 6 9 10 ");
+        f.loop.first = 10; /* nothing is left to do */
+        REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
+        tear_down(&f);
+    }
 }
 
 static void stops_after_the_step_and_goes_on(test *t)
 {
-    fixture f;
-    REQUIRE(t, set_up(&f));
-    f.c.stop_at = 6;
-    CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_INTERRUPTED);
-    CHECK_TEXT(t, f.err.message, "stopped after step 6 of 10; continue with --resume");
-    CHECK(t, checkpoint_step(t, &f) == 6);
-    check_log(t, &f, "3 6 ");
-    f.c.stop_at = f.c.stop = 0;
-    f.loop.first = 6;
-    fclose(f.run.log_file);
-    f.run.log_file = NULL;
-    REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
-    CHECK(t, checkpoint_step(t, &f) == 10);
-    check_log(t, &f, "3 6 9 10 ");
-    tear_down(&f);
+    for (size_t open_steps = 1; open_steps <= TRAINING_OPEN_STEPS; open_steps++) {
+        fixture f;
+        REQUIRE(t, set_up(&f, open_steps));
+        f.c.stop_at = 6;
+        CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_INTERRUPTED);
+        CHECK_TEXT(t, f.err.message, "stopped after step 6 of 10; continue with --resume");
+        CHECK(t, checkpoint_step(t, &f) == 6);
+        check_log(t, &f, "3 6 ");
+        f.c.stop_at = 0;
+        f.c.stop = 0;
+        f.loop.first = 6;
+        fclose(f.run.log_file);
+        f.run.log_file = NULL;
+        REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
+        CHECK(t, checkpoint_step(t, &f) == 10);
+        check_log(t, &f, "3 6 9 10 ");
+        tear_down(&f);
+    }
 }
 
 static void a_new_run_can_be_resumed_at_once(test *t)
 {
-    fixture f;
-    REQUIRE(t, set_up(&f));
-    f.c.nan_at = 1;
-    CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_NOT_FINITE);
-    CHECK(t, checkpoint_step(t, &f) == 0);
-    tear_down(&f);
+    for (size_t open_steps = 1; open_steps <= TRAINING_OPEN_STEPS; open_steps++) {
+        fixture f;
+        REQUIRE(t, set_up(&f, open_steps));
+        f.c.nan_at = 1;
+        CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_NOT_FINITE);
+        CHECK(t, checkpoint_step(t, &f) == 0);
+        tear_down(&f);
+    }
 }
 
 static void a_nan_leaves_the_last_checkpoint(test *t)
 {
-    fixture f;
-    REQUIRE(t, set_up(&f));
-    f.c.nan_at = 7;
-    CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_NOT_FINITE);
-    CHECK_TEXT(t, f.err.message, "step 7: loss gan_a is nan");
-    CHECK(t, checkpoint_step(t, &f) == 4);
-    tear_down(&f);
+    for (size_t open_steps = 1; open_steps <= TRAINING_OPEN_STEPS; open_steps++) {
+        fixture f;
+        REQUIRE(t, set_up(&f, open_steps));
+        f.c.nan_at = 7;
+        CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_NOT_FINITE);
+        CHECK_TEXT(t, f.err.message, "step 7: loss gan_a is nan");
+        CHECK(t, checkpoint_step(t, &f) == 4 && f.c.ended == f.c.begun);
+        tear_down(&f);
+    }
 }
 
 static void a_sample_that_fails_comes_after_the_checkpoint(test *t)
 {
-    fixture f;
-    REQUIRE(t, set_up(&f));
-    f.options.sample_every = 8;
-    f.c.samples_fail = true;
-    CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_FAILED);
-    CHECK_CONTAINS(t, f.err.message, "no sample");
-    CHECK(t, checkpoint_step(t, &f) == 8);
-    tear_down(&f);
+    for (size_t open_steps = 1; open_steps <= TRAINING_OPEN_STEPS; open_steps++) {
+        fixture f;
+        REQUIRE(t, set_up(&f, open_steps));
+        f.options.sample_every = 8;
+        f.c.samples_fail = true;
+        CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_FAILED);
+        CHECK_CONTAINS(t, f.err.message, "no sample");
+        CHECK(t, checkpoint_step(t, &f) == 8);
+        tear_down(&f);
+    }
 }
 
 static void pictures_that_vanish_are_left_out_until_none_is_left(test *t)
 {
-    fixture f;
-    REQUIRE(t, set_up(&f));
-    char path[160];
-    snprintf(path, sizeof path, "%s/2.png", f.a);
-    REQUIRE(t, unlink(path) == 0);
-    REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
-    tear_down(&f);
+    for (size_t open_steps = 1; open_steps <= TRAINING_OPEN_STEPS; open_steps++) {
+        fixture f;
+        REQUIRE(t, set_up(&f, open_steps));
+        char path[160];
+        snprintf(path, sizeof path, "%s/2.png", f.a);
+        REQUIRE(t, unlink(path) == 0);
+        REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
+        tear_down(&f);
 
-    REQUIRE(t, set_up(&f));
-    snprintf(path, sizeof path, "rm '%s'/*.png", f.a);
-    REQUIRE(t, system(path) == 0);
-    CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_FAILED);
-    CHECK_CONTAINS(t, f.err.message, "pictures beside");
-    tear_down(&f);
+        REQUIRE(t, set_up(&f, open_steps));
+        snprintf(path, sizeof path, "rm '%s'/*.png", f.a);
+        REQUIRE(t, system(path) == 0);
+        CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_FAILED);
+        CHECK_CONTAINS(t, f.err.message, "pictures beside");
+        tear_down(&f);
+    }
 }
 
 TEST_MAIN(TEST(writes_what_is_due), TEST(stops_after_the_step_and_goes_on), TEST(a_new_run_can_be_resumed_at_once),

@@ -326,7 +326,7 @@ static void refuses_results_that_are_not_finite(test *t)
     REQUIRE(t, tr);
     CHECK(t, translate_image(tr, &in, &out, &f.err) == STATUS_NOT_FINITE);
     CHECK(t, !out.pixels);
-    CHECK_CONTAINS(t, f.err.message, "the generator made a pixel that is not a number: its weights are damaged");
+    CHECK_CONTAINS(t, f.err.message, "the generator made a pixel that is not a finite number: its weights are damaged");
     translator_destroy(tr);
     tr = scaled_translator(t, &f, 1000); /* large alone is no harm */
     REQUIRE_OK(t, translate_image(tr, &in, &out, &f.err), f.err);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/pixels.h"
 #include "nn/cpu/conv2d.h"
 #include "nn/cpu/kernels/conv_thin.h"
 #include "nn/cpu/onednn.h"
@@ -54,6 +55,22 @@ static void cpu_clear(nn_backend *backend, void *device, size_t bytes)
 {
     (void)backend;
     memset(device, 0, bytes);
+}
+
+static void cpu_write_pixels(nn_backend *backend, float *device, const uint8_t *host, size_t count)
+{
+    (void)backend;
+    pixels_to_floats(host, count, device);
+}
+
+static void cpu_read_pixels(nn_backend *backend, uint8_t *host, bool *finite, const float *device, size_t images,
+                            size_t count)
+{
+    (void)backend;
+    for (size_t i = 0; i < images; i++) {
+        pixels_from_floats(device + i * count, count, host + i * count);
+        finite[i] = pixels_are_finite(device + i * count, count);
+    }
 }
 
 /* Kernels have finished when they return. */
@@ -148,6 +165,8 @@ static const nn_backend_interface cpu_interface = {
     .write = cpu_write,
     .read = cpu_read,
     .clear = cpu_clear,
+    .write_pixels = cpu_write_pixels,
+    .read_pixels = cpu_read_pixels,
     .synchronise = cpu_synchronise,
     .kernel = cpu_kernel,
     .layout_bytes = cpu_layout_bytes,

@@ -1,4 +1,4 @@
-/* The device: memory, transfers, errors. */
+/* The device: memory, errors. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +6,7 @@
 #include "nn/cuda/conv_bf16.h"
 #include "nn/cuda/module.h"
 #include "nn/cuda/recording.h"
+#include "nn/cuda/transfer.h"
 
 enum { OLDEST_MAJOR = 8 }; /* compute capability: TF32 and bf16 on tensor cores */
 
@@ -35,14 +36,7 @@ static void destroy(nn_backend *backend)
 {
     cuda_backend *cuda = of(backend);
     if (cuda->stream) cudaStreamSynchronize(cuda->stream);
-    for (int i = 0; i < CUDA_SLOTS; i++) {
-        if (cuda->slot[i].memory) cudaFreeHost(cuda->slot[i].memory);
-        if (cuda->slot[i].free) cudaEventDestroy(cuda->slot[i].free);
-    }
-    for (int i = 0; i < NN_READS; i++) {
-        if (cuda->reading[i].memory) cudaFreeHost(cuda->reading[i].memory);
-        if (cuda->reading[i].there) cudaEventDestroy(cuda->reading[i].there);
-    }
+    cuda_transfers_free(cuda);
     if (cuda->lt) cublasLtDestroy(cuda->lt);
     cuda_lanes_destroy(cuda);
     cuda_choices_destroy(cuda->choices);
@@ -61,113 +55,6 @@ static void *allocate(nn_backend *backend, size_t bytes)
 }
 
 static void release(nn_backend *backend, void *memory) { cuda_note(of(backend), "memory", "cudaFree", cudaFree(memory)); }
-
-/* A slot of pinned memory of `bytes` at least whose earlier upload is over, or NULL. */
-static cuda_slot *take_slot(cuda_backend *cuda, size_t bytes)
-{
-    cuda_slot *slot = &cuda->slot[cuda->next_slot++ % CUDA_SLOTS];
-    if (!slot->free) {
-        if (!cuda_note(cuda, "upload", "cudaEventCreateWithFlags",
-                       cudaEventCreateWithFlags(&slot->free, cudaEventDisableTiming)))
-            return NULL;
-    } else if (!cuda_note(cuda, "upload", "cudaEventSynchronize", cudaEventSynchronize(slot->free))) {
-        return NULL;
-    }
-    if (bytes <= slot->bytes) return slot;
-    if (slot->memory) cudaFreeHost(slot->memory);
-    slot->memory = NULL;
-    slot->bytes = 0;
-    if (!cuda_note(cuda, "upload", "cudaMallocHost", cudaMallocHost(&slot->memory, bytes))) return NULL;
-    slot->bytes = bytes;
-    return slot;
-}
-
-/* Large uploads (weights, once) go from where they lie, which waits; those of a step pass through pinned memory, and the
- * host goes on. */
-static void upload(nn_backend *backend, void *device, const void *host, size_t bytes)
-{
-    enum { LARGEST = 64 << 20 };
-    cuda_backend *cuda = of(backend);
-    cuda_slot *slot = bytes <= LARGEST ? take_slot(cuda, bytes) : NULL;
-    if (slot) memcpy(slot->memory, host, bytes);
-    cuda_note(cuda, "upload", "cudaMemcpyAsync",
-              cudaMemcpyAsync(device, slot ? slot->memory : host, bytes, cudaMemcpyHostToDevice, cuda->stream));
-    if (slot)
-        cuda_note(cuda, "upload", "cudaEventRecord", cudaEventRecord(slot->free, cuda->stream));
-    else
-        cuda_note(cuda, "upload", "cudaStreamSynchronize", cudaStreamSynchronize(cuda->stream));
-}
-
-/* After a failure all that is read is NaN. */
-static void download(nn_backend *backend, void *host, const void *device, size_t bytes)
-{
-    cuda_backend *cuda = of(backend);
-    if (cuda->failure.code == STATUS_OK &&
-        cuda_note(cuda, "download", "cudaMemcpyAsync",
-                  cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, cuda->stream)))
-        cuda_note(cuda, "download", "cudaStreamSynchronize", cudaStreamSynchronize(cuda->stream));
-    if (cuda->failure.code != STATUS_OK) memset(host, 0xFF, bytes);
-}
-
-/* Not having the memory is no failure: the caller reads at once then. */
-static bool make_room(cuda_backend *cuda, cuda_reading *r, size_t bytes)
-{
-    if (!r->there && !cuda_note(cuda, "download", "cudaEventCreateWithFlags",
-                                cudaEventCreateWithFlags(&r->there, cudaEventDisableTiming)))
-        return false;
-    if (bytes <= r->bytes) return true;
-    if (r->memory) cudaFreeHost(r->memory);
-    r->memory = NULL;
-    r->bytes = 0;
-    if (cudaMallocHost(&r->memory, bytes) != cudaSuccess) {
-        cudaGetLastError(); /* takes it back */
-        r->memory = NULL;
-        return false;
-    }
-    r->bytes = bytes;
-    return true;
-}
-
-/* One that is free and large enough, if there is one; any that is free, else; NULL: none is. */
-static cuda_reading *free_reading(cuda_backend *cuda, size_t bytes)
-{
-    cuda_reading *found = NULL;
-    for (int i = 0; i < NN_READS; i++) {
-        cuda_reading *r = &cuda->reading[i];
-        if (r->number == 0 && (!found || (found->bytes < bytes && r->bytes >= bytes))) found = r;
-    }
-    return found;
-}
-
-static bool begin_read(nn_backend *backend, const void *device, size_t bytes)
-{
-    cuda_backend *cuda = of(backend);
-    cuda_reading *r = free_reading(cuda, bytes);
-    if (!r || !make_room(cuda, r, bytes)) return false;
-    cuda_note(cuda, "download", "cudaMemcpyAsync",
-              cudaMemcpyAsync(r->memory, device, bytes, cudaMemcpyDeviceToHost, cuda->stream));
-    cuda_note(cuda, "download", "cudaEventRecord", cudaEventRecord(r->there, cuda->stream));
-    r->number = ++cuda->readings;
-    return true;
-}
-
-/* What failed meanwhile may be of a later program; this one's numbers are then lost too. */
-static void end_read(nn_backend *backend, void *host, size_t bytes)
-{
-    cuda_backend *cuda = of(backend);
-    cuda_reading *oldest = NULL;
-    for (int i = 0; i < NN_READS; i++) {
-        cuda_reading *r = &cuda->reading[i];
-        if (r->number && (!oldest || r->number < oldest->number)) oldest = r;
-    }
-    if (!oldest) return;
-    oldest->number = 0;
-    cuda_note(cuda, "download", "cudaEventSynchronize", cudaEventSynchronize(oldest->there));
-    if (cuda->failure.code == STATUS_OK)
-        memcpy(host, oldest->memory, bytes);
-    else
-        memset(host, 0xFF, bytes);
-}
 
 static void clear_memory(nn_backend *backend, void *device, size_t bytes)
 {
@@ -219,8 +106,9 @@ static size_t moment_parts(const nn_backend *backend, const nn_call *call)
 }
 
 static const nn_backend_interface cuda_interface = {
-    "cuda",      destroy,           allocate,        release, upload, download, clear_memory,
-    begin_read,  end_read,          synchronise,
+    "cuda",      destroy,           allocate,        release, cuda_upload, cuda_download, clear_memory,
+    cuda_write_pixels, cuda_read_pixels,
+    cuda_begin_read_scalars, cuda_end_read_scalars, cuda_begin_read_pixels, cuda_end_read_pixels, synchronise,
     cuda_kernel, cuda_layout_bytes, cuda_can_reflect, check_precision, reads_bf16, writes_bf16,
     cuda_can_write_layout, cuda_can_write_both, check, available,
     cuda_give_choices, cuda_take_choices, cuda_record, cuda_replay, cuda_forget,

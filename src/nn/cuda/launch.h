@@ -18,16 +18,23 @@ enum cuda_threads { CUDA_APART, CUDA_TOGETHER }; /* whether a block's threads me
 
 /* On the host it makes a difference how threads are run, on a device none. */
 template <typename A>
-static void cuda_launch(const nn_call *call, cuda_threads threads, void (*kernel)(A), const A &arguments, dim3 grid,
-                        dim3 block)
+static cudaError_t cuda_launch_in(cudaStream_t stream, cuda_threads threads, void (*kernel)(A), const A &arguments,
+                                  dim3 grid, dim3 block)
 {
 #ifdef __CUDACC__
     (void)threads;
-    kernel<<<grid, block, 0, cuda_of(call)->stream>>>(arguments);
+    kernel<<<grid, block, 0, stream>>>(arguments);
 #else
-    emulated_launch(threads == CUDA_TOGETHER, kernel, arguments, grid, block, 0, cuda_of(call)->stream);
+    emulated_launch(threads == CUDA_TOGETHER, kernel, arguments, grid, block, 0, stream);
 #endif
-    cuda_note_call(call, "kernel launch", cudaGetLastError());
+    return cudaGetLastError();
+}
+
+template <typename A>
+static void cuda_launch(const nn_call *call, cuda_threads threads, void (*kernel)(A), const A &arguments, dim3 grid,
+                        dim3 block)
+{
+    cuda_note_call(call, "kernel launch", cuda_launch_in(cuda_of(call)->stream, threads, kernel, arguments, grid, block));
 }
 
 /* A kernel that finds `shared` bytes of shared memory, more than a static array could have, at CUDA_SHARED(). */

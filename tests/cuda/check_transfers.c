@@ -1,0 +1,149 @@
+/* What passes between the host and the device: pixels beside base/pixels.h, bit for bit; numbers of every length; reads in
+ * two parts, whose results are those of the time when they began. */
+#include "cuda/check.h"
+
+#include "base/pixels.h"
+
+typedef struct fixture {
+    nn_backend *backend;
+    const nn_backend_interface *interface;
+    float *memory; /* the device's: COUNT, and some more that nobody may touch */
+    error err;
+} fixture;
+
+enum { COUNT = 5000, GUARD = 16 };
+
+static bool set_up(test *t, fixture *f)
+{
+    *f = (fixture){0};
+    if (check_create_device(&check_precisions[0], &f->backend, &f->err) != STATUS_OK) {
+        test_failed(t, __FILE__, __LINE__, "%s", f->err.message);
+        return false;
+    }
+    f->interface = f->backend->interface;
+    f->memory = f->interface->allocate(f->backend, (COUNT + GUARD) * sizeof *f->memory);
+    return f->memory != NULL;
+}
+
+static void tear_down(test *t, fixture *f)
+{
+    REQUIRE_OK(t, nn_backend_check(f->backend, &f->err), f->err);
+    f->interface->release(f->backend, f->memory);
+    nn_backend_destroy(f->backend);
+}
+
+static void fill(const fixture *f, float *host, uint32_t stream)
+{
+    check_noise(host, COUNT + GUARD, stream, 0);
+    f->interface->write(f->backend, f->memory, host, (COUNT + GUARD) * sizeof *host);
+}
+
+/* From every place that a warp's four can begin at, and of every length that it can end with. */
+static void pixels_become_the_hosts_floats(test *t)
+{
+    fixture f;
+    uint8_t pixels[COUNT];
+    float before[COUNT + GUARD], expected[COUNT], actual[COUNT + GUARD];
+    REQUIRE(t, set_up(t, &f));
+    for (size_t i = 0; i < COUNT; i++) pixels[i] = (uint8_t)(i * 7 + i / 256);
+    pixels_to_floats(pixels, COUNT, expected);
+    for (size_t k = 0; k < 24; k++) {
+        size_t first = k % 4, count = k < 12 ? 1 + k : COUNT - 4 - k;
+        fill(&f, before, (uint32_t)k);
+        f.interface->write_pixels(f.backend, f.memory + first, pixels, count);
+        f.interface->read(f.backend, actual, f.memory, sizeof actual);
+        CHECK(t, memcmp(actual, before, first * sizeof *actual) == 0);
+        CHECK(t, memcmp(actual + first, expected, count * sizeof *actual) == 0);
+        size_t end = first + count;
+        CHECK(t, memcmp(actual + end, before + end, (COUNT + GUARD - end) * sizeof *actual) == 0);
+    }
+    tear_down(t, &f);
+}
+
+/* [-1.2, 1.2), and what lies on the border between two pixels, or is no number of a picture. */
+static void make_floats(float *floats, size_t count, uint32_t stream)
+{
+    static const float odd[] = {-1, 1, 0, 1e30f, -1e30f, 1e-30f, -1e-30f};
+    check_noise(floats, count, stream, 0.2);
+    for (size_t i = 0; i < count; i += 3) floats[i] = ((float)(i % 256) - 0.5f) / 127.5f - 1;
+    for (size_t i = 1; i < count; i += 61) floats[i] = odd[i / 61 % (sizeof odd / sizeof *odd)];
+}
+
+static void floats_become_the_hosts_pixels(test *t)
+{
+    static const float others[] = {NAN, INFINITY, -INFINITY};
+    static const size_t sizes[][2] = {{1, 1}, {1, 4999}, {4, 1248}, {5, 999}, {3, 16}, {7, 5}, {2, 2500}};
+    fixture f;
+    float floats[COUNT];
+    uint8_t expected[COUNT], actual[COUNT];
+    bool finite[8];
+    REQUIRE(t, set_up(t, &f));
+    for (size_t k = 0; k < 3 * sizeof sizes / sizeof *sizes; k++) {
+        size_t images = sizes[k / 3][0], count = sizes[k / 3][1], broken = k % images;
+        make_floats(floats, COUNT, 100 + (uint32_t)k);
+        if (k % 3) floats[broken * count + (k % 3 == 1 ? 0 : count - 1)] = others[k / 3 % 3];
+        f.interface->write(f.backend, f.memory, floats, sizeof floats);
+        pixels_from_floats(floats, images * count, expected);
+        f.interface->read_pixels(f.backend, actual, finite, f.memory, images, count);
+        CHECK(t, memcmp(actual, expected, images * count) == 0);
+        for (size_t i = 0; i < images; i++) CHECK(t, finite[i] == (k % 3 == 0 || i != broken));
+    }
+    tear_down(t, &f);
+}
+
+/* Lengths on either side of what goes as a kernel's arguments, through pinned memory, or from where it lies. */
+static void numbers_arrive(test *t)
+{
+    static const size_t counts[] = {1, 2, 31, 63, 64, 65, 1000, COUNT};
+    fixture f;
+    float before[COUNT + GUARD], host[COUNT], actual[COUNT + GUARD];
+    REQUIRE(t, set_up(t, &f));
+    check_noise(host, COUNT, 7, 0);
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+        size_t count = counts[k], first = k % 3;
+        fill(&f, before, 200 + (uint32_t)k);
+        f.interface->write(f.backend, f.memory + first, host, count * sizeof *host);
+        f.interface->read(f.backend, actual, f.memory, sizeof actual);
+        CHECK(t, memcmp(actual + first, host, count * sizeof *host) == 0);
+        CHECK(t, memcmp(actual, before, first * sizeof *actual) == 0);
+        CHECK(t, actual[first + count] == before[first + count]);
+    }
+    tear_down(t, &f);
+}
+
+/* Of both kinds in turns, as many as may be open, each of other numbers, which are overwritten meanwhile; one more is
+ * refused. */
+static void reads_end_in_their_order(test *t)
+{
+    enum { IMAGES = 2, EACH = 600 };
+    fixture f;
+    float host[NN_READS][COUNT + GUARD], scalars[NN_READ_SCALARS];
+    const float *places[NN_READ_SCALARS];
+    uint8_t pixels[IMAGES * EACH], expected[IMAGES * EACH];
+    bool finite[IMAGES];
+    REQUIRE(t, set_up(t, &f));
+    for (size_t i = 0; i < NN_READ_SCALARS; i++) places[i] = f.memory + (i * 97 + 5) % COUNT;
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t r = 0; r < NN_READS; r++) {
+            fill(&f, host[r], 300 + r);
+            CHECK(t, r % 2 ? f.interface->begin_read_pixels(f.backend, f.memory, IMAGES, EACH)
+                           : f.interface->begin_read_scalars(f.backend, places, NN_READ_SCALARS - r));
+        }
+        CHECK(t, !f.interface->begin_read_scalars(f.backend, places, 1));
+        CHECK(t, !f.interface->begin_read_pixels(f.backend, f.memory, 1, 1));
+        for (size_t r = 0; r < NN_READS; r++) {
+            if (r % 2) {
+                f.interface->end_read_pixels(f.backend, pixels, finite, IMAGES, EACH);
+                pixels_from_floats(host[r], IMAGES * EACH, expected);
+                CHECK(t, memcmp(pixels, expected, IMAGES * EACH) == 0 && finite[0] && finite[1]);
+            } else {
+                f.interface->end_read_scalars(f.backend, scalars, NN_READ_SCALARS - r);
+                for (size_t i = 0; i < NN_READ_SCALARS - r; i++) CHECK(t, scalars[i] == host[r][places[i] - f.memory]);
+            }
+        }
+    }
+    tear_down(t, &f);
+}
+
+TEST_MAIN(TEST(pixels_become_the_hosts_floats), TEST(floats_become_the_hosts_pixels), TEST(numbers_arrive),
+          TEST(reads_end_in_their_order))
