@@ -163,7 +163,7 @@ size_t cuda_conv_moment_parts(const nn_call *call)
     convolution v = convolution_of(call);
     tensor_conv conv = direct_convolution(&asked, v);
     if (is_thin(call, &v)) return thin_conv_parts(&conv);
-    return is_direct(&v) && !is_narrow(call, &v) ? tensor_conv_parts(&conv) : 0;
+    return is_direct(&v) && !is_narrow(call, &v) ? tensor_conv_parts(call, &conv) : 0;
 }
 
 /* Weight gradients: inputs x, dy. */

@@ -17,73 +17,27 @@
  *   one          the weight, by bulk copies: a stage for each tap of 64 channels
  *
  * The data gradient of a convolution of stride 2 (the forward pass of a transposed one) is four convolutions of stride 1, a
- * phase each: results of odd or even rows and columns, which meet every second tap of the kernel down and across. Blocks of
- * all phases are one launch, those with the most taps first. Their picture comes by pixels and without a border, as the weight
- * gradient that reads it too multiplies it, so that both have the same copy, or a norm's kernel writes it for both. Planes
- * are an odd number of granules in shared memory there, so that those of a pixel go to different banks.
+ * phase each: results of odd or even rows and columns, which meet every second tap of the kernel down and across. Where
+ * blocks of a phase each fill the device more than once, one block has all four: a window is then copied once for all taps and
+ * not for a quarter of them (a block of a phase, with 2.25 taps of 3x3, took 15 us of an H200, as long as one of stride 1 with
+ * nine). Its sums leave room for no second block, so that shared memory is all its own. Else a block has one phase, those with
+ * the most taps first. The picture comes by pixels and without a border, as the weight gradient that reads it too multiplies
+ * it, so that both have the same copy, or a norm's kernel writes it for both. Planes are an odd number of granules in shared
+ * memory there, so that those of a pixel go to different banks.
  *
  * A norm behind it gets moments of each block's tile or run (conv_moments.h), of all phases' in one count.
  */
-#include "nn/cuda/bulk.h"
+#include "nn/cuda/conv_group.h"
+
 #include "nn/cuda/conv_moments.h"
-
 #include "nn/cuda/launch.h"
-#include "nn/cuda/tensor_group.h"
 
-enum {
-    TILE_H = 16,
-    TILE_W = 8,
-    CHUNK = 8, /* granules of a pixel that are there at once: 64 channels */
-    WARP = 32,
-    GROUPS = 2,
-    MULTIPLIERS = GROUPS * TENSOR_GROUP / WARP,
-    COPIERS = 2,
-    THREADS = (GROUPS + 1) * TENSOR_GROUP, /* a warp has nothing to do: registers are counted by groups */
-    ROWS = 64,                             /* channels of the result in a block of the weight */
-    PLANE_BYTES = ROWS * TENSOR_GRANULE_BYTES,
-    BLOCK_BYTES = CHUNK * PLANE_BYTES,
-    MOST_STAGES = 8, /* of the weight */
-    BARRIERS = 2 * MOST_STAGES + 6,
-    BARRIER_BYTES = 256,     /* with what aligns the rest */
-    MOST_SHARED = 113 << 10 /* two blocks: of a multiprocessor's 228 KiB 1 for each is the system's */
-};
-static_assert(BARRIERS * BULK_BARRIER_BYTES <= BARRIER_BYTES && MULTIPLIERS == CHUNK && MULTIPLIERS % COPIERS == 0);
-/* Moments lie where the picture was: CHUNK planes of a tile's pixels at least. */
+/* Moments lie where the picture was: CHUNK planes of a tile's pixels at least; of all phases' with a row and a column more, as
+ * two taps in one of them meet. */
 static_assert((int)MULTIPLIERS == MOMENTS_WARPS && (int)ROWS == MOMENTS_CHANNELS &&
-              sizeof(conv_moments_shared) <= CHUNK * TILE_H * TILE_W * TENSOR_GRANULE_BYTES);
-
-struct grouped {
-    tensor_conv v;
-    unsigned rows, columns;    /* tiles of an image */
-    unsigned granules, chunks; /* of a pixel of the picture */
-    unsigned halo_w, halo_pixels, halo_step; /* of a window; step: granules from plane to plane */
-    unsigned stages;
-};
-
-/* One side of a phase. Result pixel x = 2 i + parity meets source pixel o at tap a where x = 2 o + a - padding: at the taps
- * first, first + 2, ... last, where first is 0 or 1 and makes parity + padding - first even, the source's pixels
- * i + (parity + padding - a) / 2. So a window of `taps` pixels begins at i + shift with the last tap. */
-struct phase {
-    unsigned parity, taps, last;
-    unsigned shift; /* may be negative: what is added to it wraps around */
-};
-
-__host__ __device__ static inline phase phase_of(unsigned first, unsigned kernel, unsigned padding)
-{
-    phase p = {};
-    p.parity = (first + padding) % 2;
-    p.taps = (kernel + 1 - first) / 2;
-    p.last = first + 2 * (p.taps - 1);
-    p.shift = (unsigned)(((int)(p.parity + padding) - (int)p.last) / 2);
-    return p;
-}
-
-__host__ __device__ static inline unsigned halo_bytes(const grouped &d)
-{
-    return CHUNK * d.halo_step * TENSOR_GRANULE_BYTES;
-}
-
-__host__ __device__ static inline unsigned halo_buffers(const grouped &d) { return d.chunks > 1 ? 2 : 1; }
+              sizeof(conv_moments_shared) <= CHUNK * TILE_H * TILE_W * TENSOR_GRANULE_BYTES &&
+              ALL * sizeof(conv_moments_shared) <= CHUNK * (TILE_H + 1) * (TILE_W + 1) * TENSOR_GRANULE_BYTES &&
+              ALL * MOMENTS_CHANNELS <= MULTIPLIERS * WARP);
 
 /* The weight's stages in turn, and the parity of their uses. */
 struct turn {
@@ -94,15 +48,12 @@ struct turn {
     }
 };
 
-/* What a block's pixels are: a tile; as many that follow on one another in the picture, beyond whose row's end come some
- * that no result belongs to; a tile of a phase. */
-enum pixels { TILES, RUNS, PHASES };
-
-/* One block's place and memory: barriers, the picture's windows, the weight's stages. moments: of the result are wanted. */
+/* One block's place and memory: barriers, the picture's windows, the weight's stages. moments: of the result are wanted.
+ * Its sums have `parts`, of a phase each; part p is what loops over them, unrolled, have. */
 template <pixels kind, bool moments> struct tile {
-    enum { phases = kind == PHASES, runs = kind == RUNS };
+    enum { phases = is_phases(kind), runs = kind == RUNS, parts = kind == ALL_PHASES ? ALL : 1 };
     const grouped &d;
-    phase down, across;
+    phase down, across; /* of the window */
     size_t image;
     unsigned top, left, first; /* in the picture, or in the phase's part of the result; first: channel of the result */
     unsigned run;              /* RUNS: the first pixel of the picture */
@@ -120,14 +71,19 @@ template <pixels kind, bool moments> struct tile {
         halo = barriers + BARRIER_BYTES;
         weights = halo + halo_buffers(d) * halo_bytes(d);
         if (phases) {
-            down = phase_of(blockIdx.z / 2, d.v.kh, d.v.padding);
-            across = phase_of(blockIdx.z % 2, d.v.kw, d.v.padding);
+            down = kind == PHASES ? down_of(0) : phases_of(d.v.kh, d.v.padding);
+            across = kind == PHASES ? across_of(0) : phases_of(d.v.kw, d.v.padding);
         }
     }
 
-    /* Taps that this block's results meet, and the width of a window for them. */
-    __device__ unsigned taps_down() const { return phases ? down.taps : d.v.kh; }
-    __device__ unsigned taps_across() const { return phases ? across.taps : d.v.kw; }
+    /* Part p's phase. */
+    __device__ unsigned phase_number(unsigned p) const { return kind == ALL_PHASES ? p : blockIdx.z; }
+    __device__ phase down_of(unsigned p) const { return phase_of(phase_number(p) / 2, d.v.kh, d.v.padding); }
+    __device__ phase across_of(unsigned p) const { return phase_of(phase_number(p) % 2, d.v.kw, d.v.padding); }
+
+    /* Taps that its results meet, and the width of a window for those of all parts. */
+    __device__ unsigned taps_down(unsigned p) const { return phases ? down_of(p).taps : d.v.kh; }
+    __device__ unsigned taps_across(unsigned p) const { return phases ? across_of(p).taps : d.v.kw; }
     __device__ unsigned halo_w() const { return phases ? TILE_W + across.taps - 1 : d.halo_w; }
     __device__ unsigned halo_pixels() const { return phases ? (TILE_H + down.taps - 1) * halo_w() : d.halo_pixels; }
     __device__ unsigned halo_step() const { return d.halo_step * TENSOR_GRANULE_BYTES; }
@@ -202,7 +158,8 @@ template <pixels kind, bool moments> struct tile {
         const tensor_address to = halo + chunk % 2 * halo_bytes(d) + lane % CHUNK * halo_step();
         unsigned pixel = part * AT_ONCE + lane / CHUNK, row = pixel / w, column = pixel % w;
         while (pixel < end) {
-            unsigned i = top + down.shift + row, j = left + across.shift + column;
+            /* Above and to the left of the picture they wrap around. */
+            unsigned i = top + (unsigned)down.shift + row, j = left + (unsigned)across.shift + column;
             bool there = i < p.h && j < p.w && number < d.granules;
             tensor_copy(to + pixel * TENSOR_GRANULE_BYTES, there ? from + ((size_t)i * p.w + j) * d.granules : data, !there);
             pixel += APART, row += rows_on, column += columns_on;
@@ -229,10 +186,10 @@ template <pixels kind, bool moments> struct tile {
         }
     }
 
-    /* The kernel's tap for tap (a, b) of the window. */
-    __device__ unsigned tap_at(unsigned a, unsigned b) const
+    /* The kernel's tap for tap (a, b) of part p's window. */
+    __device__ unsigned tap_at(unsigned p, unsigned a, unsigned b) const
     {
-        if (phases) return (down.last - 2 * a) * d.v.kw + across.last - 2 * b;
+        if (phases) return (down_of(p).last - 2 * a) * d.v.kw + across_of(p).last - 2 * b;
         unsigned tap = a * d.v.kw + b;
         return d.v.backwards ? d.v.kh * d.v.kw - 1 - tap : tap;
     }
@@ -245,23 +202,27 @@ template <pixels kind, bool moments> struct tile {
         weight += blockIdx.y * ((size_t)d.chunks * taps * BLOCK_BYTES);
         turn now = {};
         for (unsigned chunk = 0; chunk < d.chunks; chunk++)
-            for (unsigned a = 0; a < taps_down(); a++)
-                for (unsigned b = 0; b < taps_across(); b++) {
-                    const size_t number = chunk * taps + tap_at(a, b);
-                    bulk_wait(empty(now.stage), now.parity ^ 1);
-                    bulk_expect(full(now.stage), BLOCK_BYTES);
-                    bulk_copy(weights + now.stage * BLOCK_BYTES, weight + number * BLOCK_BYTES, BLOCK_BYTES,
-                              full(now.stage));
-                    now.advance(d.stages);
-                }
+            for (unsigned p = 0; p < parts; p++)
+                for (unsigned a = 0; a < taps_down(p); a++)
+                    for (unsigned b = 0; b < taps_across(p); b++) {
+                        const size_t number = chunk * taps + tap_at(p, a, b);
+                        bulk_wait(empty(now.stage), now.parity ^ 1);
+                        bulk_expect(full(now.stage), BLOCK_BYTES);
+                        bulk_copy(weights + now.stage * BLOCK_BYTES, weight + number * BLOCK_BYTES, BLOCK_BYTES,
+                                  full(now.stage));
+                        now.advance(d.stages);
+                    }
     }
 
-    /* The pixels that the first tap meets, of this group's and a chunk. */
-    __device__ tensor_matrix pixels_at(unsigned chunk) const
+    /* The pixels that part p's first tap meets, of this group's and a chunk. */
+    __device__ tensor_matrix pixels_at(unsigned chunk, unsigned p) const
     {
         unsigned group = warp / (TENSOR_GROUP / WARP), line = runs ? (unsigned)TILE_W : halo_w();
-        return tensor_matrix_at(halo + chunk % 2 * halo_bytes(d) + group * (TILE_H / GROUPS) * line * TENSOR_GRANULE_BYTES,
-                                halo_step(), line * TENSOR_GRANULE_BYTES);
+        unsigned first_pixel = group * (TILE_H / GROUPS) * line;
+        if (parts > 1)
+            first_pixel += (unsigned)(down_of(p).shift - down.shift) * line + (unsigned)(across_of(p).shift - across.shift);
+        return tensor_matrix_at(halo + chunk % 2 * halo_bytes(d) + first_pixel * TENSOR_GRANULE_BYTES, halo_step(),
+                                line * TENSOR_GRANULE_BYTES);
     }
 
     /* sums += pixels, moved by a tap, times the tap's weight. */
@@ -277,49 +238,55 @@ template <pixels kind, bool moments> struct tile {
     }
 
     /* MULTIPLIERS. A tap's products run while the next one's are started; what they have read is given back then. */
-    __device__ void multiply_all(tensor_group_sums<ROWS> &sums) const
+    __device__ void multiply_all(tensor_group_sums<ROWS> (&sums)[parts]) const
     {
-        const unsigned taps = taps_down() * taps_across();
         turn now = {}, before = {};
         for (unsigned chunk = 0; chunk < d.chunks; chunk++) {
             bulk_wait(halo_full(chunk), chunk / 2 % 2);
-            tensor_matrix pixels = pixels_at(chunk);
-            for (unsigned tap = 0, b = 0; tap < taps; tap++) {
-                bulk_wait(full(now.stage), now.parity);
-                multiply(sums, pixels, now.stage);
-                tensor_group_wait<1>();
-                if (chunk + tap > 0) {
-                    __syncwarp();
-                    if (lane == 0) bulk_arrive(empty(before.stage));
-                    if (tap == 0 && lane == 0) bulk_arrive(halo_empty(chunk - 1));
-                    before.advance(d.stages);
-                }
-                now.advance(d.stages);
-                bool last = ++b == taps_across();
-                pixels = tensor_matrix_moved(pixels, (last ? halo_w() + 1 - taps_across() : 1) * TENSOR_GRANULE_BYTES);
-                if (last) b = 0;
-            }
+#pragma unroll
+            for (unsigned p = 0; p < parts; p++) multiply_part(sums[p], chunk, p, now, before);
         }
         tensor_group_wait<0>();
     }
 
-    /* Where the thread's first or second pixel is in the result. */
-    __device__ void find_pixel(unsigned half, unsigned *row, unsigned *column) const
+    __device__ void multiply_part(tensor_group_sums<ROWS> &sums, unsigned chunk, unsigned p, turn &now, turn &before) const
+    {
+        const unsigned width = taps_across(p), taps = taps_down(p) * width;
+        tensor_matrix pixels = pixels_at(chunk, p);
+        for (unsigned tap = 0, b = 0; tap < taps; tap++) {
+            bulk_wait(full(now.stage), now.parity);
+            multiply(sums, pixels, now.stage);
+            tensor_group_wait<1>();
+            if (chunk + p + tap > 0) {
+                __syncwarp();
+                if (lane == 0) bulk_arrive(empty(before.stage));
+                if (p + tap == 0 && lane == 0) bulk_arrive(halo_empty(chunk - 1));
+                before.advance(d.stages);
+            }
+            now.advance(d.stages);
+            bool last = ++b == width;
+            pixels = tensor_matrix_moved(pixels, (last ? halo_w() + 1 - width : 1) * TENSOR_GRANULE_BYTES);
+            if (last) b = 0;
+        }
+    }
+
+    /* Where the thread's first or second pixel of part p is in the result. */
+    __device__ void find_pixel(unsigned p, unsigned half, unsigned *row, unsigned *column) const
     {
         *row = top + warp * 2 + half, *column = left + lane / 4;
-        if (phases) *row = 2 * *row + down.parity, *column = 2 * *column + across.parity;
+        if (phases) *row = 2 * *row + down_of(p).parity, *column = 2 * *column + across_of(p).parity;
         if (runs) {
             unsigned place = run + (warp * 2 + half) * TILE_W + lane / 4;
             *row = place / d.v.p.w, *column = place % d.v.p.w;
         }
     }
 
-    __device__ void store(const tensor_group_sums<ROWS> &sums) const
+    __device__ void store(const tensor_group_sums<ROWS> &sums, unsigned p) const
     {
 #pragma unroll
         for (unsigned half = 0; half < 2; half++) {
             unsigned row, column;
-            find_pixel(half, &row, &column);
+            find_pixel(p, half, &row, &column);
             if (row >= d.v.h || column >= d.v.w) continue;
             const size_t pixel = (image * d.v.h + row) * d.v.w + column;
 #pragma unroll
@@ -337,49 +304,61 @@ template <pixels kind, bool moments> struct tile {
     }
 
     /* Phases in the order of their parities: image's first part has pixels. */
-    __device__ size_t part() const
+    __device__ size_t part_number(unsigned p) const
     {
-        const unsigned tiles = d.rows * d.columns, phase = phases ? down.parity * 2 + across.parity : 0;
-        return (image * (phases ? 4 : 1) + phase) * tiles + blockIdx.x % tiles;
+        const unsigned tiles = d.rows * d.columns;
+        const unsigned phase = phases ? down_of(p).parity * 2 + across_of(p).parity : 0;
+        return (image * (phases ? ALL : 1) + phase) * tiles + blockIdx.x % tiles;
     }
 
-    /* MULTIPLIERS, after publish_products. Nothing is on its way to shared memory any more. */
-    __device__ void store_moments(const tensor_group_sums<ROWS> &sums) const
+    /* What this warp leaves the others of part p's. */
+    __device__ void leave_moments(const tensor_group_sums<ROWS> &sums, conv_moments_shared &shared, unsigned p) const
     {
-        conv_moments_shared &shared = *(conv_moments_shared *)(void *)(CUDA_SHARED() + BARRIER_BYTES);
         bool exists[2];
 #pragma unroll
         for (unsigned half = 0; half < 2; half++) {
             unsigned row, column;
-            find_pixel(half, &row, &column);
+            find_pixel(p, half, &row, &column);
             exists[half] = row < d.v.h && column < d.v.w;
         }
         conv_moments own;
         moments_begin(d.v, sums, first, exists, own);
         moments_of_warp(own);
-        bulk_wait(multiplied(), 0);
+        if (p == 0) bulk_wait(multiplied(), 0); /* the picture is in its place until then */
         moments_leave(own, shared);
+    }
+
+    /* MULTIPLIERS, after publish_products. Nothing is on its way to shared memory any more. */
+    __device__ void store_moments(const tensor_group_sums<ROWS> (&sums)[parts]) const
+    {
+        conv_moments_shared *shared = (conv_moments_shared *)(void *)(CUDA_SHARED() + BARRIER_BYTES);
+#pragma unroll
+        for (unsigned p = 0; p < parts; p++) leave_moments(sums[p], shared[p], p);
         __syncwarp();
         if (lane == 0) bulk_arrive(moments_left());
-        if (warp >= MOMENTS_CHANNELS / WARP) return;
+        if (warp >= parts * MOMENTS_CHANNELS / WARP) return;
         bulk_wait(moments_left(), 0);
-        moments_store(d.v, shared, first, part());
+        const unsigned p = threadIdx.x / MOMENTS_CHANNELS;
+        moments_store(d.v, shared[p], first, threadIdx.x % MOMENTS_CHANNELS, part_number(p));
     }
 };
 
-/* blockIdx.x: image and tile; blockIdx.y: channels of the result; blockIdx.z: the phase. */
-template <pixels kind, bool moments> static __global__ void __launch_bounds__(THREADS, 2) convolve_grouped(grouped d)
+/* blockIdx.x: image and tile; blockIdx.y: channels of the result; blockIdx.z: the phase, where a block has one. */
+template <pixels kind, bool moments>
+static __global__ void __launch_bounds__(THREADS, kind == ALL_PHASES ? 1 : 2) convolve_grouped(grouped d)
 {
-    const tile<kind, moments> t(d);
+    typedef tile<kind, moments> tile;
+    const tile t(d);
     if (threadIdx.x == THREADS - 1) t.make_barriers();
     if (t.warp < MULTIPLIERS) t.template copy_halo<CHUNK>(0, t.warp);
     __syncthreads();
     if (t.warp < MULTIPLIERS) {
-        tensor_group_sums<ROWS> sums = {};
+        tensor_group_sums<ROWS> sums[tile::parts] = {};
         t.template publish_halo<CHUNK>(0);
         t.multiply_all(sums);
         if (moments) t.publish_products();
-        t.store(sums);
+#pragma unroll
+        for (unsigned p = 0; p < tile::parts; p++) t.store(sums[p], p);
         if (moments) t.store_moments(sums);
     } else if (t.warp < MULTIPLIERS + COPIERS) {
         t.bring_picture();
@@ -388,67 +367,21 @@ template <pixels kind, bool moments> static __global__ void __launch_bounds__(TH
     }
 }
 
-static unsigned fixed_bytes(const grouped &d) { return BARRIER_BYTES + halo_buffers(d) * halo_bytes(d); }
-
-static void plan_tiles(grouped *d, bool phases)
-{
-    const tensor_conv &v = d->v;
-    /* The most pixels and the most taps that a phase can have. */
-    const unsigned h = phases ? (v.h + 1) / 2 : v.h, w = phases ? (v.w + 1) / 2 : v.w;
-    const unsigned kh = phases ? (v.kh + 1) / 2 : v.kh, kw = phases ? (v.kw + 1) / 2 : v.kw;
-    d->rows = (unsigned)cuda_divide_up(h, TILE_H), d->columns = (unsigned)cuda_divide_up(w, TILE_W);
-    d->halo_w = TILE_W + kw - 1, d->halo_pixels = (TILE_H + kh - 1) * d->halo_w;
-    d->halo_step = phases ? d->halo_pixels | 1 : d->halo_pixels;
-}
-
-/* Where runs are fewer than tiles and their windows leave room for a few taps: 66x66 pixels are 36 runs, 45 tiles. */
-static bool plan_runs(grouped *d)
-{
-    enum { RUN = TILE_H * TILE_W, LEAST_STAGES = 4 };
-    const tensor_conv &v = d->v;
-    grouped runs = *d;
-    runs.rows = (unsigned)cuda_divide_up((size_t)(v.h - 1) * v.p.w + v.w, RUN), runs.columns = 1;
-    runs.halo_w = v.p.w, runs.halo_pixels = runs.halo_step = RUN + (v.kh - 1) * v.p.w + v.kw - 1;
-    if (runs.rows >= d->rows * d->columns || fixed_bytes(runs) + LEAST_STAGES * BLOCK_BYTES > MOST_SHARED) return false;
-    *d = runs;
-    return true;
-}
-
-static grouped plan_of(const tensor_conv *conv, pixels *kind)
-{
-    grouped d = {};
-    d.v = *conv;
-    d.granules = conv->p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
-    *kind = conv->stride == 2 ? PHASES : TILES;
-    plan_tiles(&d, *kind == PHASES);
-    if (*kind == TILES && plan_runs(&d)) *kind = RUNS;
-    /* Three at least: of kernels that tensor_conv_suits lets pass none needs a tile's window of more than 352 pixels (1x15). */
-    unsigned stages = (MOST_SHARED - fixed_bytes(d)) / BLOCK_BYTES;
-    d.stages = stages < MOST_STAGES ? stages : (unsigned)MOST_STAGES;
-    return d;
-}
-
-size_t tensor_conv_parts(const tensor_conv *conv)
-{
-    pixels kind;
-    const grouped d = plan_of(conv, &kind);
-    return (kind == PHASES ? 4 : 1) * (size_t)d.rows * d.columns;
-}
-
 template <pixels kind> static void launch(const nn_call *call, const grouped &d)
 {
     cuda_launch_shared(call, d.v.moments ? convolve_grouped<kind, true> : convolve_grouped<kind, false>, d,
-                       dim3(d.v.p.images * d.rows * d.columns, (unsigned)cuda_divide_up(d.v.c, ROWS), kind == PHASES ? 4 : 1),
+                       dim3(d.v.p.images * d.rows * d.columns, (unsigned)cuda_divide_up(d.v.c, ROWS), kind == PHASES ? ALL : 1),
                        dim3(THREADS), fixed_bytes(d) + d.stages * BLOCK_BYTES);
 }
 
 void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
 {
     pixels kind;
-    const grouped d = plan_of(conv, &kind);
+    const grouped d = plan_grouped(call, conv, &kind);
     switch (kind) {
     case TILES: launch<TILES>(call, d); break;
     case RUNS: launch<RUNS>(call, d); break;
     case PHASES: launch<PHASES>(call, d); break;
+    case ALL_PHASES: launch<ALL_PHASES>(call, d); break;
     }
 }

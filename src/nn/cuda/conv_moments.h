@@ -85,11 +85,11 @@ __device__ static inline void moments_leave(const conv_moments &m, conv_moments_
     *(float2 *)(void *)&shared.squares[warp][lane * 2] = squares;
 }
 
-/* By the first MOMENTS_CHANNELS threads, when all warps have left theirs. part: of all images in one count. */
+/* By MOMENTS_CHANNELS threads, of a channel each (`own` of the block's), when all warps have left theirs. part: of all images
+ * in one count. */
 __device__ static inline void moments_store(const tensor_conv &v, const conv_moments_shared &shared, unsigned first,
-                                            size_t part)
+                                            unsigned own, size_t part)
 {
-    const unsigned own = threadIdx.x;
     const float base = shared.mean[0][own];
     float count = 0, mean = 0, squares = 0;
     if (first + own >= v.c) return;

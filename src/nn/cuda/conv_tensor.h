@@ -79,7 +79,7 @@ void tensor_conv_run(const nn_call *call, const tensor_conv *conv);
 /* The same for devices that have groups: conv_group.cu. */
 void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv);
 /* Of how many parts of an image it gives moments; conv: but for its pointers. */
-size_t tensor_conv_parts(const tensor_conv *conv);
+size_t tensor_conv_parts(const nn_call *call, const tensor_conv *conv);
 
 /* dw (dy's channels, 3, 3, x.c) of float = sum over the h x w pixels (i, j) of every image of
  * dy (i + top, j + left) times x (i + a, j + b). x.c: padded; dy_c: dy's channels without padding. */

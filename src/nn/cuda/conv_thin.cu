@@ -91,7 +91,7 @@ __device__ static inline void store_moments(const thin &t, const tensor_group_su
     moments_of_warp(own);
     moments_leave(own, shared);
     __syncthreads();
-    if (threadIdx.x < MOMENTS_CHANNELS) moments_store(t.v, shared, blockIdx.y * THIN_ROWS, number);
+    if (threadIdx.x < MOMENTS_CHANNELS) moments_store(t.v, shared, blockIdx.y * THIN_ROWS, threadIdx.x, number);
 }
 
 /* blockIdx.x: the first of this block's tiles; blockIdx.y: 64 channels of the result. moments: of the result are wanted. */

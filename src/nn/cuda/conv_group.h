@@ -1,0 +1,84 @@
+/* What conv_group.cu's kernels and the choice among them share: tiles, windows, phases. */
+#ifndef NN_CUDA_CONV_GROUP_H
+#define NN_CUDA_CONV_GROUP_H
+
+#include "nn/cuda/bulk.h"
+#include "nn/cuda/conv_tensor.h"
+#include "nn/cuda/tensor_group.h"
+
+enum {
+    TILE_H = 16,
+    TILE_W = 8,
+    CHUNK = 8, /* granules of a pixel that are there at once: 64 channels */
+    WARP = 32,
+    GROUPS = 2,
+    MULTIPLIERS = GROUPS * TENSOR_GROUP / WARP,
+    COPIERS = 2,
+    THREADS = (GROUPS + 1) * TENSOR_GROUP, /* a warp has nothing to do: registers are counted by groups */
+    ROWS = 64,                             /* channels of the result in a block of the weight */
+    PLANE_BYTES = ROWS * TENSOR_GRANULE_BYTES,
+    BLOCK_BYTES = CHUNK * PLANE_BYTES,
+    ALL = 4,          /* phases */
+    MOST_STAGES = 16, /* of the weight */
+    BARRIERS = 2 * MOST_STAGES + 6,
+    BARRIER_BYTES = 512,     /* with what aligns the rest */
+    MOST_SHARED = 113 << 10, /* two blocks: of a multiprocessor's 228 KiB 1 for each is the system's */
+    MOST_SHARED_ALONE = 227 << 10
+};
+static_assert(BARRIERS * BULK_BARRIER_BYTES <= BARRIER_BYTES && MULTIPLIERS == CHUNK && MULTIPLIERS % COPIERS == 0);
+struct grouped {
+    tensor_conv v;
+    unsigned rows, columns;    /* tiles of an image */
+    unsigned granules, chunks; /* of a pixel of the picture */
+    unsigned halo_w, halo_pixels, halo_step; /* of a window; step: granules from plane to plane */
+    unsigned stages;
+};
+
+/* One side of a phase. Result pixel x = 2 i + parity meets source pixel o at tap a where x = 2 o + a - padding: at the taps
+ * first, first + 2, ... last, where first is 0 or 1 and makes parity + padding - first even, the source's pixels
+ * i + (parity + padding - a) / 2. So a window of `taps` pixels begins at i + shift with the last tap. */
+struct phase {
+    unsigned parity, taps, last;
+    int shift;
+};
+
+__host__ __device__ static inline phase phase_of(unsigned first, unsigned kernel, unsigned padding)
+{
+    phase p = {};
+    p.parity = (first + padding) % 2;
+    p.taps = (kernel + 1 - first) / 2;
+    p.last = first + 2 * (p.taps - 1);
+    p.shift = ((int)(p.parity + padding) - (int)p.last) / 2; /* which is even */
+    return p;
+}
+
+/* The same side of both: where a window of `taps` pixels begins that has those of either. */
+__host__ __device__ static inline phase phases_of(unsigned kernel, unsigned padding)
+{
+    const phase a = phase_of(0, kernel, padding), b = phase_of(1, kernel, padding);
+    const int a_end = a.shift + (int)a.taps, b_end = b.shift + (int)b.taps;
+    phase both = {};
+    both.shift = a.shift < b.shift ? a.shift : b.shift;
+    both.taps = (unsigned)((a_end > b_end ? a_end : b_end) - both.shift);
+    return both;
+}
+
+__host__ __device__ static inline unsigned halo_bytes(const grouped &d)
+{
+    return CHUNK * d.halo_step * TENSOR_GRANULE_BYTES;
+}
+
+__host__ __device__ static inline unsigned halo_buffers(const grouped &d) { return d.chunks > 1 ? 2 : 1; }
+
+/* What a block's pixels are: a tile; as many that follow on one another in the picture, beyond whose row's end come some
+ * that no result belongs to; a tile of a phase; the same tile of all phases. */
+enum pixels { TILES, RUNS, PHASES, ALL_PHASES };
+
+__host__ __device__ static constexpr bool is_phases(pixels kind) { return kind == PHASES || kind == ALL_PHASES; }
+
+static inline unsigned fixed_bytes(const grouped &d) { return BARRIER_BYTES + halo_buffers(d) * halo_bytes(d); }
+
+/* Which kernel takes it, and how: conv_group_plan.cu. */
+grouped plan_grouped(const nn_call *call, const tensor_conv *conv, pixels *kind);
+
+#endif
