@@ -7,7 +7,7 @@
 
 #include "nn/planned_test.h"
 
-/* By tiles or runs, as the kernel chooses; by phases; by taps of a row. */
+/* By tiles or runs, large or small, as the kernel chooses; by phases; by taps of a row. */
 typedef enum kind { PLAIN, TRANSPOSED, THIN } kind;
 
 typedef struct layer {
@@ -183,6 +183,8 @@ static const layer layers[] = {
     {PLAIN, 2, 19, 13, 40, 72, 3, 0, 3},     {PLAIN, 1, 23, 34, 32, 136, 3, 0, 7},   {TRANSPOSED, 1, 16, 16, 32, 64, 3, 1, 8},
     {TRANSPOSED, 2, 18, 11, 72, 40, 3, 1, 16}, {TRANSPOSED, 1, 17, 1, 32, 33, 3, 0, 8}, {TRANSPOSED, 2, 5, 19, 40, 72, 4, 0, 12},
     {THIN, 1, 32, 16, 3, 64, 7, 0, 4},       {THIN, 2, 19, 13, 3, 72, 7, 0, 4},
+    /* twice as large tiles and runs, where the device has few multiprocessors, as the emulated one */
+    {PLAIN, 2, 30, 63, 40, 72, 3, 0, 16},    {PLAIN, 1, 39, 24, 32, 136, 3, 0, 8},
     /* more parts than blocks of the second pass merge */
     {THIN, 33, 18, 9, 4, 32, 3, 0, 4}};
 enum { LAYERS = sizeof layers / sizeof *layers };

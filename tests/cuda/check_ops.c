@@ -321,6 +321,24 @@ static void wide_convolutions_of_many_shares(test *t)
     unsetenv("EMULATED_MULTIPROCESSORS");
 }
 
+/* Blocks for more than the 132 multiprocessors of a real Hopper, where some kernels take larger tiles, or all phases. The
+ * emulated one has eight, and small pictures will do. */
+static void convolutions_of_many_blocks(test *t)
+{
+    static const gradient_case cases[] = {
+        {"conv2d on tensor cores, tall tiles", 3, {S(2, 64, 32, 64), S(512, 64, 3, 3), S(1, 1, 1, 512)}, conv_reflected, 0, 0},
+        {"conv2d on tensor cores, long runs", 2, {S(1, 66, 66, 64), S(384, 64, 3, 3)}, conv_plain, 0, 0},
+        {"transposed on tensor cores, all phases", 2, {S(2, 40, 24, 64), S(64, 256, 3, 3)}, transposed4, 0, 0},
+        {"conv2d on tensor cores, strided, all phases", 2, {S(2, 80, 48, 256), S(64, 256, 4, 4)}, conv_strided, 0, 0},
+    };
+    sides s;
+    if (!open_sides(t, BF16, &s)) return;
+    bool emulated = check_is_emulated(s.device[BF16]);
+    for (size_t k = 0; !emulated && k < sizeof cases / sizeof *cases; k++) check_case(t, &s, &cases[k]);
+    close_sides(&s);
+    if (emulated) SKIP(t, "an emulated device is filled by small ones");
+}
+
 static nn_value bias_alone(nn_graph *g, const nn_value *x) { return nn_bias(g, x[0], x[1]); }
 
 /* More chunks, parts of rows and blocks than small pictures have, four channels at once and one by one: sums that a kernel
@@ -379,4 +397,5 @@ static void reflections_are_no_copies(test *t)
 
 TEST_MAIN(TEST(operations), TEST(wide_convolutions), TEST(many_tiles), TEST(wide_convolutions_on_ampere),
           TEST(wide_convolutions_that_fill_a_device), TEST(wide_convolutions_in_little_memory),
-          TEST(wide_convolutions_of_many_shares), TEST(long_pictures), TEST(reflections_are_no_copies))
+          TEST(wide_convolutions_of_many_shares), TEST(convolutions_of_many_blocks),
+          TEST(long_pictures), TEST(reflections_are_no_copies))

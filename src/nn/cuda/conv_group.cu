@@ -25,6 +25,10 @@
  * it, so that both have the same copy, or a norm's kernel writes it for both. Planes are an odd number of granules in shared
  * memory there, so that those of a pixel go to different banks.
  *
+ * Where blocks of 16x8 pixels are more than multiprocessors, one has twice as many, which meet the same weight: with two
+ * blocks on each the second-level cache gave all it could (for eight pictures of 64x64x256 387 KB a block, 5.6 TB/s), and
+ * such a block takes 469 KB for what two took 774. It has a multiprocessor for itself.
+ *
  * A norm behind it gets moments of each block's tile or run (conv_moments.h), of all phases' in one count.
  */
 #include "nn/cuda/conv_group.h"
@@ -49,20 +53,21 @@ struct turn {
 };
 
 /* One block's place and memory: barriers, the picture's windows, the weight's stages. moments: of the result are wanted.
- * Its sums have `parts`, of a phase each; part p is what loops over them, unrolled, have. */
+ * Its sums have `parts`, of a phase each or of one half of a group's pixels; part p is what loops over them, unrolled, have. */
 template <pixels kind, bool moments> struct tile {
-    enum { phases = is_phases(kind), runs = kind == RUNS, parts = kind == ALL_PHASES ? ALL : 1 };
+    enum { phases = is_phases(kind), runs = is_runs(kind), height = height_of(kind), parts = parts_of(kind), turns = parts / height };
+    typedef tensor_group_sums<ROWS> sums_of_turn[height]; /* of what meets the same weight; of all parts, turn by turn */
     const grouped &d;
     phase down, across; /* of the window */
     size_t image;
     unsigned top, left, first; /* in the picture, or in the phase's part of the result; first: channel of the result */
-    unsigned run;              /* RUNS: the first pixel of the picture */
+    unsigned run;              /* of runs: the first pixel of the picture */
     unsigned warp, lane;
     tensor_address barriers, halo, weights;
 
     __device__ tile(const grouped &v) : d(v)
     {
-        tensor_tile at = tensor_tile_at(blockIdx.x, d.rows, d.columns, TILE_H, TILE_W);
+        tensor_tile at = tensor_tile_at(blockIdx.x, d.rows, d.columns, TILE_H * height, TILE_W);
         image = at.image, top = at.top, left = at.left;
         run = at.top * TILE_W; /* d.columns is 1 */
         first = blockIdx.y * ROWS;
@@ -202,7 +207,7 @@ template <pixels kind, bool moments> struct tile {
         weight += blockIdx.y * ((size_t)d.chunks * taps * BLOCK_BYTES);
         turn now = {};
         for (unsigned chunk = 0; chunk < d.chunks; chunk++)
-            for (unsigned p = 0; p < parts; p++)
+            for (unsigned p = 0; p < turns; p++)
                 for (unsigned a = 0; a < taps_down(p); a++)
                     for (unsigned b = 0; b < taps_across(p); b++) {
                         const size_t number = chunk * taps + tap_at(p, a, b);
@@ -214,46 +219,55 @@ template <pixels kind, bool moments> struct tile {
                     }
     }
 
-    /* The pixels that part p's first tap meets, of this group's and a chunk. */
+    /* Rows of a tile: the first of this group's, pixels of a line of them. */
+    __device__ unsigned group_row() const { return warp / (TENSOR_GROUP / WARP) * (TILE_H / GROUPS * height); }
+    __device__ unsigned line() const { return runs ? (unsigned)TILE_W : halo_w(); }
+
+    /* The pixels that part p's first tap meets, or the first part's, of this group's and a chunk. */
     __device__ tensor_matrix pixels_at(unsigned chunk, unsigned p) const
     {
-        unsigned group = warp / (TENSOR_GROUP / WARP), line = runs ? (unsigned)TILE_W : halo_w();
-        unsigned first_pixel = group * (TILE_H / GROUPS) * line;
-        if (parts > 1)
-            first_pixel += (unsigned)(down_of(p).shift - down.shift) * line + (unsigned)(across_of(p).shift - across.shift);
+        unsigned first_pixel = group_row() * line();
+        if (kind == ALL_PHASES)
+            first_pixel += (unsigned)(down_of(p).shift - down.shift) * line() + (unsigned)(across_of(p).shift - across.shift);
         return tensor_matrix_at(halo + chunk % 2 * halo_bytes(d) + first_pixel * TENSOR_GRANULE_BYTES, halo_step(),
-                                line * TENSOR_GRANULE_BYTES);
+                                line() * TENSOR_GRANULE_BYTES);
     }
 
     /* sums += pixels, moved by a tap, times the tap's weight. */
-    __device__ void multiply(tensor_group_sums<ROWS> &sums, tensor_matrix pixels, unsigned stage) const
+    __device__ void multiply(sums_of_turn &sums, tensor_matrix pixels, unsigned stage) const
     {
+        const unsigned apart = TILE_H / GROUPS * line() * TENSOR_GRANULE_BYTES;
         tensor_matrix weight = tensor_matrix_at(weights + stage * BLOCK_BYTES, PLANE_BYTES, 8 * TENSOR_GRANULE_BYTES);
         tensor_group_begin();
 #pragma unroll
-        for (unsigned k = 0; k < CHUNK; k += 2)
-            tensor_group_multiply<false>(sums, tensor_matrix_moved(pixels, k * halo_step()),
-                                         tensor_matrix_moved(weight, k * PLANE_BYTES));
+        for (unsigned part = 0; part < height; part++)
+#pragma unroll
+            for (unsigned k = 0; k < CHUNK; k += 2)
+                tensor_group_multiply<false>(sums[part], tensor_matrix_moved(pixels, part * apart + k * halo_step()),
+                                             tensor_matrix_moved(weight, k * PLANE_BYTES));
         tensor_group_commit();
     }
 
-    /* MULTIPLIERS. A tap's products run while the next one's are started; what they have read is given back then. */
-    __device__ void multiply_all(tensor_group_sums<ROWS> (&sums)[parts]) const
+    /* MULTIPLIERS. A tap's products run while the next one's are started; what they have read is given back then. Loops that
+     * might not be entered would leave sums that are no products', and the compiler would then wait for each product. */
+    __device__ void multiply_all(sums_of_turn (&sums)[turns]) const
     {
         turn now = {}, before = {};
-        for (unsigned chunk = 0; chunk < d.chunks; chunk++) {
+        unsigned chunk = 0;
+        do {
             bulk_wait(halo_full(chunk), chunk / 2 % 2);
 #pragma unroll
-            for (unsigned p = 0; p < parts; p++) multiply_part(sums[p], chunk, p, now, before);
-        }
+            for (unsigned p = 0; p < turns; p++) multiply_taps(sums[p], chunk, p, now, before);
+        } while (++chunk < d.chunks);
         tensor_group_wait<0>();
     }
 
-    __device__ void multiply_part(tensor_group_sums<ROWS> &sums, unsigned chunk, unsigned p, turn &now, turn &before) const
+    __device__ void multiply_taps(sums_of_turn &sums, unsigned chunk, unsigned p, turn &now, turn &before) const
     {
         const unsigned width = taps_across(p), taps = taps_down(p) * width;
         tensor_matrix pixels = pixels_at(chunk, p);
-        for (unsigned tap = 0, b = 0; tap < taps; tap++) {
+        unsigned tap = 0, b = 0;
+        do {
             bulk_wait(full(now.stage), now.parity);
             multiply(sums, pixels, now.stage);
             tensor_group_wait<1>();
@@ -267,16 +281,18 @@ template <pixels kind, bool moments> struct tile {
             bool last = ++b == width;
             pixels = tensor_matrix_moved(pixels, (last ? halo_w() + 1 - width : 1) * TENSOR_GRANULE_BYTES);
             if (last) b = 0;
-        }
+        } while (++tap < taps);
     }
 
     /* Where the thread's first or second pixel of part p is in the result. */
     __device__ void find_pixel(unsigned p, unsigned half, unsigned *row, unsigned *column) const
     {
-        *row = top + warp * 2 + half, *column = left + lane / 4;
+        unsigned own = warp * 2 + half;
+        if (height > 1) own += (warp / (TENSOR_GROUP / WARP) + p) * (TILE_H / GROUPS);
+        *row = top + own, *column = left + lane / 4;
         if (phases) *row = 2 * *row + down_of(p).parity, *column = 2 * *column + across_of(p).parity;
         if (runs) {
-            unsigned place = run + (warp * 2 + half) * TILE_W + lane / 4;
+            unsigned place = run + own * TILE_W + lane / 4;
             *row = place / d.v.p.w, *column = place % d.v.p.w;
         }
     }
@@ -306,9 +322,9 @@ template <pixels kind, bool moments> struct tile {
     /* Phases in the order of their parities: image's first part has pixels. */
     __device__ size_t part_number(unsigned p) const
     {
-        const unsigned tiles = d.rows * d.columns;
-        const unsigned phase = phases ? down_of(p).parity * 2 + across_of(p).parity : 0;
-        return (image * (phases ? ALL : 1) + phase) * tiles + blockIdx.x % tiles;
+        if (!phases) return (size_t)blockIdx.x * parts + p;
+        const unsigned tiles = d.rows * d.columns, phase = down_of(p).parity * 2 + across_of(p).parity;
+        return (image * ALL + phase) * tiles + blockIdx.x % tiles;
     }
 
     /* What this warp leaves the others of part p's. */
@@ -329,11 +345,11 @@ template <pixels kind, bool moments> struct tile {
     }
 
     /* MULTIPLIERS, after publish_products. Nothing is on its way to shared memory any more. */
-    __device__ void store_moments(const tensor_group_sums<ROWS> (&sums)[parts]) const
+    __device__ void store_moments(const sums_of_turn (&sums)[turns]) const
     {
         conv_moments_shared *shared = (conv_moments_shared *)(void *)(CUDA_SHARED() + BARRIER_BYTES);
 #pragma unroll
-        for (unsigned p = 0; p < parts; p++) leave_moments(sums[p], shared[p], p);
+        for (unsigned p = 0; p < parts; p++) leave_moments(sums[p / height][p % height], shared[p], p);
         __syncwarp();
         if (lane == 0) bulk_arrive(moments_left());
         if (warp >= parts * MOMENTS_CHANNELS / WARP) return;
@@ -345,7 +361,7 @@ template <pixels kind, bool moments> struct tile {
 
 /* blockIdx.x: image and tile; blockIdx.y: channels of the result; blockIdx.z: the phase, where a block has one. */
 template <pixels kind, bool moments>
-static __global__ void __launch_bounds__(THREADS, kind == ALL_PHASES ? 1 : 2) convolve_grouped(grouped d)
+static __global__ void __launch_bounds__(THREADS, is_alone(kind) ? 1 : 2) convolve_grouped(grouped d)
 {
     typedef tile<kind, moments> tile;
     const tile t(d);
@@ -353,12 +369,12 @@ static __global__ void __launch_bounds__(THREADS, kind == ALL_PHASES ? 1 : 2) co
     if (t.warp < MULTIPLIERS) t.template copy_halo<CHUNK>(0, t.warp);
     __syncthreads();
     if (t.warp < MULTIPLIERS) {
-        tensor_group_sums<ROWS> sums[tile::parts] = {};
+        typename tile::sums_of_turn sums[tile::turns] = {};
         t.template publish_halo<CHUNK>(0);
         t.multiply_all(sums);
         if (moments) t.publish_products();
 #pragma unroll
-        for (unsigned p = 0; p < tile::parts; p++) t.store(sums[p], p);
+        for (unsigned p = 0; p < tile::parts; p++) t.store(sums[p / tile::height][p % tile::height], p);
         if (moments) t.store_moments(sums);
     } else if (t.warp < MULTIPLIERS + COPIERS) {
         t.bring_picture();
@@ -381,6 +397,8 @@ void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
     switch (kind) {
     case TILES: launch<TILES>(call, d); break;
     case RUNS: launch<RUNS>(call, d); break;
+    case TALL_TILES: launch<TALL_TILES>(call, d); break;
+    case LONG_RUNS: launch<LONG_RUNS>(call, d); break;
     case PHASES: launch<PHASES>(call, d); break;
     case ALL_PHASES: launch<ALL_PHASES>(call, d); break;
     }

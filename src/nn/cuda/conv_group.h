@@ -7,7 +7,7 @@
 #include "nn/cuda/tensor_group.h"
 
 enum {
-    TILE_H = 16,
+    TILE_H = 16, /* twice that where it is tall */
     TILE_W = 8,
     CHUNK = 8, /* granules of a pixel that are there at once: 64 channels */
     WARP = 32,
@@ -26,6 +26,7 @@ enum {
     MOST_SHARED_ALONE = 227 << 10
 };
 static_assert(BARRIERS * BULK_BARRIER_BYTES <= BARRIER_BYTES && MULTIPLIERS == CHUNK && MULTIPLIERS % COPIERS == 0);
+
 struct grouped {
     tensor_conv v;
     unsigned rows, columns;    /* tiles of an image */
@@ -71,10 +72,20 @@ __host__ __device__ static inline unsigned halo_bytes(const grouped &d)
 __host__ __device__ static inline unsigned halo_buffers(const grouped &d) { return d.chunks > 1 ? 2 : 1; }
 
 /* What a block's pixels are: a tile; as many that follow on one another in the picture, beyond whose row's end come some
- * that no result belongs to; a tile of a phase; the same tile of all phases. */
-enum pixels { TILES, RUNS, PHASES, ALL_PHASES };
+ * that no result belongs to; twice as many of either; a tile of a phase; the same tile of all phases. */
+enum pixels { TILES, RUNS, TALL_TILES, LONG_RUNS, PHASES, ALL_PHASES };
 
+__host__ __device__ static constexpr bool is_runs(pixels kind) { return kind == RUNS || kind == LONG_RUNS; }
 __host__ __device__ static constexpr bool is_phases(pixels kind) { return kind == PHASES || kind == ALL_PHASES; }
+/* Groups of 8x8 pixels of a thread group that meet the same weight. */
+__host__ __device__ static constexpr unsigned height_of(pixels kind)
+{
+    return kind == TALL_TILES || kind == LONG_RUNS ? 2 : 1;
+}
+/* Sums of 64 pixels that a thread group has. */
+__host__ __device__ static constexpr unsigned parts_of(pixels kind) { return kind == ALL_PHASES ? (unsigned)ALL : height_of(kind); }
+/* Whether a block has a multiprocessor's shared memory for itself. */
+__host__ __device__ static constexpr bool is_alone(pixels kind) { return parts_of(kind) > 1; }
 
 static inline unsigned fixed_bytes(const grouped &d) { return BARRIER_BYTES + halo_buffers(d) * halo_bytes(d); }
 

@@ -1,25 +1,60 @@
 /* Tiles, runs or phases: which of conv_group.cu's kernels takes a convolution. */
 #include "nn/cuda/conv_group.h"
 
-static void plan_tiles(grouped *d)
+static void plan_tiles(grouped *d, unsigned height)
 {
     const tensor_conv &v = d->v;
-    d->rows = (unsigned)cuda_divide_up(v.h, TILE_H), d->columns = (unsigned)cuda_divide_up(v.w, TILE_W);
-    d->halo_w = TILE_W + v.kw - 1, d->halo_pixels = (TILE_H + v.kh - 1) * d->halo_w;
+    const unsigned tile_h = TILE_H * height;
+    d->rows = (unsigned)cuda_divide_up(v.h, tile_h), d->columns = (unsigned)cuda_divide_up(v.w, TILE_W);
+    d->halo_w = TILE_W + v.kw - 1, d->halo_pixels = (tile_h + v.kh - 1) * d->halo_w;
     d->halo_step = d->halo_pixels;
 }
 
-/* Where runs are fewer than tiles and their windows leave room for a few taps: 66x66 pixels are 36 runs, 45 tiles. */
-static bool plan_runs(grouped *d)
+static void plan_runs(grouped *d, unsigned height)
 {
-    enum { RUN = TILE_H * TILE_W, LEAST_STAGES = 4 };
     const tensor_conv &v = d->v;
+    const unsigned run = TILE_H * TILE_W * height;
+    d->rows = (unsigned)cuda_divide_up((size_t)(v.h - 1) * v.p.w + v.w, run), d->columns = 1;
+    d->halo_w = v.p.w, d->halo_pixels = d->halo_step = run + (v.kh - 1) * v.p.w + v.kw - 1;
+}
+
+/* Room for a few taps beside the windows. */
+static bool fits(const grouped &d, unsigned shared)
+{
+    enum { LEAST_STAGES = 4 };
+    return fixed_bytes(d) + LEAST_STAGES * BLOCK_BYTES <= shared;
+}
+
+static size_t blocks_of(const grouped &d) { return (size_t)d.v.p.images * d.rows * d.columns * cuda_divide_up(d.v.c, ROWS); }
+
+/* Of blocks that have a multiprocessor each, the last ones leave a quarter of the device idle at most. */
+static bool fill(const cuda_backend *cuda, size_t blocks)
+{
+    const size_t most = cuda_divide_up(blocks, cuda->multiprocessors) * cuda->multiprocessors;
+    return 4 * blocks >= 3 * most;
+}
+
+/* Runs where they are fewer than tiles: 66x66 pixels are 36 runs, 45 tiles. Twice as large where they would be more than
+ * multiprocessors, half as many fill these, and hardly any pixels are for nothing. */
+static pixels plan_one_phase(const cuda_backend *cuda, grouped *d)
+{
+    enum { WASTED = 8 }; /* one of so many */
+    plan_tiles(d, 1);
     grouped runs = *d;
-    runs.rows = (unsigned)cuda_divide_up((size_t)(v.h - 1) * v.p.w + v.w, RUN), runs.columns = 1;
-    runs.halo_w = v.p.w, runs.halo_pixels = runs.halo_step = RUN + (v.kh - 1) * v.p.w + v.kw - 1;
-    if (runs.rows >= d->rows * d->columns || fixed_bytes(runs) + LEAST_STAGES * BLOCK_BYTES > MOST_SHARED) return false;
-    *d = runs;
-    return true;
+    plan_runs(&runs, 1);
+    const bool in_runs = runs.rows < d->rows * d->columns && fits(runs, MOST_SHARED);
+    if (in_runs) *d = runs;
+    grouped tall = *d;
+    if (in_runs)
+        plan_runs(&tall, 2);
+    else
+        plan_tiles(&tall, 2);
+    const size_t blocks = blocks_of(*d), half = blocks_of(tall);
+    if (blocks <= cuda->multiprocessors || 2 * half > blocks + blocks / WASTED || !fill(cuda, half) ||
+        !fits(tall, MOST_SHARED_ALONE))
+        return in_runs ? RUNS : TILES;
+    *d = tall;
+    return in_runs ? LONG_RUNS : TALL_TILES;
 }
 
 /* Tiles of the most pixels that a phase can have, and windows of the most taps; of all phases', where blocks of one each would
@@ -29,8 +64,7 @@ static pixels plan_phases(const cuda_backend *cuda, grouped *d)
     enum { AT_ONCE = 2 };
     const tensor_conv &v = d->v;
     d->rows = (unsigned)cuda_divide_up(v.h, 2 * TILE_H), d->columns = (unsigned)cuda_divide_up(v.w, 2 * TILE_W);
-    const size_t tiles = (size_t)v.p.images * d->rows * d->columns * cuda_divide_up(v.c, ROWS);
-    const pixels kind = tiles * ALL > AT_ONCE * cuda->multiprocessors ? ALL_PHASES : PHASES;
+    const pixels kind = blocks_of(*d) * ALL > AT_ONCE * cuda->multiprocessors ? ALL_PHASES : PHASES;
     const unsigned down = kind == PHASES ? (v.kh + 1) / 2 : phases_of(v.kh, v.padding).taps;
     const unsigned across = kind == PHASES ? (v.kw + 1) / 2 : phases_of(v.kw, v.padding).taps;
     d->halo_w = TILE_W + across - 1, d->halo_pixels = (TILE_H + down - 1) * d->halo_w;
@@ -43,24 +77,18 @@ grouped plan_grouped(const nn_call *call, const tensor_conv *conv, pixels *kind)
     grouped d = {};
     d.v = *conv;
     d.granules = conv->p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
-    if (conv->stride == 2) {
-        *kind = plan_phases(cuda_of(call), &d);
-    } else {
-        plan_tiles(&d);
-        *kind = plan_runs(&d) ? RUNS : TILES;
-    }
+    *kind = conv->stride == 2 ? plan_phases(cuda_of(call), &d) : plan_one_phase(cuda_of(call), &d);
     /* Three at least: of kernels that tensor_conv_suits lets pass none needs a tile's window of more than 352 pixels (1x15). */
-    const unsigned shared = *kind == ALL_PHASES ? MOST_SHARED_ALONE : MOST_SHARED;
-    const unsigned most = *kind == ALL_PHASES ? MOST_STAGES : MOST_STAGES / 2;
+    const unsigned shared = is_alone(*kind) ? MOST_SHARED_ALONE : MOST_SHARED;
+    const unsigned most = is_alone(*kind) ? MOST_STAGES : MOST_STAGES / 2;
     const unsigned stages = (shared - fixed_bytes(d)) / BLOCK_BYTES;
     d.stages = stages < most ? stages : most;
     return d;
 }
 
-/* The same whichever kind it is. */
 size_t tensor_conv_parts(const nn_call *call, const tensor_conv *conv)
 {
     pixels kind;
     const grouped d = plan_grouped(call, conv, &kind);
-    return (is_phases(kind) ? ALL : 1) * (size_t)d.rows * d.columns;
+    return (is_phases(kind) ? (unsigned)ALL : parts_of(kind)) * (size_t)d.rows * d.columns;
 }
