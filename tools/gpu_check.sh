@@ -40,7 +40,7 @@ wait "$compiling"
 if gcc -shared -fPIC -O1 -I/usr/local/cuda/include -o build/gpu/kernels.so bench/gpu/kernels.c -L/usr/local/cuda/lib64 \
     -lcupti 2>"$out/kernels.txt"; then
     LD_LIBRARY_PATH=/usr/local/cuda/lib64 CUDA_INJECTION64_PATH=$PWD/build/gpu/kernels.so KERNELS_OUT=$out/kernels.txt \
-        KERNELS_REPLAYS=19 step kernels.log build/gpu/bench_gpu step 256 resnet_9blocks 64 64 transpose 1 bf16 15
+        KERNELS_REPLAYS=40 step kernels.log build/gpu/bench_gpu step 256 resnet_9blocks 64 64 transpose 1 bf16 15
 fi
 BENCH_OUT="$out" BENCH_SECONDS=$((minutes * 60)) step bench.log make "${arguments[@]}" bench-cuda
 cat "$out/bench.log"
