@@ -5,8 +5,8 @@
  *   CUDA_INJECTION64_PATH=kernels.so KERNELS_OUT=FILE KERNELS_REPLAYS=40 bench_gpu step ... 15
  *
  * KERNELS_REPLAYS: what sums are divided by, the benchmark's repetitions and the 5 before them, twice: one more run begins in
- * the second round, and the very first one is no replay. A line of FILE: microseconds in a replay, launches in it, the mean, the least, the kernel (mangled: c++filt -p),
- * grid x threads, registers, bytes of shared memory.
+ * the second round, and the very first one is no replay. A line of FILE: microseconds in a replay, launches in it, the mean,
+ * the least, the kernel (mangled: c++filt -p), grid x threads, registers, bytes of shared memory.
  */
 #include <cupti.h>
 #include <stdio.h>

@@ -3,8 +3,9 @@
  *
  * A block's threads are fibers: they run one at a time, each until a barrier, in an order that changes from round to
  * round, so that a missing barrier shows. The blocks of a cluster run together, others one after the other.
- * Streams run what they are given at once, or record it; a recording runs in a random order of those that its edges
- * allow, so that a missing edge shows.
+ * Streams run what they are given in its order, but later: when it is waited for, or by dice, so that memory shows which the
+ * host takes back too early. Or they record it; a recording runs in a random order of those that its edges allow, so that a
+ * missing edge shows.
  */
 #ifndef EMULATED_CUDA_RUNTIME_H
 #define EMULATED_CUDA_RUNTIME_H
@@ -96,7 +97,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t begin, cudaEvent_t end);
 
-/* Runs `work` now, or records it. */
+/* Runs `work` when it is its turn, or records it. */
 void emulated_enqueue(cudaStream_t stream, const std::function<void()> &work);
 /* Every thread of every block calls `thread`: as fibers when they are together, else one after the other, and then a
  * barrier ends the program. cluster: blocks that run at the same time. */

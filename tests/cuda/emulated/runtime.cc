@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <deque>
+#include <map>
+#include <memory>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -268,23 +271,46 @@ struct emulated_graph {
 struct emulated_stream {
     emulated_graph *capture; /* that it takes part in */
     std::vector<size_t> after; /* what its next work waits for */
+    std::deque<std::function<void()>> waiting; /* the work that has not run, outside of a capture */
+    size_t enqueued; /* all work so far */
 };
 
 static std::vector<cudaStream_t> stream_list;
 
-struct emulated_event { /* in a capture: what it stands for */
-    emulated_graph *capture;
+struct emulated_event {
+    emulated_graph *capture; /* in a capture: what it stands for */
     std::vector<size_t> after;
+    cudaStream_t stream; /* elsewhere: all that this one had got then */
+    size_t enqueued;
 };
 
+/* Until so much is left. */
+static void run_waiting(cudaStream_t stream, size_t left)
+{
+    while (stream->waiting.size() > left) {
+        std::function<void()> work = stream->waiting.front();
+        stream->waiting.pop_front();
+        work();
+    }
+}
+
+static void run_all_waiting()
+{
+    for (cudaStream_t stream : stream_list) run_waiting(stream, 0);
+}
+
+/* The device runs now and then, as the dice have it, and when it is waited for. */
 void emulated_enqueue(cudaStream_t stream, const std::function<void()> &work)
 {
-    if (!stream->capture) {
-        work();
+    static std::mt19937 random(2);
+    if (stream->capture) {
+        stream->capture->nodes.push_back({work, stream->after});
+        stream->after = {stream->capture->nodes.size() - 1};
         return;
     }
-    stream->capture->nodes.push_back({work, stream->after});
-    stream->after = {stream->capture->nodes.size() - 1};
+    stream->waiting.push_back(work);
+    stream->enqueued++;
+    if (random() % 4 == 0) run_waiting(stream, random() % stream->waiting.size());
 }
 
 /* As on a device, in any order that the edges allow: each time another one. */
@@ -342,8 +368,10 @@ cudaError_t cudaMalloc(void **memory, size_t bytes)
     return cudaSuccess;
 }
 
+/* Waits for all that may use it. */
 cudaError_t cudaFree(void *memory)
 {
+    run_all_waiting();
     free(memory);
     return cudaSuccess;
 }
@@ -354,12 +382,38 @@ cudaError_t cudaMemGetInfo(size_t *there, size_t *all)
     return cudaSuccess;
 }
 
-cudaError_t cudaMallocHost(void **memory, size_t bytes) { return cudaMalloc(memory, bytes); }
-cudaError_t cudaFreeHost(void *memory) { return cudaFree(memory); }
+/* Pinned memory: from, to less than. */
+static std::map<const char *, const char *> pinned;
 
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t stream)
+cudaError_t cudaMallocHost(void **memory, size_t bytes)
 {
+    cudaError_t code = cudaMalloc(memory, bytes);
+    if (code == cudaSuccess) pinned[(const char *)*memory] = (const char *)*memory + bytes;
+    return code;
+}
+
+cudaError_t cudaFreeHost(void *memory)
+{
+    pinned.erase((const char *)memory);
+    return cudaFree(memory);
+}
+
+static bool is_pinned(const void *memory)
+{
+    auto next = pinned.upper_bound((const char *)memory);
+    return next != pinned.begin() && (const char *)memory < std::prev(next)->second;
+}
+
+/* Pageable memory is read before this returns, and written ("API synchronization behavior" in the CUDA Runtime API). */
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream)
+{
+    if (kind == cudaMemcpyHostToDevice && !is_pinned(from)) {
+        auto staged = std::make_shared<std::vector<char>>((const char *)from, (const char *)from + bytes);
+        emulated_enqueue(stream, [=] { memcpy(to, staged->data(), bytes); });
+        return cudaSuccess;
+    }
     emulated_enqueue(stream, [=] { memcpy(to, from, bytes); });
+    if (kind == cudaMemcpyDeviceToHost && !is_pinned(to)) return cudaStreamSynchronize(stream);
     return cudaSuccess;
 }
 
@@ -371,20 +425,26 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t 
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
 {
-    *stream = new emulated_stream{nullptr, {}};
+    *stream = new emulated_stream{nullptr, {}, {}, 0};
     stream_list.push_back(*stream);
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
+    run_waiting(stream, 0);
     stream_list.erase(std::find(stream_list.begin(), stream_list.end(), stream));
     delete stream;
     return cudaSuccess;
 }
 
 /* Waiting while recording is an error on a device. */
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return stream->capture ? cudaErrorInvalidValue : cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t stream)
+{
+    if (stream->capture) return cudaErrorInvalidValue;
+    run_waiting(stream, 0);
+    return cudaSuccess;
+}
 
 /* With EMULATED_REFUSES=cudaGraphInstantiate in the environment this function fails, or another of those that ask. */
 static bool refuses(const char *function)
@@ -432,9 +492,11 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph,
     return cudaSuccess;
 }
 
-cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t)
+/* As it is now: it may be destroyed before it has run. */
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream)
 {
-    play(*executable);
+    auto graph = std::make_shared<emulated_graph>(*executable);
+    emulated_enqueue(stream, [=] { play(*graph); });
     return cudaSuccess;
 }
 
@@ -448,7 +510,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) { return cudaGraphD
 
 cudaError_t cudaEventCreate(cudaEvent_t *event)
 {
-    *event = new emulated_event{nullptr, {}};
+    *event = new emulated_event{nullptr, {}, nullptr, 0};
     return cudaSuccess;
 }
 
@@ -464,13 +526,15 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
     event->capture = stream->capture;
     event->after = stream->after;
+    event->stream = stream;
+    event->enqueued = stream->enqueued;
     return cudaSuccess;
 }
 
 /* A stream that waits for what is captured takes part in the capture. */
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned)
 {
-    if (!event->capture) return stream->capture ? cudaErrorInvalidValue : cudaSuccess;
+    if (!event->capture) return stream->capture ? cudaErrorInvalidValue : cudaEventSynchronize(event);
     if (!stream->capture) {
         stream->capture = event->capture;
         stream->after.clear();
@@ -480,7 +544,15 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     return cudaSuccess;
 }
 
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+/* Of one that was never recorded there is nothing to wait for. */
+cudaError_t cudaEventSynchronize(cudaEvent_t event)
+{
+    cudaStream_t stream = event->stream;
+    if (!stream || event->capture) return event->capture ? cudaErrorInvalidValue : cudaSuccess;
+    const size_t later = stream->enqueued - event->enqueued;
+    if (stream->waiting.size() > later) run_waiting(stream, later);
+    return cudaSuccess;
+}
 
 /* The same time for everything; with EMULATED_CLOCK=dice in the environment another one whenever it is asked, as on a
  * device, so that what is measured does not repeat itself. */
