@@ -163,7 +163,6 @@ static status end_both(gan_open_step *step, float *losses, error *err)
     return first == STATUS_OK ? second : first;
 }
 
-/* The discriminators learn from a step although a gradient of the generators is not finite. */
 static void begin_one_program(gan *g, const gan_step_input *input, gan_open_step *step)
 {
     write_inputs(&g->d_handles, g->g_program, &g->d_update, input);

@@ -51,8 +51,8 @@ typedef struct gan_step_input {
     const float *images[2];    /* in [-1, 1], which need not be of bytes */
     const float *decisions[2]; /* batch codes (see nn_pool_swap) for the pool of translations into b, into a */
 } gan_step_input;
-/* losses: GAN_LOSSES. STATUS_NOT_FINITE, naming the loss, when one is NaN or infinite: the weights of the generators, or
- * of the discriminators, whose loss it is are unchanged. Those of the others may have learned. */
+/* losses: GAN_LOSSES. STATUS_NOT_FINITE, naming the loss, when one is NaN or infinite. Where it is of the generators,
+ * or a gradient of theirs, no weights have changed; where of the discriminators, theirs: the generators have learned. */
 status gan_step(gan *g, const gan_step_input *input, float *losses, error *err);
 /* The same in two parts, as training_method has them; gan_open_steps: how many may be open. */
 size_t gan_open_steps(const gan *g);

@@ -56,7 +56,7 @@ static nn_value total_of(nn_graph *graph, const gan_handles *h)
 
 static void clear_handles(gan_handles *h)
 {
-    *h = (gan_handles){.images = {NN_NONE, NN_NONE}, .update = {NN_NONE, NN_NONE, NN_NONE}};
+    *h = (gan_handles){.images = {NN_NONE, NN_NONE}, .update = {.rates = NN_NONE, .ema_rate = NN_NONE}};
     for (int i = 0; i < GAN_LOSSES; i++) h->losses[i] = NN_NONE;
 }
 
@@ -117,7 +117,8 @@ static void learn_to_judge(gan *g, nn_graph *graph, const nn_value images[2], co
         nn_value on_real = adversarial(g, graph, scores[0], true), on_fake = adversarial(g, graph, scores[1], false);
         h->losses[GAN_LOSS_D_A + i] = nn_scale(graph, nn_add(graph, on_real, on_fake), 0.5f);
     }
-    training_update_append(graph, g->discriminators, &trained, total_of(graph, h), &g->d_update, &h->update);
+    const training_update *first = gan_is_one_program(g) ? &g->g_handles.update : NULL; /* as a program of its own comes after */
+    training_update_append(graph, g->discriminators, &trained, total_of(graph, h), first, &g->d_update, &h->update);
     model_trainables_free(&trained);
 }
 
@@ -162,7 +163,7 @@ void gan_build_generator_step(gan *g, nn_graph *graph)
             h->losses[GAN_LOSS_IDENTITY_A + i] = weighted_distance(graph, same[i], h->images[1 - i], weight);
         }
     }
-    training_update_append(graph, g->generators, &trained, total_of(graph, h), &g->g_update, &h->update);
+    training_update_append(graph, g->generators, &trained, total_of(graph, h), NULL, &g->g_update, &h->update);
     hand_on(g, graph, fake);
     model_trainables_free(&trained);
 }

@@ -72,7 +72,7 @@ void style_feedforward_build_step(style_feedforward *f, nn_graph *graph)
         f->losses[STYLE_FEEDFORWARD_VARIATION] =
             nn_total_variation(graph, styled, scale, (float)f->loss.variation_exponent, tv_epsilon);
     }
-    training_update_append(graph, f->set, &trained, total_of(f, graph), &f->update_options, &f->update);
+    training_update_append(graph, f->set, &trained, total_of(f, graph), NULL, &f->update_options, &f->update);
     model_trainables_free(&trained);
 }
 

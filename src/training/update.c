@@ -19,18 +19,20 @@ static void store_gradients(nn_graph *graph, nn_parameters *set, const model_tra
 }
 
 void training_update_append(nn_graph *graph, nn_parameters *set, const model_trainables *trained, nn_value total,
-                            const training_update_options *o, training_update *out)
+                            const training_update *first, const training_update_options *o, training_update *out)
 {
-    *out = (training_update){NN_NONE, NN_NONE, NN_NONE};
+    *out = (training_update){.rates = NN_NONE, .ema_rate = NN_NONE, .total = total};
     store_gradients(graph, set, trained, total);
     nn_shape all = nn_shape_vector(set->total);
     nn_value p = nn_memory(graph, "parameters", all, &set->blocks[NN_DATA], 0);
     nn_value gradient = nn_memory(graph, "gradients", all, &set->blocks[NN_GRADIENT], 0);
     nn_value m = nn_memory(graph, "adam_m", all, &set->blocks[NN_ADAM_M], 0);
     nn_value v = nn_memory(graph, "adam_v", all, &set->blocks[NN_ADAM_V], 0);
-    nn_value norm = nn_squared_norm(graph, gradient);
+    nn_value norm = out->norm = nn_squared_norm(graph, gradient);
     out->rates = nn_input(graph, "rates", nn_shape_vector(2));
-    out->flag = nn_all_finite(graph, (nn_value[]){total, norm}, 2); /* a sum with a NaN or infinity is one */
+    nn_value sums[4] = {total, norm}; /* one with a NaN or infinity in it is one */
+    if (first) sums[2] = first->total, sums[3] = first->norm;
+    out->flag = nn_all_finite(graph, sums, first ? 4 : 2);
     nn_output(graph, out->flag);
     nn_adam_options adam = {o->beta1, o->beta2, (float)o->epsilon, (float)o->clip_norm};
     nn_adam(graph, p, gradient, m, v, out->rates, out->flag, norm, &adam);

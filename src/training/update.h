@@ -1,6 +1,6 @@
 /* What follows the losses in a step's graph: gradients, Adam, the moving average.
  *
- *     training_update_append(graph, generators, &trained, total, &options, &update);
+ *     training_update_append(graph, generators, &trained, total, NULL, &options, &update);
  *     ... each step:
  *     training_update_write(&update, program, &options, step->number, step->learning_rate);
  *     nn_program_run(program);
@@ -23,13 +23,15 @@ typedef struct training_update_options {
 /* Inputs and outputs of the program. */
 typedef struct training_update {
     nn_value rates, ema_rate; /* ema_rate: NN_NONE without an average */
+    nn_value total, norm;     /* of the losses; of the gradient, squared: finite where all of them are */
     nn_value flag;
 } training_update;
 
 /* Differentiates `total`, leaves each gradient in the set's block, and appends flag, norm, Adam, and average. The set
- * must have what it needs when the graph is compiled: NN_TRAINED, and NN_AVERAGED with an average. */
+ * must have what it needs when the graph is compiled: NN_TRAINED, and NN_AVERAGED with an average. first: another one of the
+ * graph, without whose learning this set does not learn either; NULL: none. */
 void training_update_append(nn_graph *graph, nn_parameters *set, const model_trainables *trained, nn_value total,
-                            const training_update_options *options, training_update *out);
+                            const training_update *first, const training_update_options *options, training_update *out);
 /* number: of the step, from 0. Before the run. */
 void training_update_write(const training_update *u, nn_program *program, const training_update_options *options,
                            uint64_t number, double learning_rate);

@@ -179,6 +179,32 @@ static void each_direction_has_its_weight(test *t)
     stepped_free(&other);
 }
 
+/* Nor do the discriminators learn, whose own losses are good. */
+static void generators_that_overflow_spare_all_weights(test *t)
+{
+    error err = {0};
+    nn_backend *backend;
+    gan *model;
+    gan_options o = tiny;
+    float a[FLOATS], b[FLOATS], losses[GAN_LOSSES];
+    o.lambda_cycle_a = o.lambda_cycle_b = 3e38;
+    REQUIRE_OK(t, nn_cpu_create(2, &backend, &err), err);
+    REQUIRE_OK(t, gan_create(&o, (gan_size){1, SIDE, 0}, backend, 1, NULL, &model, &err), err);
+    noise(a, FLOATS, 1);
+    noise(b, FLOATS, 2);
+    nn_parameters *sets[2] = {gan_generators(model), gan_discriminators(model)};
+    float *before[2] = {block_of(sets[0], NN_DATA), block_of(sets[1], NN_DATA)};
+    CHECK(t, run_step(model, 0, a, b, losses, &err) == STATUS_NOT_FINITE);
+    for (int i = 0; i < 2; i++) {
+        float *after = block_of(sets[i], NN_DATA);
+        CHECK(t, memcmp(before[i], after, sets[i]->total * sizeof *after) == 0);
+        free(before[i]);
+        free(after);
+    }
+    gan_destroy(model);
+    nn_backend_destroy(backend);
+}
+
 /* Mean over all elements of sqrt(dx^2 + dy^2 + 1e-6); the last row and column have no neighbours and count as 0. */
 static double variation(const float *x)
 {
@@ -264,6 +290,7 @@ static void averages_follow(test *t)
     nn_backend_destroy(backend);
 }
 
-TEST_MAIN(TEST(a_nan_stops_and_spares_the_weights), TEST(a_nan_spares_the_discriminators),
+TEST_MAIN(TEST(a_nan_stops_and_spares_the_weights), TEST(generators_that_overflow_spare_all_weights),
+           TEST(a_nan_spares_the_discriminators),
           TEST(memory_reuse_is_bit_identical), TEST(unets_train), TEST(each_direction_has_its_weight),
           TEST(total_variation_is_the_translations), TEST(gradients_are_clipped), TEST(averages_follow))
