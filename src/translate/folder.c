@@ -1,6 +1,7 @@
 #include "translate/folder.h"
 
 #include <inttypes.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,9 @@
 #include "translate/sheet.h"
 #include "translate/writer.h"
 
-enum { DEFAULT_QUALITY = 95, MOST_DECODED = 8, MOST_WRITERS = 6 };
+enum { DEFAULT_QUALITY = 95 };
+/* Threads beside a device. */
+enum { LEAST_DECODERS = 3, MOST_DECODERS = 8, LEAST_WRITERS = 6, MOST_WRITERS = 12, MOST_DECODED = MOST_DECODERS + 5 };
 
 static const double seconds_between_saves = 5;
 /* Of so many times the lanes: fewer pictures are done sooner by all threads together, since lanes end apart. */
@@ -28,11 +31,20 @@ typedef struct pace {
 
 /* 12 while a picture is decoded and 3 then, 4 of a result that is encoded. */
 static const pace one_by_one = {1, 2, 1, 12 + 3 + 4};
-/* Beside a GPU the processor has nothing else to do; it holds two batches, of small pictures, or two pictures, whose floats
- * are 23 more. */
-static const pace beside_device = {3, MOST_DECODED, MOST_WRITERS, 3 * 12 + 10 * 3 + MOST_WRITERS * 4 + 23};
 /* Threads that translate a picture each: two batches of at most eight, and their results. */
 static const pace in_lanes = {2, 4, 2, 2 * 12 + 4 * 3 + 2 * TRANSLATE_MOST * (3 + 4) + 2 * 4};
+
+/* Beside a GPU the processor has nothing else to do, and a picture of 256x256 takes the GPU far less time than it takes a
+ * thread to decode or encode it. There are two batches, of small pictures, or two pictures, each three times: as they are
+ * padded, and on their way to the device and back. */
+static pace beside_device(size_t processors)
+{
+    size_t decoders = processors / 2, writers = processors;
+    decoders = decoders < LEAST_DECODERS ? LEAST_DECODERS : decoders < MOST_DECODERS ? decoders : MOST_DECODERS;
+    writers = writers < LEAST_WRITERS ? LEAST_WRITERS : writers < MOST_WRITERS ? writers : MOST_WRITERS;
+    size_t decoded = decoders + MOST_DECODED - MOST_DECODERS;
+    return (pace){decoders, decoded, writers, (double)(decoders * 12 + (decoded + 2) * 3 + writers * 4 + 2 * 3 * 3)};
+}
 
 /* Pictures that are translated together. */
 typedef struct batch {
@@ -58,7 +70,7 @@ typedef struct folder_run {
     size_t todo_count;
     memory_gate *gate;      /* the limits ask it */
     bool batched; /* several pictures at a time are faster */
-    const pace *pace;
+    pace pace;
     image decoded[MOST_DECODED]; /* of todo[i]: number i % pace->decoded */
     batch batches[2]; /* one is filled, the other has begun when it has pictures */
     size_t filling;
@@ -144,7 +156,7 @@ static status plan(folder_run *r, error *err)
 static status decode(void *context, uint64_t number, void *slot, error *err)
 {
     folder_run *r = context;
-    image *picture = &r->decoded[number % r->pace->decoded];
+    image *picture = &r->decoded[number % r->pace.decoded];
     (void)slot;
     image_free(picture);
     memory_gate_reading reading = memory_gate_next(r->gate, number);
@@ -181,8 +193,8 @@ static status finish_one(folder_run *r, writing *w, error *err)
 static status finish_writing(folder_run *r, error *err)
 {
     status result = STATUS_OK;
-    for (size_t i = 0; i < r->pace->writers; i++) {
-        writing *w = &r->writings[(r->next_writing + i) % r->pace->writers];
+    for (size_t i = 0; i < r->pace.writers; i++) {
+        writing *w = &r->writings[(r->next_writing + i) % r->pace.writers];
         status one = finish_one(r, w, result == STATUS_OK ? err : NULL);
         if (result == STATUS_OK) result = one;
     }
@@ -208,7 +220,7 @@ static status begin_writing(folder_run *r, const translate_output *o, image *res
     writing *w = &r->writings[r->next_writing];
     TRY(finish_one(r, w, err));
     TRY(picture_writer_put(w->writer, result, o->path, r->request->quality, err));
-    r->next_writing = (r->next_writing + 1) % r->pace->writers;
+    r->next_writing = (r->next_writing + 1) % r->pace.writers;
     w->output = o;
     w->flattens = flattens;
     return big ? finish_writing(r, err) : STATUS_OK;
@@ -328,7 +340,7 @@ static status translate_one(folder_run *r, prefetch *decoder, size_t i, error *e
 {
     const void *slot;
     error problem = {0};
-    image *picture = &r->decoded[i % r->pace->decoded];
+    image *picture = &r->decoded[i % r->pace.decoded];
     if (prefetch_take(decoder, &slot, &problem) != STATUS_OK) {
         memory_gate_release(r->gate);
         return report(r, r->todo[i], &problem, err);
@@ -402,12 +414,12 @@ static status translate_all(folder_run *r, error *err)
     TRY(file_make_folders(r->request->output, err));
     TRY(file_check_writable(r->request->output, err));
     remove_leftovers(r);
-    for (size_t i = 0; i < r->pace->writers; i++) TRY(picture_writer_create(&r->writings[i].writer, err));
-    double beside = r->pace->bytes_beside + (double)r->pace->writers * write_bytes(r);
+    for (size_t i = 0; i < r->pace.writers; i++) TRY(picture_writer_create(&r->writings[i].writer, err));
+    double beside = r->pace.bytes_beside + (double)r->pace.writers * write_bytes(r);
     TRY(memory_gate_create(r->request->max_memory, beside, &r->gate, err));
     TRY(announce(r, err));
-    TRY(prefetch_create(&(prefetch_options){.produce = decode, .context = r, .slot_bytes = 1, .depth = r->pace->decoded,
-                                            .threads = r->pace->decoders, .end = r->todo_count}, &decoder, err));
+    TRY(prefetch_create(&(prefetch_options){.produce = decode, .context = r, .slot_bytes = 1, .depth = r->pace.decoded,
+                                            .threads = r->pace.decoders, .end = r->todo_count}, &decoder, err));
     r->saved = log_clock();
     r->bar = progress_start(r->log, "translate", 0, r->todo_count);
     while (r->done < r->todo_count && !stopped(r) && (result = translate_one(r, decoder, r->done, err)) == STATUS_OK) {
@@ -468,7 +480,7 @@ static void choose_pace(folder_run *r)
     size_t most = translate_most(r->t);
     bool device = !translator_shares_memory(r->t);
     r->batched = most > 1 && (device || r->todo_count >= least_in_lanes * most);
-    r->pace = !r->batched ? &one_by_one : device ? &beside_device : &in_lanes;
+    r->pace = !r->batched ? one_by_one : device ? beside_device((size_t)omp_get_num_procs()) : in_lanes;
 }
 
 status translate_folder(translator *t, const translate_request *request, log_sink *log, translate_summary *summary,
