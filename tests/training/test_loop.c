@@ -1,6 +1,7 @@
 /* The loop around a step, with a method that only counts: what is written when, stopping, failures. */
 #include "training/loop.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "pictures.h"
@@ -11,7 +12,11 @@ enum { SIDE = 8 };
 typedef struct counter {
     nn_backend *backend;
     nn_parameters *set;
-    uint64_t stop_at, nan_at; /* when step has begun, in step; 0: never */
+    uint64_t stop_at, stop_after, nan_at, refuse_at, lost_at; /* when step has begun, has ended, in step; 0: never */
+    uint64_t command_at; /* when step has begun */
+    const char *command; /* for a shell */
+    uint64_t full_at;    /* when step has begun */
+    training_run *full;  /* whose log finds a full disk then */
     uint64_t begun, ended;
     size_t most_open;
     volatile sig_atomic_t stop;
@@ -36,16 +41,25 @@ typedef struct fixture {
     error err;
 } fixture;
 
+static void fill_disk(const training_run *run)
+{
+    int full = open("/dev/full", O_WRONLY);
+    if (full < 0 || dup2(full, fileno(run->log_file)) < 0) perror("/dev/full");
+    close(full);
+}
+
 static status begin_step(void *context, const training_step *step, error *err)
 {
     counter *c = context;
-    (void)err;
+    if (c->refuse_at == step->number + 1) return error_set(err, STATUS_FAILED, "it does not begin");
     c->last_rate = step->learning_rate;
     c->begun = step->number + 1;
     if (c->begun - c->ended > c->most_open) c->most_open = c->begun - c->ended;
     const float done = (float)c->begun;
     nn_parameters_write(c->set, NN_DATA, 0, &done);
     if (c->stop_at == c->begun) c->stop = 1;
+    if (c->command_at == c->begun && system(c->command) != 0) return error_set(err, STATUS_FAILED, "%s", c->command);
+    if (c->full_at == c->begun) fill_disk(c->full);
     return STATUS_OK;
 }
 
@@ -53,8 +67,10 @@ static status end_step(void *context, float *losses, error *err)
 {
     counter *c = context;
     losses[0] = 0.5f;
-    losses[1] = (float)c->ended;
-    return ++c->ended == c->nan_at ? error_set(err, STATUS_NOT_FINITE, "loss gan_a is nan") : STATUS_OK;
+    losses[1] = (float)c->ended++;
+    if (c->stop_after == c->ended) c->stop = 1;
+    if (c->lost_at == c->ended) return error_set(err, STATUS_FAILED, "the device is gone");
+    return c->ended == c->nan_at ? error_set(err, STATUS_NOT_FINITE, "loss gan_a is nan") : STATUS_OK;
 }
 
 static status count_sample(void *context, int domain, const uint8_t *picture, uint8_t *translated, uint8_t *reconstructed,
@@ -76,7 +92,8 @@ static void fill_loop(fixture *f, size_t open_steps)
     f->weights = (model_weights){f->c.set, NN_DATA, "", "G_A."};
     f->export = (training_export){"generator_a.safetensors", "a_to_b", 0, 1, {f->c.set, NN_DATA, "", ""}};
     f->method = (training_method){.context = &f->c, .loss_count = 2, .loss_names = names, .open_steps = open_steps,
-                                  .begin = begin_step, .end = end_step, .sample = count_sample, .state = {&f->weights, 1, NULL, 0, f->c.backend},
+                                  .begin = begin_step, .end = end_step, .sample = count_sample,
+                                  .state = {&f->weights, 1, NULL, 0, f->c.backend},
                                   .exports = &f->export, .export_count = 1};
     f->loop = (training_loop){.options = &f->options, .schedule = {&f->options, 4}, .loader = f->loader,
                               .method = &f->method, .run = &f->run, .log = &f->log, .config = "name: x\n",
@@ -179,6 +196,12 @@ static void writes_what_is_due(test *t)
     }
 }
 
+static void close_log(fixture *f)
+{
+    fclose(f->run.log_file);
+    f->run.log_file = NULL;
+}
+
 static void stops_after_the_step_and_goes_on(test *t)
 {
     for (size_t open_steps = 1; open_steps <= TRAINING_OPEN_STEPS; open_steps++) {
@@ -192,13 +215,46 @@ static void stops_after_the_step_and_goes_on(test *t)
         f.c.stop_at = 0;
         f.c.stop = 0;
         f.loop.first = 6;
-        fclose(f.run.log_file);
-        f.run.log_file = NULL;
+        close_log(&f);
         REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
         CHECK(t, checkpoint_step(t, &f) == 10);
         check_log(t, &f, "3 6 9 10 ");
         tear_down(&f);
     }
+}
+
+/* Ctrl-C while a step begins, or while it ends: with none, or one, open behind it. */
+static void stops_at_any_moment(test *t, size_t open_steps, uint64_t at, bool while_it_ends)
+{
+    fixture f;
+    REQUIRE(t, set_up(&f, open_steps));
+    f.options.log_every = 1;
+    *(while_it_ends ? &f.c.stop_after : &f.c.stop_at) = at;
+    CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_INTERRUPTED);
+    uint64_t steps = f.c.begun;
+    CHECK(t, steps == at || (while_it_ends && steps == at + 1 && open_steps == 2));
+    char said[96];
+    snprintf(said, sizeof said, "stopped after step %d of 10; continue with --resume", (int)steps);
+    CHECK_TEXT(t, f.err.message, said);
+    CHECK(t, f.c.ended == steps && checkpoint_step(t, &f) == (double)steps);
+    CHECK(t, has_sheet(&f, 5) == (steps >= 5) && !f.c.sampled_in_between);
+    f.c.stop_at = f.c.stop_after = 0;
+    f.c.stop = 0;
+    f.loop.first = steps;
+    close_log(&f);
+    REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
+    CHECK(t, checkpoint_step(t, &f) == 10 && has_sheet(&f, 5) && has_sheet(&f, 10));
+    check_log(t, &f, "1 2 3 4 5 6 7 8 9 10 ");
+    tear_down(&f);
+}
+
+static void stops_at_every_step(test *t)
+{
+    for (size_t open_steps = 1; open_steps <= TRAINING_OPEN_STEPS; open_steps++)
+        for (uint64_t at = 1; at <= 10; at++) {
+            stops_at_any_moment(t, open_steps, at, false);
+            stops_at_any_moment(t, open_steps, at, true);
+        }
 }
 
 static void a_new_run_can_be_resumed_at_once(test *t)
@@ -226,6 +282,97 @@ static void a_nan_leaves_the_last_checkpoint(test *t)
     }
 }
 
+/* Of the last step too, after which none begins. */
+static void what_fails_in_the_end_is_never_saved(test *t)
+{
+    for (size_t open_steps = 1; open_steps <= TRAINING_OPEN_STEPS; open_steps++)
+        for (uint64_t at = 1; at <= 10; at++) {
+            fixture f;
+            char said[64];
+            REQUIRE(t, set_up(&f, open_steps));
+            f.c.lost_at = at;
+            CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_FAILED);
+            snprintf(said, sizeof said, "step %d: the device is gone", (int)at);
+            CHECK_TEXT(t, f.err.message, said);
+            CHECK(t, checkpoint_step(t, &f) == (double)((at - 1) / 4 * 4) && f.c.ended == f.c.begun);
+            tear_down(&f);
+        }
+}
+
+/* The log fails in the step that ends, and in the one behind it is a NaN: its weights are of no step. */
+static void a_failure_with_a_nan_behind_it_saves_nothing(test *t)
+{
+    fixture f;
+    REQUIRE(t, set_up(&f, 2));
+    f.options.log_every = 1;
+    f.c.full_at = 7;
+    f.c.full = &f.run;
+    f.c.nan_at = 7;
+    CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_FAILED);
+    CHECK_CONTAINS(t, f.err.message, "log.jsonl: cannot write");
+    CHECK(t, f.c.begun == 7 && f.c.ended == 7 && checkpoint_step(t, &f) == 4);
+    tear_down(&f);
+}
+
+/* What was trained is kept, an open step's share too. */
+static void a_log_that_fails_costs_no_step(test *t)
+{
+    for (size_t open_steps = 1; open_steps <= TRAINING_OPEN_STEPS; open_steps++) {
+        fixture f;
+        REQUIRE(t, set_up(&f, open_steps));
+        f.options.log_every = 1;
+        f.c.full_at = 6;
+        f.c.full = &f.run;
+        CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_FAILED);
+        CHECK_CONTAINS(t, f.err.message, "log.jsonl: cannot write");
+        CHECK(t, f.c.begun == 5 + open_steps && f.c.ended == f.c.begun);
+        CHECK(t, checkpoint_step(t, &f) == (double)f.c.begun);
+        f.loop.first = f.c.begun;
+        f.c.full_at = 0;
+        close_log(&f);
+        REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
+        CHECK(t, checkpoint_step(t, &f) == 10);
+        tear_down(&f);
+    }
+}
+
+static void a_checkpoint_that_fails_is_told_and_is_the_end(test *t)
+{
+    for (size_t open_steps = 1; open_steps <= TRAINING_OPEN_STEPS; open_steps++) {
+        fixture f;
+        char command[256];
+        REQUIRE(t, set_up(&f, open_steps));
+        snprintf(command, sizeof command, "mv '%s' '%s.away' && touch '%s'", f.run.checkpoints, f.run.checkpoints,
+                 f.run.checkpoints);
+        f.c.command = command;
+        f.c.command_at = 7;
+        CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_FAILED);
+        CHECK_CONTAINS(t, f.err.message, "no checkpoint of step 8, --resume goes on from that of step 4: ");
+        CHECK(t, f.c.begun == 8 && f.c.ended == 8 && !has_sheet(&f, 10));
+        snprintf(command, sizeof command, "rm '%s' && mv '%s.away' '%s'", f.run.checkpoints, f.run.checkpoints,
+                 f.run.checkpoints);
+        REQUIRE(t, system(command) == 0);
+        CHECK(t, checkpoint_step(t, &f) == 4);
+        tear_down(&f);
+    }
+}
+
+static void a_step_that_does_not_begin_costs_none_before_it(test *t)
+{
+    for (size_t open_steps = 1; open_steps <= TRAINING_OPEN_STEPS; open_steps++)
+        for (uint64_t at = 1; at <= 10; at++) {
+            fixture f;
+            char said[64];
+            REQUIRE(t, set_up(&f, open_steps));
+            f.c.refuse_at = at;
+            CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_FAILED);
+            snprintf(said, sizeof said, "step %d: it does not begin", (int)at);
+            CHECK_TEXT(t, f.err.message, said);
+            CHECK(t, f.c.ended == at - 1 && checkpoint_step(t, &f) == (double)(at - 1));
+            tear_down(&f);
+        }
+}
+
 static void a_sample_that_fails_comes_after_the_checkpoint(test *t)
 {
     for (size_t open_steps = 1; open_steps <= TRAINING_OPEN_STEPS; open_steps++) {
@@ -236,6 +383,27 @@ static void a_sample_that_fails_comes_after_the_checkpoint(test *t)
         CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_FAILED);
         CHECK_CONTAINS(t, f.err.message, "no sample");
         CHECK(t, checkpoint_step(t, &f) == 8);
+        tear_down(&f);
+    }
+}
+
+/* While steps are under way: those that had their pictures are kept. */
+static void pictures_that_vanish_cost_no_step(test *t)
+{
+    for (size_t open_steps = 1; open_steps <= TRAINING_OPEN_STEPS; open_steps++) {
+        fixture f;
+        char command[160];
+        REQUIRE(t, set_up(&f, open_steps));
+        f.options.steps = 100;
+        f.options.checkpoint_every = 50;
+        snprintf(command, sizeof command, "rm '%s'/*.png", f.a);
+        f.c.command = command;
+        f.c.command_at = 3;
+        f.options.sample_every = 0;
+        CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_FAILED);
+        CHECK_CONTAINS(t, f.err.message, "pictures beside");
+        CHECK(t, f.c.begun >= 3 && f.c.begun < 50 && f.c.ended == f.c.begun);
+        CHECK(t, checkpoint_step(t, &f) == (double)f.c.begun);
         tear_down(&f);
     }
 }
@@ -260,6 +428,9 @@ static void pictures_that_vanish_are_left_out_until_none_is_left(test *t)
     }
 }
 
-TEST_MAIN(TEST(writes_what_is_due), TEST(stops_after_the_step_and_goes_on), TEST(a_new_run_can_be_resumed_at_once),
-          TEST(a_nan_leaves_the_last_checkpoint), TEST(a_sample_that_fails_comes_after_the_checkpoint),
-          TEST(pictures_that_vanish_are_left_out_until_none_is_left))
+TEST_MAIN(TEST(writes_what_is_due), TEST(stops_after_the_step_and_goes_on), TEST(stops_at_every_step),
+          TEST(a_new_run_can_be_resumed_at_once), TEST(a_nan_leaves_the_last_checkpoint),
+          TEST(what_fails_in_the_end_is_never_saved), TEST(a_failure_with_a_nan_behind_it_saves_nothing),
+          TEST(a_log_that_fails_costs_no_step), TEST(a_checkpoint_that_fails_is_told_and_is_the_end),
+          TEST(a_step_that_does_not_begin_costs_none_before_it), TEST(a_sample_that_fails_comes_after_the_checkpoint),
+          TEST(pictures_that_vanish_cost_no_step), TEST(pictures_that_vanish_are_left_out_until_none_is_left))
