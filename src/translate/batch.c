@@ -5,9 +5,9 @@
 
 enum { PIXELS = 1 << 21 }; /* of a batch: a guess that awaits measuring on a GPU; more cost memory */
 
-/* Bytes of host memory for each pixel of a batch: pictures, results, the batch and what it passes through on its way to the
- * device and back, twice. */
-static const double host_bytes = 2 * (3 + 3 + 3 + 6);
+/* Bytes of host memory for each pixel of a batch: pictures, results, the batch and what it passes through on its way back,
+ * twice; on its way to the device, which keeps four. */
+static const double host_bytes = 2 * (3 + 3 + 3 + 3) + 4 * 3;
 
 size_t translate_most(const translator *t)
 {

@@ -18,8 +18,9 @@
 
 enum { PROGRAMS = TRANSLATE_PROGRAMS, CHANNELS = TRANSLATE_CHANNELS };
 
-/* Bytes of each pixel beside the network: the picture 4, the result 4; as a whole also the padded one 3. */
-static const double picture_bytes = 8, whole_bytes = 11, result_bytes = 4;
+/* Bytes of each pixel beside the network: the picture 4, the result 4; as a whole also the padded one 3. A device of its own
+ * has it pass through pinned memory, which stays: 3 for each of four uploads, and 3 for what comes back. */
+static const double picture_bytes = 8, padded_bytes = 3, pinned_bytes = 15, result_bytes = 4;
 /* More than a ResNet's program takes for each pixel and channel of its first layer (8 to 10 from 256x256 on), beside
  * transformed weights, which are fewer than all weights; should it be too little, a lane goes by strips. Larger pictures
  * have work enough for all threads, and would take as many times more memory. */
@@ -218,14 +219,19 @@ static double available(const translator *t, size_t pixels, double bytes)
 
 bool translator_shares_memory(const translator *t) { return nn_backend_available(t->backend) < 0; }
 
+static double whole_bytes(const translator *t)
+{
+    return picture_bytes + padded_bytes + (translator_shares_memory(t) ? 0 : pinned_bytes);
+}
+
 /* The arena that is there counts as available. */
 static bool fits(const translator *t, const translate_program *p)
 {
     size_t pixels = p->batch * p->width * p->height;
-    double need = (double)nn_program_bytes(p->program), more = need - (double)t->arena.bytes;
-    if (translator_shares_memory(t)) return need <= allowed(t, pixels, whole_bytes) && more <= available(t, pixels, whole_bytes);
+    double need = (double)nn_program_bytes(p->program), more = need - (double)t->arena.bytes, bytes = whole_bytes(t);
+    if (translator_shares_memory(t)) return need <= allowed(t, pixels, bytes) && more <= available(t, pixels, bytes);
     double device = nn_backend_available(t->backend);
-    return (device <= 0 || more <= device) && allowed(t, pixels, whole_bytes) >= 0;
+    return (device <= 0 || more <= device) && allowed(t, pixels, bytes) >= 0;
 }
 
 bool translator_fits_in_lanes(const translator *t, size_t width, size_t height)
@@ -236,8 +242,8 @@ bool translator_fits_in_lanes(const translator *t, size_t width, size_t height)
     translator one = {.backend = t->backend, .weights = t->weights, .limits = t->limits, .sharers = translate_most(t)};
     size_t pixels = width * height;
     double most = (double)pixels * (double)t->generator.ngf * lane_bytes + (double)t->weights->total * sizeof(float);
-    if (one.sharers < 2 || most > allowed(&one, pixels, whole_bytes)) return false;
-    return t->lanes || most <= available(&one, pixels, whole_bytes); /* lanes that there are have their memory already */
+    if (one.sharers < 2 || most > allowed(&one, pixels, whole_bytes(t))) return false;
+    return t->lanes || most <= available(&one, pixels, whole_bytes(t)); /* lanes that there are have their memory already */
 }
 
 static status compile(translator *t, translate_program *p, error *err)
@@ -284,7 +290,7 @@ status translator_prepare(translator *t, size_t batch, size_t width, size_t heig
     translate_program fresh = {.batch = batch, .width = width, .height = height};
     translator_leave_lanes(t);
     /* The arena is the largest kept program's, and may leave too little for this picture's own pixels. */
-    if (translator_shares_memory(t) && (double)t->arena.bytes > allowed(t, batch * width * height, whole_bytes))
+    if (translator_shares_memory(t) && (double)t->arena.bytes > allowed(t, batch * width * height, whole_bytes(t)))
         translator_forget_programs(t);
     translate_program *p = place_for(t, &fresh);
     *out = p;
@@ -408,7 +414,7 @@ static status plan_strips(translator *t, size_t width, size_t height, const imag
     if (model_generator_is_unet(&t->generator)) {
         double need;
         TRY(measure_whole(t, width, height, &need, err));
-        return refuse(t, in, pixels, whole_bytes, need, err);
+        return refuse(t, in, pixels, whole_bytes(t), need, err);
     }
     large_network network = strips_of(t, width, height);
     double budget = fmin(allowed(t, pixels, picture_bytes), available(t, pixels, picture_bytes));
@@ -441,7 +447,7 @@ static status least_memory(translator *t, size_t width, size_t height, double *b
     if (model_generator_is_unet(&t->generator)) {
         double need;
         TRY(measure_whole(t, width, height, &need, err));
-        *bytes = least_limit(t, pixels, whole_bytes, need);
+        *bytes = least_limit(t, pixels, whole_bytes(t), need);
         return STATUS_OK;
     }
     large_network network = strips_of(t, width, height);
