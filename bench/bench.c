@@ -61,21 +61,21 @@ static status bench_step(char **argv, bench *b, nn_backend *backend, error *err)
     return result;
 }
 
-static status run_generator(bench *b, nn_program *p, nn_value x, nn_value y, size_t bytes)
+static status run_generator(bench *b, nn_program *p, nn_value x, nn_value y, size_t bytes, error *err)
 {
     bool *finite = malloc(b->batch * sizeof *finite);
     uint8_t *in = pixel_noise(2 * bytes);
-    if (!in || !finite) return STATUS_NO_MEMORY;
-    for (int i = -b->untimed; i < b->count; i++) {
+    for (int i = -b->untimed; in && finite && i < b->count; i++) {
         double begin = log_clock();
         nn_program_write_pixels(p, x, in);
         nn_program_run(p);
         nn_program_read_pixels(p, y, in + bytes, finite);
         if (i >= 0) b->seconds[i] = log_clock() - begin;
     }
+    status result = in && finite ? STATUS_OK : error_no_memory(err, "pictures", 2 * bytes);
     free(in);
     free(finite);
-    return STATUS_OK;
+    return result;
 }
 
 static status bench_translate(char **argv, bench *b, nn_backend *backend, error *err)
@@ -97,7 +97,7 @@ static status bench_translate(char **argv, bench *b, nn_backend *backend, error 
     if (result == STATUS_OK) result = nn_arena_bind(&arena, backend, &program, 1, err);
     if (result == STATUS_OK) {
         b->operations = nn_program_operations(program);
-        result = run_generator(b, program, x, y, b->batch * side * side * 3);
+        result = run_generator(b, program, x, y, b->batch * side * side * 3, err);
     }
     nn_program_destroy(program);
     nn_arena_free(&arena);

@@ -192,6 +192,12 @@ static void writes_what_is_due(test *t)
         check_log(t, &f, "3 6 9 10 ");
         f.loop.first = 10; /* nothing is left to do */
         REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
+        CHECK(t, f.c.samples == 2 * 2 * 2);
+        char path[160];
+        snprintf(path, sizeof path, "%s/samples/step_00000010.png", f.folder);
+        REQUIRE(t, unlink(path) == 0); /* but what the last step left out */
+        REQUIRE_OK(t, training_loop_run(&f.loop, &f.err), f.err);
+        CHECK(t, has_sheet(&f, 10) && f.c.ended == 10);
         tear_down(&f);
     }
 }
