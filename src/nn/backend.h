@@ -73,7 +73,8 @@ typedef struct nn_backend_interface {
     void (*read)(nn_backend *backend, void *host, const void *device, size_t bytes);
     void (*clear)(nn_backend *backend, void *device, size_t bytes);
     /* Pictures, which are bytes on the host and floats on the device (base/pixels.h), in the same order: a quarter of the
-     * bytes to move. read_pixels: `images` of `count` pixels each; finite[i]: whether all of image i were. */
+     * bytes to move. read_pixels: `images` of `count` pixels each; finite[i]: whether all of image i were. Like `read` at any
+     * time, also while reads in two parts are open. */
     void (*write_pixels)(nn_backend *backend, float *device, const uint8_t *host, size_t count);
     void (*read_pixels)(nn_backend *backend, uint8_t *host, bool *finite, const float *device, size_t images, size_t count);
     /* (optional) Reads in two parts, between which the host is free: what lies there when all before it has run is on its

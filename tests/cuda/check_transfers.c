@@ -145,5 +145,30 @@ static void reads_end_in_their_order(test *t)
     tear_down(t, &f);
 }
 
+/* Its own, and the older ones stay open. */
+static void reads_at_once_pass_those_that_are_open(test *t)
+{
+    enum { FEW = 100, MANY = 3000 };
+    fixture f;
+    float host[2][COUNT + GUARD], scalar;
+    uint8_t pixels[MANY], expected[MANY];
+    bool finite;
+    REQUIRE(t, set_up(t, &f));
+    const float *place = f.memory + 1;
+    fill(&f, host[0], 400);
+    CHECK(t, f.interface->begin_read_scalars(f.backend, &place, 1));
+    CHECK(t, f.interface->begin_read_pixels(f.backend, f.memory, 1, FEW));
+    fill(&f, host[1], 401);
+    f.interface->read_pixels(f.backend, pixels, &finite, f.memory, 1, MANY);
+    pixels_from_floats(host[1], MANY, expected);
+    CHECK(t, memcmp(pixels, expected, MANY) == 0 && finite);
+    f.interface->end_read_scalars(f.backend, &scalar, 1);
+    CHECK(t, scalar == host[0][1]);
+    f.interface->end_read_pixels(f.backend, pixels, &finite, 1, FEW);
+    pixels_from_floats(host[0], FEW, expected);
+    CHECK(t, memcmp(pixels, expected, FEW) == 0 && finite);
+    tear_down(t, &f);
+}
+
 TEST_MAIN(TEST(pixels_become_the_hosts_floats), TEST(floats_become_the_hosts_pixels), TEST(numbers_arrive),
-          TEST(reads_end_in_their_order))
+          TEST(reads_end_in_their_order), TEST(reads_at_once_pass_those_that_are_open))

@@ -111,6 +111,39 @@ static void too_large_ones_are_taken_singly(test *t)
     fixture_end(&f);
 }
 
+static double hardly_any(nn_backend *backend)
+{
+    (void)backend;
+    return 64 << 10;
+}
+
+/* There is memory for four of 32x32, or one of 64x64, which are translated while the four are on their way to the host. */
+static void those_of_a_batch_that_does_not_fit_follow_others(test *t)
+{
+    enum { COUNT = 4 };
+    fixture f = fixture_begin();
+    translator *tr = create(t, &f, &tiny);
+    image in[JOBS][COUNT], expected[JOBS][COUNT];
+    for (size_t j = 0; j < JOBS; j++) {
+        fill(in[j], COUNT, j ? 64 : 32, j ? 64 : 32, 10 * (unsigned)j);
+        for (size_t i = 0; i < COUNT; i++) REQUIRE_OK(t, translate_image(tr, &in[j][i], &expected[j][i], &f.err), f.err);
+    }
+    const nn_backend_interface *all = f.backend->interface;
+    nn_backend_interface scarce = *all;
+    if (!is_cpu(&f)) scarce.available = hardly_any;
+    f.backend->interface = &scarce;
+    for (size_t j = 0; j < JOBS; j++) translate_begin(tr, in[j], COUNT);
+    for (size_t j = 0; j < JOBS; j++) finish_and_compare(t, &f, tr, in[j], expected[j], COUNT);
+    f.backend->interface = all;
+    for (size_t j = 0; j < JOBS; j++)
+        for (size_t i = 0; i < COUNT; i++) {
+            image_free(&in[j][i]);
+            image_free(&expected[j][i]);
+        }
+    translator_destroy(tr);
+    fixture_end(&f);
+}
+
 /* Small pictures, one that all threads translate together, and small ones again: each waits for the one before. */
 static void sizes_take_turns(test *t)
 {
@@ -202,5 +235,6 @@ static void the_last_ones_may_need_strips(test *t)
 }
 
 TEST_MAIN(TEST(each_is_as_by_itself), TEST(so_are_those_of_a_unet), TEST(too_large_ones_are_taken_singly),
+          TEST(those_of_a_batch_that_does_not_fit_follow_others),
           TEST(sizes_take_turns), TEST(folders_are_as_one_by_one), TEST(big_ones_come_between),
           TEST(the_last_ones_may_need_strips))

@@ -133,8 +133,7 @@ static void number_reading(cuda_backend *cuda, cuda_reading *r)
     r->number = ++cuda->readings;
 }
 
-/* Waits for the oldest of those that have begun; NULL: none has. It is free again, and keeps its memory until the next
- * begins. */
+/* The oldest of those that have begun; NULL: none has. */
 static cuda_reading *oldest_reading(cuda_backend *cuda)
 {
     cuda_reading *oldest = NULL;
@@ -142,10 +141,17 @@ static cuda_reading *oldest_reading(cuda_backend *cuda)
         cuda_reading *r = &cuda->reading[i];
         if (r->number && (!oldest || r->number < oldest->number)) oldest = r;
     }
-    if (!oldest) return NULL;
-    oldest->number = 0;
-    cuda_note(cuda, "download", "cudaEventSynchronize", cudaEventSynchronize(oldest->there));
     return oldest;
+}
+
+/* Waits for it, if there is one. It is free again, and keeps its memory until the next begins. Whether its memory holds what
+ * was read: what failed meanwhile may be of a later program; this one's numbers are then lost too. */
+static bool end_reading(cuda_backend *cuda, cuda_reading *r)
+{
+    if (!r) return false;
+    r->number = 0;
+    cuda_note(cuda, "download", "cudaEventSynchronize", cudaEventSynchronize(r->there));
+    return cuda->failure.code == STATUS_OK;
 }
 
 bool cuda_begin_read_scalars(nn_backend *backend, const float *const *device, size_t count)
@@ -158,45 +164,55 @@ bool cuda_begin_read_scalars(nn_backend *backend, const float *const *device, si
     return true;
 }
 
-/* What failed meanwhile may be of a later program; this one's numbers are then lost too. */
 void cuda_end_read_scalars(nn_backend *backend, float *host, size_t count)
 {
     cuda_backend *cuda = of(backend);
-    const cuda_reading *r = oldest_reading(cuda);
-    if (r && cuda->failure.code == STATUS_OK)
+    cuda_reading *r = oldest_reading(cuda);
+    if (end_reading(cuda, r))
         memcpy(host, r->memory, count * sizeof *host);
     else
         memset(host, 0xFF, count * sizeof *host);
 }
 
-/* Pinned memory gets the pixels, and behind them a byte for each image, which a kernel sets where one is not finite. */
-bool cuda_begin_read_pixels(nn_backend *backend, const float *device, size_t images, size_t count)
+/* Pinned memory gets the pixels, and behind them a byte for each image, which a kernel sets where one is not finite. NULL:
+ * there is none. */
+static cuda_reading *begin_pixels(cuda_backend *cuda, const float *device, size_t images, size_t count)
 {
-    cuda_backend *cuda = of(backend);
     size_t bytes = images * count;
     cuda_reading *r = free_reading(cuda, bytes + images);
-    if (!r || !make_room(cuda, r, bytes + images)) return false;
+    if (!r || !make_room(cuda, r, bytes + images)) return NULL;
     uint8_t *pixels = (uint8_t *)r->memory;
     memset(pixels + bytes, 0, images);
     cuda_note(cuda, "download", "kernel launch",
               cuda_pixels_from_floats(cuda->stream, device, images, count, pixels, pixels + bytes));
     number_reading(cuda, r);
-    return true;
+    return r;
 }
 
-void cuda_end_read_pixels(nn_backend *backend, uint8_t *host, bool *finite, size_t images, size_t count)
+static void end_pixels(cuda_backend *cuda, cuda_reading *r, uint8_t *host, bool *finite, size_t images, size_t count)
 {
-    cuda_backend *cuda = of(backend);
-    const cuda_reading *r = oldest_reading(cuda);
-    bool there = r && cuda->failure.code == STATUS_OK;
+    bool there = end_reading(cuda, r);
     const uint8_t *others = r ? (const uint8_t *)r->memory + images * count : NULL;
     if (there) memcpy(host, r->memory, images * count);
     for (size_t i = 0; i < images; i++) finite[i] = there && !others[i];
 }
 
+bool cuda_begin_read_pixels(nn_backend *backend, const float *device, size_t images, size_t count)
+{
+    return begin_pixels(of(backend), device, images, count) != NULL;
+}
+
+void cuda_end_read_pixels(nn_backend *backend, uint8_t *host, bool *finite, size_t images, size_t count)
+{
+    cuda_backend *cuda = of(backend);
+    end_pixels(cuda, oldest_reading(cuda), host, finite, images, count);
+}
+
+/* Its own: older ones may have begun, and stay open. */
 void cuda_read_pixels(nn_backend *backend, uint8_t *host, bool *finite, const float *device, size_t images, size_t count)
 {
-    if (!cuda_begin_read_pixels(backend, device, images, count))
-        cuda_note(of(backend), "download", "cudaMallocHost", cudaErrorMemoryAllocation);
-    cuda_end_read_pixels(backend, host, finite, images, count);
+    cuda_backend *cuda = of(backend);
+    cuda_reading *r = begin_pixels(cuda, device, images, count);
+    if (!r) cuda_note(cuda, "download", "cudaMallocHost", cudaErrorMemoryAllocation);
+    end_pixels(cuda, r, host, finite, images, count);
 }
