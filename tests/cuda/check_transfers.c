@@ -170,5 +170,58 @@ static void reads_at_once_pass_those_that_are_open(test *t)
     tear_down(t, &f);
 }
 
+/* Pixels that are read at once come in another way then. */
+static void pixels_come_without_pinned_memory(test *t)
+{
+    enum { IMAGES = 3, EACH = 500 };
+    fixture f;
+    float host[COUNT + GUARD];
+    uint8_t pixels[IMAGES * EACH], expected[IMAGES * EACH];
+    bool finite[IMAGES];
+    REQUIRE(t, set_up(t, &f));
+    bool emulated = check_is_emulated(f.backend);
+    check_noise(host, COUNT + GUARD, 500, 0.2);
+    host[EACH] = NAN;
+    pixels_from_floats(host, IMAGES * EACH, expected);
+    f.interface->write(f.backend, f.memory, host, sizeof host);
+    setenv("EMULATED_REFUSES", "cudaMallocHost", 1);
+    CHECK(t, !emulated || !f.interface->begin_read_pixels(f.backend, f.memory, IMAGES, EACH));
+    f.interface->read_pixels(f.backend, pixels, finite, f.memory, IMAGES, EACH);
+    unsetenv("EMULATED_REFUSES");
+    CHECK(t, memcmp(pixels, expected, sizeof pixels) == 0 && finite[0] && !finite[1] && finite[2]);
+    tear_down(t, &f);
+}
+
+/* Nor can anything be read when a call has failed, from then on. */
+static void nothing_is_read_after_a_failure(test *t)
+{
+    fixture f;
+    float numbers[2] = {1, 2};
+    uint8_t pixels[COUNT] = {0};
+    bool finite = true, later = true;
+    REQUIRE(t, set_up(t, &f));
+    if (!check_is_emulated(f.backend)) {
+        tear_down(t, &f);
+        SKIP(t, "a real device does not fail when it is told to");
+    }
+    const float *places[2] = {f.memory, f.memory + 1};
+    f.interface->clear(f.backend, f.memory, COUNT * sizeof *f.memory);
+    CHECK(t, f.interface->begin_read_scalars(f.backend, places, 2));
+    CHECK(t, f.interface->begin_read_pixels(f.backend, f.memory, 1, COUNT));
+    setenv("EMULATED_REFUSES", "cudaMallocHost", 1);
+    f.interface->write_pixels(f.backend, f.memory, pixels, COUNT);
+    unsetenv("EMULATED_REFUSES");
+    CHECK(t, nn_backend_check(f.backend, &f.err) == STATUS_NO_MEMORY);
+    CHECK_CONTAINS(t, f.err.message, "cudaMallocHost");
+    f.interface->end_read_scalars(f.backend, numbers, 2);
+    CHECK(t, isnan(numbers[0]) && isnan(numbers[1]));
+    f.interface->end_read_pixels(f.backend, pixels, &finite, 1, COUNT);
+    f.interface->read_pixels(f.backend, pixels, &later, f.memory, 1, COUNT);
+    CHECK(t, !finite && !later);
+    f.interface->release(f.backend, f.memory);
+    nn_backend_destroy(f.backend);
+}
+
 TEST_MAIN(TEST(pixels_become_the_hosts_floats), TEST(floats_become_the_hosts_pixels), TEST(numbers_arrive),
-          TEST(reads_end_in_their_order), TEST(reads_at_once_pass_those_that_are_open))
+          TEST(reads_end_in_their_order), TEST(reads_at_once_pass_those_that_are_open),
+          TEST(pixels_come_without_pinned_memory), TEST(nothing_is_read_after_a_failure))

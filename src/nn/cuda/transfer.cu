@@ -1,9 +1,14 @@
 /* Between host and device: uploads through pinned memory or a kernel's arguments, downloads, and reads in two parts. */
 #include "nn/cuda/transfer.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "nn/cuda/pixels.h"
+
+extern "C" {
+#include "base/pixels.h"
+}
 
 static cuda_backend *of(nn_backend *backend) { return (cuda_backend *)(void *)backend; }
 
@@ -208,11 +213,28 @@ void cuda_end_read_pixels(nn_backend *backend, uint8_t *host, bool *finite, size
     end_pixels(cuda, oldest_reading(cuda), host, finite, images, count);
 }
 
+/* Where no pinned memory is free for them: the floats, which the driver copies, and the host's pixels of these. */
+static void read_floats(nn_backend *backend, uint8_t *host, bool *finite, const float *device, size_t images, size_t count)
+{
+    float *floats = (float *)malloc(count * sizeof *floats);
+    if (!floats) cuda_note(of(backend), "download", "malloc", cudaErrorMemoryAllocation);
+    for (size_t i = 0; i < images; i++) {
+        finite[i] = false;
+        if (!floats) continue;
+        cuda_download(backend, floats, device + i * count, count * sizeof *floats);
+        pixels_from_floats(floats, count, host + i * count);
+        finite[i] = pixels_are_finite(floats, count);
+    }
+    free(floats);
+}
+
 /* Its own: older ones may have begun, and stay open. */
 void cuda_read_pixels(nn_backend *backend, uint8_t *host, bool *finite, const float *device, size_t images, size_t count)
 {
     cuda_backend *cuda = of(backend);
     cuda_reading *r = begin_pixels(cuda, device, images, count);
-    if (!r) cuda_note(cuda, "download", "cudaMallocHost", cudaErrorMemoryAllocation);
-    end_pixels(cuda, r, host, finite, images, count);
+    if (r)
+        end_pixels(cuda, r, host, finite, images, count);
+    else
+        read_floats(backend, host, finite, device, images, count);
 }

@@ -360,6 +360,13 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int)
 
 cudaError_t cudaSetDevice(int) { return cudaSuccess; }
 
+/* With EMULATED_REFUSES=cudaGraphInstantiate in the environment this function fails, or another of those that ask. */
+static bool refuses(const char *function)
+{
+    const char *name = getenv("EMULATED_REFUSES");
+    return name && strcmp(name, function) == 0;
+}
+
 /* All bits set: NaN for whoever reads what nobody wrote. As on a device, 256 bytes aligned. */
 cudaError_t cudaMalloc(void **memory, size_t bytes)
 {
@@ -387,6 +394,7 @@ static std::map<const char *, const char *> pinned;
 
 cudaError_t cudaMallocHost(void **memory, size_t bytes)
 {
+    if (refuses("cudaMallocHost")) return cudaErrorMemoryAllocation;
     cudaError_t code = cudaMalloc(memory, bytes);
     if (code == cudaSuccess) pinned[(const char *)*memory] = (const char *)*memory + bytes;
     return code;
@@ -444,13 +452,6 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
     if (stream->capture) return cudaErrorInvalidValue;
     run_waiting(stream, 0);
     return cudaSuccess;
-}
-
-/* With EMULATED_REFUSES=cudaGraphInstantiate in the environment this function fails, or another of those that ask. */
-static bool refuses(const char *function)
-{
-    const char *name = getenv("EMULATED_REFUSES");
-    return name && strcmp(name, function) == 0;
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
