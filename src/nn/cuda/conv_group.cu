@@ -36,11 +36,11 @@
 #include "nn/cuda/conv_moments.h"
 #include "nn/cuda/launch.h"
 
-/* Moments lie where the picture was: CHUNK planes of a tile's pixels at least; of all phases' with a row and a column more, as
- * two taps in one of them meet. */
+/* Moments lie where the picture was: CHUNK planes of a tile's pixels at least; of all phases' of one more, which makes their
+ * number odd where a kernel of 2x2 meets no others. */
 static_assert((int)MULTIPLIERS == MOMENTS_WARPS && (int)ROWS == MOMENTS_CHANNELS &&
               sizeof(conv_moments_shared) <= CHUNK * TILE_H * TILE_W * TENSOR_GRANULE_BYTES &&
-              ALL * sizeof(conv_moments_shared) <= CHUNK * (TILE_H + 1) * (TILE_W + 1) * TENSOR_GRANULE_BYTES &&
+              ALL * sizeof(conv_moments_shared) <= CHUNK * (TILE_H * TILE_W + 1) * TENSOR_GRANULE_BYTES &&
               ALL * MOMENTS_CHANNELS <= MULTIPLIERS * WARP);
 
 /* The weight's stages in turn, and the parity of their uses. */
