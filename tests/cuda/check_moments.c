@@ -212,6 +212,25 @@ static void normalises_far_from_zero(test *t)
 /* Weights of zero: no variance, and y is the mean. */
 static void normalises_constants(test *t) { check_layers(t, &(numbers){.mean = 12345.7f}); }
 
+/* Blocks for more than the 132 multiprocessors of a real Hopper, where some kernels take larger tiles or runs, or all phases.
+ * The emulated one has eight, and the layers above will do. */
+static void normalises_many_blocks(test *t)
+{
+    static const layer large[] = {
+        {PLAIN, 2, 64, 32, 64, 512, 3, 0, 16},
+        {PLAIN, 1, 66, 66, 64, 384, 3, 0, 36},
+        {TRANSPOSED, 2, 40, 24, 64, 256, 3, 1, 36},
+    };
+    error err = {0};
+    nn_backend *device;
+    REQUIRE_OK(t, check_create_device(&check_precisions[2], &device, &err), err);
+    bool emulated = check_is_emulated(device);
+    for (size_t i = 0; !emulated && i < sizeof large / sizeof *large; i++)
+        check_layer(t, device, &large[i], &(numbers){.scale = 1, .behind = true});
+    nn_backend_destroy(device);
+    if (emulated) SKIP(t, "an emulated device is filled by small ones");
+}
+
 /* Two networks side by side, one with transposed convolutions, and the gradients of their weights. */
 enum { BRANCHES = 2, WEIGHTS = 2 * BRANCHES };
 
@@ -291,4 +310,4 @@ static void lanes_change_no_bits(test *t)
     nn_backend_destroy(device);
 }
 
-TEST_MAIN(TEST(normalises), TEST(normalises_far_from_zero), TEST(normalises_constants), TEST(lanes_change_no_bits))
+TEST_MAIN(TEST(normalises), TEST(normalises_far_from_zero), TEST(normalises_constants), TEST(normalises_many_blocks), TEST(lanes_change_no_bits))
