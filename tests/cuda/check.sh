@@ -41,8 +41,8 @@ wait
 if command -v compute-sanitizer >/dev/null; then
     # Calls that fail are the program's own to tell: a test asks for more memory than there is.
     for tool in "memcheck --report-api-errors no" racecheck; do
-        for what in "check_ops operations" "check_ops wide_convolutions" check_transfers check_effects check_pictures check_moments \
-            "check_steps one_step"; do
+        for what in "check_ops operations" "check_ops wide_convolutions" "check_ops convolutions_of_many_blocks" check_transfers \
+            check_effects check_pictures check_moments "check_steps one_step"; do
             # shellcheck disable=SC2086
             begin "${CHECK_SANITIZER_SECONDS:-120}" "2 ${tool%% *} of $what" env CHECK_LITTLE=1 CHECK_GROWTH=1 \
                 CHECK_THREADS=1 compute-sanitizer --tool $tool --error-exitcode 9 "$programs"/$what
