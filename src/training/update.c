@@ -69,24 +69,17 @@ void training_update_begin_read(const training_update *u, const nn_program *prog
 {
     nn_value list[TRAINING_NUMBERS + 1];
     *r = (training_reading){.program = program, .values = values, .count = count};
-    size_t listed = list_numbers(u, values, count, list);
-    r->open = nn_program_begin_read_scalars(program, list, listed);
-    for (size_t i = 0; i < listed && !r->open; i++) nn_program_read(program, list[i], &r->number[i]);
-}
-
-static void end_read(training_reading *r)
-{
-    nn_backend *backend = nn_program_backend(r->program);
-    size_t listed = 1;
-    for (size_t i = 0; i < r->count; i++) listed += r->values[i] != NN_NONE;
-    if (r->open) backend->interface->end_read_scalars(backend, r->number, listed);
-    r->open = false;
+    r->listed = list_numbers(u, values, count, list);
+    r->open = nn_program_begin_read_scalars(program, list, r->listed);
+    for (size_t i = 0; i < r->listed && !r->open; i++) nn_program_read(program, list[i], &r->number[i]);
 }
 
 status training_update_end_read(training_reading *r, const char *const *names, float *losses, error *err)
 {
+    nn_backend *backend = nn_program_backend(r->program);
     size_t next = 1;
-    end_read(r);
+    if (r->open) backend->interface->end_read_scalars(backend, r->number, r->listed);
+    r->open = false;
     for (size_t i = 0; i < r->count; i++)
         if (r->values[i] != NN_NONE) losses[i] = r->number[next++];
     TRY(nn_program_check(r->program, err));

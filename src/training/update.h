@@ -41,8 +41,8 @@ enum { TRAINING_NUMBERS = NN_READ_SCALARS - 1 }; /* losses of a program, at most
 typedef struct training_reading {
     const nn_program *program;
     const nn_value *values;
-    size_t count;
-    float number[TRAINING_NUMBERS + 1]; /* the flag, then the losses that are there */
+    size_t count, listed;
+    float number[TRAINING_NUMBERS + 1]; /* the flag, then the losses that are there: `listed` */
     bool open; /* not here yet */
 } training_reading;
 

@@ -35,8 +35,8 @@ static const pace one_by_one = {1, 2, 1, 12 + 3 + 4};
 static const pace in_lanes = {2, 4, 2, 2 * 12 + 4 * 3 + 2 * TRANSLATE_MOST * (3 + 4) + 2 * 4};
 
 /* Beside a GPU the processor has nothing else to do, and a picture of 256x256 takes the GPU far less time than it takes a
- * thread to decode or encode it. There are two batches, of small pictures, or two pictures, padded, and room
- * for four on their way to the device and for two on the way back. */
+ * thread to decode or encode it. There are two batches, of small pictures, or two pictures, padded, and
+ * room for four on their way to the device and for two on the way back. */
 static pace beside_device(size_t processors)
 {
     size_t decoders = processors / 2, writers = processors;

@@ -1,11 +1,9 @@
 /* Norms in bf16 that get moments from the convolution before them: against the definition, in double, of what that one stores,
  * in floats or in bf16; where a convolution reads the result as a picture, the bits that it has of the plain one; in lanes,
  * the bits of one lane; and gradients beside those of the network as it was built, without moments. */
-#include <float.h>
-
 #include "cuda/check.h"
 
-#include "nn/planned_test.h"
+#include "nn/moments_test.h"
 
 /* By tiles or runs, large or small, as the kernel chooses; by phases; by taps of a row. */
 typedef enum kind { PLAIN, TRANSPOSED, THIN } kind;
@@ -127,27 +125,14 @@ static float rounded(float value)
     return value;
 }
 
-/* The greatest error of z, over 1 + |z|, as y gives it, which was rounded to bf16, or not. */
+/* norm_error_of as y gives it, which was rounded to bf16, or not. */
 static double error_of(const network *n, const numbers *v, const float *kept_y, bool halves, const float *z)
 {
-    size_t c = n->shape.dim[NN_C], pixels = n->shape.dim[NN_H] * n->shape.dim[NN_W], count = nn_count(n->shape);
+    size_t count = nn_count(n->shape);
     float *added = malloc(count * sizeof *added), *y = malloc(count * sizeof *y);
-    double greatest = 0;
     check_noise(added, count, ADDED, 0);
     for (size_t i = 0; i < count; i++) y[i] = halves ? rounded(kept_y[i]) : kept_y[i];
-    for (size_t i = 0; i < n->shape.dim[NN_N] * c; i++) {
-        size_t first = i / c * pixels * c + i % c;
-        double mean = 0, squares = 0;
-        for (size_t p = 0; p < pixels; p++) mean += y[first + p * c] / (double)pixels;
-        for (size_t p = 0; p < pixels; p++) squares += (y[first + p * c] - mean) * (y[first + p * c] - mean);
-        double rstd = 1 / sqrt(squares / (double)pixels + 1.0 / EPSILON_INVERSE);
-        double allowed = v->mean_rounds ? fabs(mean) * (double)FLT_EPSILON * rstd : 0;
-        for (size_t p = first; p < first + pixels * c; p += c) {
-            double xhat = (y[p] - mean) * rstd, expected = (xhat > 0 ? xhat : 0) + added[p];
-            double off = (fabs(z[p] - expected) - allowed) / (1 + fabs(expected));
-            if (!(off <= greatest)) greatest = off; /* NaN, too */
-        }
-    }
+    double greatest = norm_error_of(n->shape, y, added, z, 1.0 / EPSILON_INVERSE, v->mean_rounds);
     free(added);
     free(y);
     return greatest;

@@ -2,7 +2,7 @@
  * convolution gave; on every instruction set and with one to three threads, which must have the same bits. */
 #include "base/rng.h"
 #include "nn/cpu/cpu.h"
-#include "nn/planned_test.h"
+#include "nn/moments_test.h"
 #include "nn/program.h"
 #include "test.h"
 
@@ -96,24 +96,9 @@ static bool run(test *t, const network *n, size_t level, int threads, nn_precisi
     return ready;
 }
 
-/* The greatest error of z, over 1 + |z|, as what y gives. */
 static double error_of(const network *n, const float *y, const float *z)
 {
-    size_t c = n->shape.dim[NN_C], pixels = n->shape.dim[NN_H] * n->shape.dim[NN_W];
-    double greatest = 0;
-    for (size_t i = 0; i < n->shape.dim[NN_N] * c; i++) {
-        size_t first = i / c * pixels * c + i % c;
-        double mean = 0, squares = 0;
-        for (size_t p = 0; p < pixels; p++) mean += y[first + p * c] / (double)pixels;
-        for (size_t p = 0; p < pixels; p++) squares += (y[first + p * c] - mean) * (y[first + p * c] - mean);
-        double rstd = 1 / sqrt(squares / (double)pixels + 1.0 / EPSILON_INVERSE);
-        for (size_t p = 0; p < pixels; p++) {
-            double xhat = (y[first + p * c] - mean) * rstd, expected = (xhat > 0 ? xhat : 0) + n->host[3][first + p * c];
-            double off = fabs(z[first + p * c] - expected) / (1 + fabs(expected));
-            if (!(off <= greatest)) greatest = off; /* NaN, too */
-        }
-    }
-    return greatest;
+    return norm_error_of(n->shape, y, n->host[3], z, 1.0 / EPSILON_INVERSE, false);
 }
 
 static void check(test *t, const layer *l, float mean, float scale, double bound)
