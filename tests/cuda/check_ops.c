@@ -326,8 +326,8 @@ static void wide_convolutions_of_many_shares(test *t)
 static void convolutions_of_many_blocks(test *t)
 {
     static const gradient_case cases[] = {
-        {"conv2d on tensor cores, tall tiles", 3, {S(2, 64, 32, 64), S(512, 64, 3, 3), S(1, 1, 1, 512)}, conv_reflected, 0, 0},
-        {"conv2d on tensor cores, long runs", 2, {S(1, 66, 66, 64), S(384, 64, 3, 3)}, conv_plain, 0, 0},
+        {"conv2d on tensor cores, wide tiles", 3, {S(2, 64, 56, 64), S(512, 64, 3, 3), S(1, 1, 1, 512)}, conv_reflected, 0, 0},
+        {"conv2d on tensor cores, wide runs", 2, {S(1, 66, 66, 64), S(896, 64, 3, 3)}, conv_plain, 0, 0},
         {"transposed on tensor cores, all phases", 2, {S(2, 40, 24, 64), S(64, 256, 3, 3)}, transposed4, 0, 0},
         {"conv2d on tensor cores, strided, all phases", 2, {S(2, 80, 48, 256), S(64, 256, 4, 4)}, conv_strided, 0, 0},
     };

@@ -7,9 +7,9 @@
 #include "nn/plan.h"
 #include "test.h"
 
-/* How many norms get moments, and of how many parts an image all together. */
+/* How many norms get moments, and of how many parts an image all together; how many read bf16. */
 typedef struct planned_moments {
-    size_t norms, parts;
+    size_t norms, parts, halves;
 } planned_moments;
 
 static inline planned_moments planned_moments_of(test *t, const nn_graph *graph, nn_backend *backend, nn_precision precision)
@@ -21,10 +21,13 @@ static inline planned_moments planned_moments_of(test *t, const nn_graph *graph,
     draft.precision = precision;
     if (result == STATUS_OK) result = nn_draft_prune(&draft, &err);
     if (result == STATUS_OK) result = nn_draft_fuse(&draft, &err);
+    if (result == STATUS_OK) result = nn_draft_choose_layouts(&draft, &err);
     if (result != STATUS_OK) test_failed(t, __FILE__, __LINE__, "%s", err.message);
     for (size_t i = 0; i < draft.node_count; i++) {
         const nn_node *node = &draft.nodes[i];
-        if (node->op != NN_INSTANCE_NORM || !node->attr.has_moments) continue;
+        if (node->op != NN_INSTANCE_NORM) continue;
+        found.halves += draft.layout[node->input[0]] == NN_LAYOUT_BF16;
+        if (!node->attr.has_moments) continue;
         found.norms++;
         found.parts += draft.values[node->input[node->input_count - 1]].shape.dim[NN_H];
     }

@@ -15,6 +15,7 @@
  *   COPIERS      the picture's other channels. By granules: its rows are 160 bytes long, too many pieces for bulk copies,
  *                which threads of a warp issue one after the other
  *   one          the weight, by bulk copies: a stage for each tap of 64 channels
+ *   one          the bias
  *
  * The data gradient of a convolution of stride 2 (the forward pass of a transposed one) is four convolutions of stride 1, a
  * phase each: results of odd or even rows and columns, which meet every second tap of the kernel down and across. Where
@@ -25,23 +26,24 @@
  * it, so that both have the same copy, or a norm's kernel writes it for both. Planes are an odd number of granules in shared
  * memory there, so that those of a pixel go to different banks.
  *
- * Where blocks of 16x8 pixels are more than multiprocessors, one has twice as many, which meet the same weight: with two
- * blocks on each the second-level cache gave all it could (for eight pictures of 64x64x256 387 KB a block, 5.6 TB/s), and
- * such a block takes 469 KB for what two took 774. It has a multiprocessor for itself.
+ * Where so many fill the device, a block has twice as many pixels and 128 channels, which ask the second-level cache for half
+ * of the bytes (for eight pictures of 64x64x256 two blocks on each multiprocessor took 5.6 TB/s, all that it gave), and read
+ * pixels from shared memory once for two blocks of the weight. It has a multiprocessor for itself, and its warps share out the
+ * registers: those that copy need few.
  *
- * A norm behind it gets moments of each block's tile or run (conv_moments.h), of all phases' in one count.
+ * A norm behind it gets moments of each block's pixels (conv_moments.h).
  */
 #include "nn/cuda/conv_group.h"
 
 #include "nn/cuda/conv_moments.h"
+#include "nn/cuda/conv_result.h"
 #include "nn/cuda/launch.h"
 
-/* Moments lie where the picture was: CHUNK planes of a tile's pixels at least; of all phases' of one more, which makes their
- * number odd where a kernel of 2x2 meets no others. */
-static_assert((int)MULTIPLIERS == MOMENTS_WARPS && (int)ROWS == MOMENTS_CHANNELS &&
+/* Moments lie where the picture was: CHUNK planes of a tile's pixels at least, of twice as many where there are two of 64
+ * channels. */
+static_assert((int)MULTIPLIERS == MOMENTS_WARPS && (int)ROWS == MOMENTS_CHANNELS && (int)ROWS == RESULT_CHANNELS &&
               sizeof(conv_moments_shared) <= CHUNK * TILE_H * TILE_W * TENSOR_GRANULE_BYTES &&
-              ALL * sizeof(conv_moments_shared) <= CHUNK * (TILE_H * TILE_W + 1) * TENSOR_GRANULE_BYTES &&
-              ALL * MOMENTS_CHANNELS <= MULTIPLIERS * WARP);
+              width_of(WIDE_TILES) <= height_of(WIDE_TILES));
 
 /* The weight's stages in turn, and the parity of their uses. */
 struct turn {
@@ -55,8 +57,17 @@ struct turn {
 /* One block's place and memory: barriers, the picture's windows, the weight's stages. moments: of the result are wanted.
  * Its sums have `parts`, of a phase each or of one half of a group's pixels; part p is what loops over them, unrolled, have. */
 template <pixels kind, bool moments> struct tile {
-    enum { phases = is_phases(kind), runs = is_runs(kind), height = height_of(kind), parts = parts_of(kind), turns = parts / height };
-    typedef tensor_group_sums<ROWS> sums_of_turn[height]; /* of what meets the same weight; of all parts, turn by turn */
+    enum {
+        phases = is_phases(kind),
+        runs = is_runs(kind),
+        height = height_of(kind),
+        width = width_of(kind),
+        columns = ROWS * width,
+        parts = parts_of(kind),
+        turns = parts / height
+    };
+    typedef tensor_group_sums<columns> sums_of_turn[height]; /* of what meets the same weight; of all parts, turn by turn */
+    typedef tensor_group_sums<columns> sums_of_block[parts];
     const grouped &d;
     phase down, across; /* of the window */
     size_t image;
@@ -70,10 +81,10 @@ template <pixels kind, bool moments> struct tile {
         tensor_tile at = tensor_tile_at(blockIdx.x, d.rows, d.columns, TILE_H * height, TILE_W);
         image = at.image, top = at.top, left = at.left;
         run = at.top * TILE_W; /* d.columns is 1 */
-        first = blockIdx.y * ROWS;
+        first = blockIdx.y * columns;
         warp = tensor_warp(), lane = threadIdx.x % WARP;
         barriers = tensor_shared(CUDA_SHARED());
-        halo = barriers + BARRIER_BYTES;
+        halo = barriers + BARRIER_BYTES + BIAS_BYTES;
         weights = halo + halo_buffers(d) * halo_bytes(d);
         if (phases) {
             down = kind == PHASES ? down_of(0) : phases_of(d.v.kh, d.v.padding);
@@ -102,6 +113,8 @@ template <pixels kind, bool moments> struct tile {
     /* All products of the block are done; all warps have left their moments. */
     __device__ tensor_address multiplied() const { return full(2 * MOST_STAGES + 4); }
     __device__ tensor_address moments_left() const { return full(2 * MOST_STAGES + 5); }
+    __device__ tensor_address bias_there() const { return full(2 * MOST_STAGES + 6); }
+    __device__ float *bias() const { return (float *)(void *)(CUDA_SHARED() + BARRIER_BYTES); }
 
     __device__ void make_barriers() const
     {
@@ -113,6 +126,7 @@ template <pixels kind, bool moments> struct tile {
             bulk_make(halo_full(i), MULTIPLIERS);
             bulk_make(halo_empty(i), MULTIPLIERS);
         }
+        bulk_make(bias_there(), 1);
         if (moments) {
             bulk_make(multiplied(), MULTIPLIERS);
             bulk_make(moments_left(), MULTIPLIERS);
@@ -191,6 +205,14 @@ template <pixels kind, bool moments> struct tile {
         }
     }
 
+    /* The warp beside them. */
+    __device__ void bring_bias() const
+    {
+        result_bring_bias<columns>(d.v, first, bias(), lane, WARP);
+        __syncwarp();
+        if (lane == 0) bulk_arrive(bias_there());
+    }
+
     /* The kernel's tap for tap (a, b) of part p's window. */
     __device__ unsigned tap_at(unsigned p, unsigned a, unsigned b) const
     {
@@ -199,12 +221,28 @@ template <pixels kind, bool moments> struct tile {
         return d.v.backwards ? d.v.kh * d.v.kw - 1 - tap : tap;
     }
 
-    /* One thread. */
+    /* A stage's, by one thread; where blocks of the weight lie beside one another, by a warp, whose lanes bring a plane each. */
+    __device__ void bring_stage(unsigned stage, const unsigned char *from) const
+    {
+        const tensor_address to = weights + stage * stage_bytes(kind);
+        if (width == 1) {
+            bulk_expect(full(stage), BLOCK_BYTES);
+            bulk_copy(to, from, BLOCK_BYTES, full(stage));
+            return;
+        }
+        if (lane == 0) bulk_expect(full(stage), stage_bytes(kind));
+        __syncwarp();
+        const size_t apart = (size_t)d.chunks * d.v.kh * d.v.kw * BLOCK_BYTES;
+        if (lane < CHUNK * width)
+            bulk_copy(to + lane * PLANE_BYTES, from + lane % width * apart + lane / width * PLANE_BYTES, PLANE_BYTES, full(stage));
+    }
+
+    /* One thread, or a warp: bring_stage's. */
     __device__ void bring_weight() const
     {
         const unsigned taps = d.v.kh * d.v.kw;
         const unsigned char *weight = (const unsigned char *)d.v.weight;
-        weight += blockIdx.y * ((size_t)d.chunks * taps * BLOCK_BYTES);
+        weight += blockIdx.y * width * ((size_t)d.chunks * taps * BLOCK_BYTES);
         turn now = {};
         for (unsigned chunk = 0; chunk < d.chunks; chunk++)
             for (unsigned p = 0; p < turns; p++)
@@ -212,9 +250,7 @@ template <pixels kind, bool moments> struct tile {
                     for (unsigned b = 0; b < taps_across(p); b++) {
                         const size_t number = chunk * taps + tap_at(p, a, b);
                         bulk_wait(empty(now.stage), now.parity ^ 1);
-                        bulk_expect(full(now.stage), BLOCK_BYTES);
-                        bulk_copy(weights + now.stage * BLOCK_BYTES, weight + number * BLOCK_BYTES, BLOCK_BYTES,
-                                  full(now.stage));
+                        bring_stage(now.stage, weight + number * BLOCK_BYTES);
                         now.advance(d.stages);
                     }
     }
@@ -237,27 +273,29 @@ template <pixels kind, bool moments> struct tile {
     __device__ void multiply(sums_of_turn &sums, tensor_matrix pixels, unsigned stage) const
     {
         const unsigned apart = TILE_H / GROUPS * line() * TENSOR_GRANULE_BYTES;
-        tensor_matrix weight = tensor_matrix_at(weights + stage * BLOCK_BYTES, PLANE_BYTES, 8 * TENSOR_GRANULE_BYTES);
+        tensor_matrix weight =
+            tensor_matrix_at(weights + stage * stage_bytes(kind), width * PLANE_BYTES, 8 * TENSOR_GRANULE_BYTES);
         tensor_group_begin();
 #pragma unroll
         for (unsigned part = 0; part < height; part++)
 #pragma unroll
             for (unsigned k = 0; k < CHUNK; k += 2)
                 tensor_group_multiply<false>(sums[part], tensor_matrix_moved(pixels, part * apart + k * halo_step()),
-                                             tensor_matrix_moved(weight, k * PLANE_BYTES));
+                                             tensor_matrix_moved(weight, k * width * PLANE_BYTES));
         tensor_group_commit();
     }
 
     /* MULTIPLIERS. A tap's products run while the next one's are started; what they have read is given back then. Loops that
      * might not be entered would leave sums that are no products', and the compiler would then wait for each product. */
-    __device__ void multiply_all(sums_of_turn (&sums)[turns]) const
+    __device__ void multiply_all(sums_of_block &sums) const
     {
         turn now = {}, before = {};
         unsigned chunk = 0;
         do {
             bulk_wait(halo_full(chunk), chunk / 2 % 2);
 #pragma unroll
-            for (unsigned p = 0; p < turns; p++) multiply_taps(sums[p], chunk, p, now, before);
+            for (unsigned p = 0; p < turns; p++)
+                multiply_taps(*(sums_of_turn *)&sums[p * height], chunk, p, now, before);
         } while (++chunk < d.chunks);
         tensor_group_wait<0>();
     }
@@ -297,18 +335,28 @@ template <pixels kind, bool moments> struct tile {
         }
     }
 
-    __device__ void store(const tensor_group_sums<ROWS> &sums, unsigned p) const
+    /* Part p's pixels of this thread: which exist, and where they are in y. */
+    __device__ void find_pixels(unsigned p, bool (&exists)[2], size_t (&pixel)[2]) const
     {
 #pragma unroll
         for (unsigned half = 0; half < 2; half++) {
             unsigned row, column;
             find_pixel(p, half, &row, &column);
-            if (row >= d.v.h || column >= d.v.w) continue;
-            const size_t pixel = (image * d.v.h + row) * d.v.w + column;
+            exists[half] = row < d.v.h && column < d.v.w;
+            pixel[half] = (image * d.v.h + row) * d.v.w + column;
+        }
+    }
+
+    __device__ void store(sums_of_block &sums, bool (&exists)[parts][2]) const
+    {
+        bulk_wait(bias_there(), 0);
 #pragma unroll
-            for (unsigned j = 0; j < ROWS / 8; j++)
-                tensor_store_pair(d.v, pixel, first + j * 8 + lane % 4 * 2, sums.part[j * 4 + half * 2],
-                                  sums.part[j * 4 + half * 2 + 1]);
+        for (unsigned p = 0; p < parts; p++) {
+            size_t pixel[2];
+            result_add_bias(sums[p], bias());
+            find_pixels(p, exists[p], pixel);
+            result_store<0>(d.v, sums[p], first, pixel, exists[p]);
+            if (width > 1) result_store<columns - ROWS>(d.v, sums[p], first, pixel, exists[p]);
         }
     }
 
@@ -319,43 +367,34 @@ template <pixels kind, bool moments> struct tile {
         if (lane == 0) bulk_arrive(multiplied());
     }
 
-    /* Phases in the order of their parities: image's first part has pixels. */
-    __device__ size_t part_number(unsigned p) const
+    /* Of all images' blocks; phases in the order of their parities: an image's first one has pixels. */
+    __device__ size_t block_number() const
     {
-        if (!phases) return (size_t)blockIdx.x * parts + p;
-        const unsigned tiles = d.rows * d.columns, phase = down_of(p).parity * 2 + across_of(p).parity;
+        if (kind != PHASES) return blockIdx.x;
+        const unsigned tiles = d.rows * d.columns, phase = down.parity * 2 + across.parity;
         return (image * ALL + phase) * tiles + blockIdx.x % tiles;
     }
 
-    /* What this warp leaves the others of part p's. */
-    __device__ void leave_moments(const tensor_group_sums<ROWS> &sums, conv_moments_shared &shared, unsigned p) const
-    {
-        bool exists[2];
-#pragma unroll
-        for (unsigned half = 0; half < 2; half++) {
-            unsigned row, column;
-            find_pixel(p, half, &row, &column);
-            exists[half] = row < d.v.h && column < d.v.w;
-        }
-        conv_moments own;
-        moments_begin(d.v, sums, first, exists, own);
-        moments_of_warp(own);
-        if (p == 0) bulk_wait(multiplied(), 0); /* the picture is in its place until then */
-        moments_leave(own, shared);
-    }
-
     /* MULTIPLIERS, after publish_products. Nothing is on its way to shared memory any more. */
-    __device__ void store_moments(const sums_of_turn (&sums)[turns]) const
+    __device__ void store_moments(const sums_of_block &sums, const bool (&exists)[parts][2]) const
     {
-        conv_moments_shared *shared = (conv_moments_shared *)(void *)(CUDA_SHARED() + BARRIER_BYTES);
-#pragma unroll
-        for (unsigned p = 0; p < parts; p++) leave_moments(sums[p / height][p % height], shared[p], p);
+        conv_moments_shared *shared = (conv_moments_shared *)(void *)(CUDA_SHARED() + BARRIER_BYTES + BIAS_BYTES);
+        conv_moments own;
+        moments_begin<0>(d.v, sums, exists, own);
+        moments_of_warp(own);
+        bulk_wait(multiplied(), 0); /* the picture is in its place until then */
+        moments_leave(own, shared[0]);
+        if (width > 1) {
+            moments_begin<columns - ROWS>(d.v, sums, exists, own);
+            moments_of_warp(own);
+            moments_leave(own, shared[1]);
+        }
         __syncwarp();
         if (lane == 0) bulk_arrive(moments_left());
-        if (warp >= parts * MOMENTS_CHANNELS / WARP) return;
+        if (warp >= width * MOMENTS_CHANNELS / WARP) return;
         bulk_wait(moments_left(), 0);
-        const unsigned p = threadIdx.x / MOMENTS_CHANNELS;
-        moments_store(d.v, shared[p], first, threadIdx.x % MOMENTS_CHANNELS, part_number(p));
+        const unsigned k = threadIdx.x / MOMENTS_CHANNELS;
+        moments_store(d.v, shared[k], first + k * MOMENTS_CHANNELS, threadIdx.x % MOMENTS_CHANNELS, block_number());
     }
 };
 
@@ -368,17 +407,21 @@ static __global__ void __launch_bounds__(THREADS, is_alone(kind) ? 1 : 2) convol
     if (threadIdx.x == THREADS - 1) t.make_barriers();
     if (t.warp < MULTIPLIERS) t.template copy_halo<CHUNK>(0, t.warp);
     __syncthreads();
+    if (is_alone(kind) && t.warp >= MULTIPLIERS) tensor_group_give_registers<COPIER_REGISTERS>();
     if (t.warp < MULTIPLIERS) {
-        typename tile::sums_of_turn sums[tile::turns] = {};
+        if (is_alone(kind)) tensor_group_take_registers<MULTIPLIER_REGISTERS>();
+        typename tile::sums_of_block sums = {};
+        bool exists[tile::parts][2];
         t.template publish_halo<CHUNK>(0);
         t.multiply_all(sums);
         if (moments) t.publish_products();
-#pragma unroll
-        for (unsigned p = 0; p < tile::parts; p++) t.store(sums[p / tile::height][p % tile::height], p);
-        if (moments) t.store_moments(sums);
+        t.store(sums, exists);
+        if (moments) t.store_moments(sums, exists);
     } else if (t.warp < MULTIPLIERS + COPIERS) {
         t.bring_picture();
-    } else if (threadIdx.x == THREADS - 1) {
+    } else if (t.warp == MULTIPLIERS + COPIERS) {
+        t.bring_bias();
+    } else if (threadIdx.x >= THREADS - (tile::width > 1 ? WARP : 1)) {
         t.bring_weight();
     }
 }
@@ -386,8 +429,9 @@ static __global__ void __launch_bounds__(THREADS, is_alone(kind) ? 1 : 2) convol
 template <pixels kind> static void launch(const nn_call *call, const grouped &d)
 {
     cuda_launch_shared(call, d.v.moments ? convolve_grouped<kind, true> : convolve_grouped<kind, false>, d,
-                       dim3(d.v.p.images * d.rows * d.columns, (unsigned)cuda_divide_up(d.v.c, ROWS), kind == PHASES ? ALL : 1),
-                       dim3(THREADS), fixed_bytes(d) + d.stages * BLOCK_BYTES);
+                       dim3(d.v.p.images * d.rows * d.columns, (unsigned)cuda_divide_up(d.v.c, ROWS * width_of(kind)),
+                            kind == PHASES ? ALL : 1),
+                       dim3(THREADS), fixed_bytes(d) + d.stages * stage_bytes(kind));
 }
 
 void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
@@ -397,8 +441,8 @@ void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)
     switch (kind) {
     case TILES: launch<TILES>(call, d); break;
     case RUNS: launch<RUNS>(call, d); break;
-    case TALL_TILES: launch<TALL_TILES>(call, d); break;
-    case LONG_RUNS: launch<LONG_RUNS>(call, d); break;
+    case WIDE_TILES: launch<WIDE_TILES>(call, d); break;
+    case WIDE_RUNS: launch<WIDE_RUNS>(call, d); break;
     case PHASES: launch<PHASES>(call, d); break;
     case ALL_PHASES: launch<ALL_PHASES>(call, d); break;
     }

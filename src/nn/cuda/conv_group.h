@@ -7,25 +7,29 @@
 #include "nn/cuda/tensor_group.h"
 
 enum {
-    TILE_H = 16, /* twice that where it is tall */
+    TILE_H = 16, /* twice that where it is wide */
     TILE_W = 8,
     CHUNK = 8, /* granules of a pixel that are there at once: 64 channels */
     WARP = 32,
     GROUPS = 2,
     MULTIPLIERS = GROUPS * TENSOR_GROUP / WARP,
     COPIERS = 2,
-    THREADS = (GROUPS + 1) * TENSOR_GROUP, /* a warp has nothing to do: registers are counted by groups */
+    THREADS = (GROUPS + 1) * TENSOR_GROUP,
+    MULTIPLIER_REGISTERS = 232,            /* of a block that is alone: all that three groups of 168 have */
+    COPIER_REGISTERS = 40,
     ROWS = 64,                             /* channels of the result in a block of the weight */
     PLANE_BYTES = ROWS * TENSOR_GRANULE_BYTES,
     BLOCK_BYTES = CHUNK * PLANE_BYTES,
     ALL = 4,          /* phases */
     MOST_STAGES = 16, /* of the weight */
-    BARRIERS = 2 * MOST_STAGES + 6,
+    BARRIERS = 2 * MOST_STAGES + 7,
     BARRIER_BYTES = 512,     /* with what aligns the rest */
+    BIAS_BYTES = 512,
     MOST_SHARED = 113 << 10, /* two blocks: of a multiprocessor's 228 KiB 1 for each is the system's */
     MOST_SHARED_ALONE = 227 << 10
 };
 static_assert(BARRIERS * BULK_BARRIER_BYTES <= BARRIER_BYTES && MULTIPLIERS == CHUNK && MULTIPLIERS % COPIERS == 0);
+static_assert(MULTIPLIERS + COPIERS + 2 == THREADS / WARP && 2 * ROWS * (int)sizeof(float) <= BIAS_BYTES);
 
 struct grouped {
     tensor_conv v;
@@ -72,22 +76,26 @@ __host__ __device__ static inline unsigned halo_bytes(const grouped &d)
 __host__ __device__ static inline unsigned halo_buffers(const grouped &d) { return d.chunks > 1 ? 2 : 1; }
 
 /* What a block's pixels are: a tile; as many that follow on one another in the picture, beyond whose row's end come some
- * that no result belongs to; twice as many of either; a tile of a phase; the same tile of all phases. */
-enum pixels { TILES, RUNS, TALL_TILES, LONG_RUNS, PHASES, ALL_PHASES };
+ * that no result belongs to; twice as many of either, times twice as many channels; a tile of a phase; the same tile of all
+ * phases. */
+enum pixels { TILES, RUNS, WIDE_TILES, WIDE_RUNS, PHASES, ALL_PHASES };
 
-__host__ __device__ static constexpr bool is_runs(pixels kind) { return kind == RUNS || kind == LONG_RUNS; }
+__host__ __device__ static constexpr bool is_runs(pixels kind) { return kind == RUNS || kind == WIDE_RUNS; }
+__host__ __device__ static constexpr bool is_wide(pixels kind) { return kind == WIDE_TILES || kind == WIDE_RUNS; }
 __host__ __device__ static constexpr bool is_phases(pixels kind) { return kind == PHASES || kind == ALL_PHASES; }
 /* Groups of 8x8 pixels of a thread group that meet the same weight. */
-__host__ __device__ static constexpr unsigned height_of(pixels kind)
-{
-    return kind == TALL_TILES || kind == LONG_RUNS ? 2 : 1;
-}
+__host__ __device__ static constexpr unsigned height_of(pixels kind) { return is_wide(kind) ? 2 : 1; }
+/* Blocks of the weight beside one another, 64 channels each. */
+__host__ __device__ static constexpr unsigned width_of(pixels kind) { return is_wide(kind) ? 2 : 1; }
 /* Sums of 64 pixels that a thread group has. */
 __host__ __device__ static constexpr unsigned parts_of(pixels kind) { return kind == ALL_PHASES ? (unsigned)ALL : height_of(kind); }
 /* Whether a block has a multiprocessor's shared memory for itself. */
 __host__ __device__ static constexpr bool is_alone(pixels kind) { return parts_of(kind) > 1; }
 
-static inline unsigned fixed_bytes(const grouped &d) { return BARRIER_BYTES + halo_buffers(d) * halo_bytes(d); }
+static inline unsigned fixed_bytes(const grouped &d) { return BARRIER_BYTES + BIAS_BYTES + halo_buffers(d) * halo_bytes(d); }
+
+/* Bytes of the weight that are there at once: one tap of 64 channels. */
+__host__ __device__ static constexpr unsigned stage_bytes(pixels kind) { return BLOCK_BYTES * width_of(kind); }
 
 /* Which kernel takes it, and how: conv_group_plan.cu. */
 grouped plan_grouped(const nn_call *call, const tensor_conv *conv, pixels *kind);

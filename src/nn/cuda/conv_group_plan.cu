@@ -19,13 +19,16 @@ static void plan_runs(grouped *d, unsigned height)
 }
 
 /* Room for a few taps beside the windows. */
-static bool fits(const grouped &d, unsigned shared)
+static bool fits(const grouped &d, unsigned shared, pixels kind)
 {
     enum { LEAST_STAGES = 4 };
-    return fixed_bytes(d) + LEAST_STAGES * BLOCK_BYTES <= shared;
+    return fixed_bytes(d) + LEAST_STAGES * stage_bytes(kind) <= shared;
 }
 
-static size_t blocks_of(const grouped &d) { return (size_t)d.v.p.images * d.rows * d.columns * cuda_divide_up(d.v.c, ROWS); }
+static size_t blocks_of(const grouped &d, pixels kind)
+{
+    return (size_t)d.v.p.images * d.rows * d.columns * cuda_divide_up(d.v.c, ROWS * width_of(kind));
+}
 
 /* Of blocks that have a multiprocessor each, the last ones leave a quarter of the device idle at most. */
 static bool fill(const cuda_backend *cuda, size_t blocks)
@@ -34,27 +37,25 @@ static bool fill(const cuda_backend *cuda, size_t blocks)
     return 4 * blocks >= 3 * most;
 }
 
-/* Runs where they are fewer than tiles: 66x66 pixels are 36 runs, 45 tiles. Twice as large where they would be more than
- * multiprocessors, half as many fill these, and hardly any pixels are for nothing. */
+/* Runs where they are fewer than tiles: 66x66 pixels are 36 runs, 45 tiles. Four times as large where so many fill the device,
+ * and hardly any pixels are for nothing. */
 static pixels plan_one_phase(const cuda_backend *cuda, grouped *d)
 {
     enum { WASTED = 8 }; /* one of so many */
     plan_tiles(d, 1);
     grouped runs = *d;
     plan_runs(&runs, 1);
-    const bool in_runs = runs.rows < d->rows * d->columns && fits(runs, MOST_SHARED);
+    const bool in_runs = runs.rows < d->rows * d->columns && fits(runs, MOST_SHARED, RUNS);
     if (in_runs) *d = runs;
-    grouped tall = *d;
-    if (in_runs)
-        plan_runs(&tall, 2);
-    else
-        plan_tiles(&tall, 2);
-    const size_t blocks = blocks_of(*d), half = blocks_of(tall);
-    if (blocks <= cuda->multiprocessors || 2 * half > blocks + blocks / WASTED || !fill(cuda, half) ||
-        !fits(tall, MOST_SHARED_ALONE))
-        return in_runs ? RUNS : TILES;
-    *d = tall;
-    return in_runs ? LONG_RUNS : TALL_TILES;
+    const pixels small = in_runs ? RUNS : TILES, wide = in_runs ? WIDE_RUNS : WIDE_TILES;
+    grouped large = *d;
+    in_runs ? plan_runs(&large, height_of(wide)) : plan_tiles(&large, height_of(wide));
+    const size_t blocks = blocks_of(*d, small), quarter = blocks_of(large, wide);
+    if (4 * quarter > blocks + blocks / WASTED || cuda_divide_up(d->v.c, ROWS) % width_of(wide) != 0 || !fill(cuda, quarter) ||
+        !fits(large, MOST_SHARED_ALONE, wide))
+        return small;
+    *d = large;
+    return wide;
 }
 
 /* Tiles of the most pixels that a phase can have, and windows of the most taps; of all phases', where blocks of one each would
@@ -64,7 +65,7 @@ static pixels plan_phases(const cuda_backend *cuda, grouped *d)
     enum { AT_ONCE = 2 };
     const tensor_conv &v = d->v;
     d->rows = (unsigned)cuda_divide_up(v.h, 2 * TILE_H), d->columns = (unsigned)cuda_divide_up(v.w, 2 * TILE_W);
-    const pixels kind = blocks_of(*d) * ALL > AT_ONCE * cuda->multiprocessors ? ALL_PHASES : PHASES;
+    const pixels kind = blocks_of(*d, PHASES) * ALL > AT_ONCE * cuda->multiprocessors ? ALL_PHASES : PHASES;
     const unsigned down = kind == PHASES ? (v.kh + 1) / 2 : phases_of(v.kh, v.padding).taps;
     const unsigned across = kind == PHASES ? (v.kw + 1) / 2 : phases_of(v.kw, v.padding).taps;
     d->halo_w = TILE_W + across - 1, d->halo_pixels = (TILE_H + down - 1) * d->halo_w;
@@ -81,7 +82,7 @@ grouped plan_grouped(const nn_call *call, const tensor_conv *conv, pixels *kind)
     /* Three at least: of kernels that tensor_conv_suits lets pass none needs a tile's window of more than 352 pixels (1x15). */
     const unsigned shared = is_alone(*kind) ? MOST_SHARED_ALONE : MOST_SHARED;
     const unsigned most = is_alone(*kind) ? MOST_STAGES : MOST_STAGES / 2;
-    const unsigned stages = (shared - fixed_bytes(d)) / BLOCK_BYTES;
+    const unsigned stages = (shared - fixed_bytes(d)) / stage_bytes(*kind);
     d.stages = stages < most ? stages : most;
     return d;
 }
@@ -90,5 +91,5 @@ size_t tensor_conv_parts(const nn_call *call, const tensor_conv *conv)
 {
     pixels kind;
     const grouped d = plan_grouped(call, conv, &kind);
-    return (is_phases(kind) ? (unsigned)ALL : parts_of(kind)) * (size_t)d.rows * d.columns;
+    return (kind == PHASES ? (unsigned)ALL : 1) * (size_t)d.rows * d.columns;
 }

@@ -2,9 +2,9 @@
  * how many there are, their mean, and the sum of squares about it; zeros of a part without pixels. A part is what one block
  * has of an image, and the values are those that it stores: where these are in bf16, the rounded ones.
  *
- * For blocks of eight warps with sums of tensor_group.h, each of two rows of eight pixels by 64 channels: a thread has two
- * pixels at 16 channels. Pixels, lanes and warps are put together as Chan, Golub and LeVeque (1983) do, in an order that is
- * always the same; nowhere is anything E[x^2] - mean^2.
+ * For blocks of eight warps with sums of tensor_group.h, each of two rows of eight pixels by 64 channels, or of as many more:
+ * a thread has two pixels or more at 16 channels, whose squares are summed about their mean. Lanes and warps are put together
+ * as Chan, Golub and LeVeque (1983) do, in an order that is always the same; nowhere is anything E[x^2] - mean^2.
  */
 #ifndef NN_CUDA_CONV_MOMENTS_H
 #define NN_CUDA_CONV_MOMENTS_H
@@ -28,25 +28,39 @@ struct conv_moments {
 
 __device__ static inline float moments_rounded(float value) { return __bfloat162float(__float2bfloat16(value)); }
 
-/* Of the thread's two pixels, where they exist, as tensor_store_pair stores them. first: channel of the block. */
-__device__ static inline void moments_begin(const tensor_conv &v, const tensor_group_sums<MOMENTS_CHANNELS> &sums,
-                                            unsigned first, const bool (&exists)[2], conv_moments &m)
+/* Of a thread's pixels, two to each of `parts` sums, where they exist, at 64 of the columns from `at` on: as they are stored
+ * (conv_result.h). */
+template <unsigned at, unsigned parts, int columns>
+__device__ static inline void moments_begin(const tensor_conv &v, const tensor_group_sums<columns> (&sums)[parts],
+                                            const bool (&exists)[parts][2], conv_moments &m)
 {
-    const float share = exists[1] ? exists[0] ? 0.5f : 1.0f : 0.0f, weight = exists[0] ? share : 0;
-    m.count = (float)exists[0] + (float)exists[1];
+    m.count = 0;
+#pragma unroll
+    for (unsigned i = 0; i < 2 * parts; i++) m.count += (float)exists[i / 2][i % 2];
+    const float share = m.count > 0 ? 1 / m.count : 0;
 #pragma unroll
     for (unsigned e = 0; e < MOMENTS_OWN; e++) {
-        const unsigned channel = first + e / 2 * 8 + threadIdx.x % 4 * 2 + e % 2;
-        const float bias = v.bias && channel < v.c ? v.bias[channel] : 0;
-        float value[2];
+        float value[2 * parts], base = 0, sum = 0;
 #pragma unroll
-        for (unsigned half = 0; half < 2; half++) {
-            value[half] = sums.part[e / 2 * 4 + half * 2 + e % 2] + bias;
-            if (v.halves) value[half] = moments_rounded(value[half]);
+        for (unsigned i = 2 * parts; i-- > 0;) {
+            value[i] = sums[i / 2].part[at / 2 + e / 2 * 4 + i % 2 * 2 + e % 2];
+            if (v.halves) value[i] = moments_rounded(value[i]);
+            if (exists[i / 2][i % 2]) base = value[i];
         }
-        const float mean = exists[0] ? value[0] : 0, difference = exists[1] ? value[1] - mean : 0;
-        m.mean[e] = mean + difference * share;
-        m.squares[e] = difference * difference * weight;
+        /* About one of them, so that of equal ones the mean is exact. */
+#pragma unroll
+        for (unsigned i = 0; i < 2 * parts; i++) {
+            value[i] = exists[i / 2][i % 2] ? value[i] - base : 0;
+            sum += value[i];
+        }
+        const float shift = sum * share;
+        m.mean[e] = base + shift;
+        m.squares[e] = 0;
+#pragma unroll
+        for (unsigned i = 0; i < 2 * parts; i++) {
+            const float difference = exists[i / 2][i % 2] ? value[i] - shift : 0;
+            m.squares[e] += difference * difference;
+        }
     }
 }
 

@@ -129,9 +129,12 @@ template <int columns> struct tile {
                 if (row >= d.v.h || column >= d.v.w) continue;
                 const size_t pixel = (image * d.v.h + row) * d.v.w + column;
 #pragma unroll
-                for (unsigned j = 0; j < 4; j++)
-                    tensor_store_pair(d.v, pixel, first + warp / 2 * WARP_COLUMNS + j * 8 + lane % 4 * 2,
-                                      sums[i][j].part[2 * half], sums[i][j].part[2 * half + 1]);
+                for (unsigned j = 0; j < 4; j++) {
+                    const unsigned channel = first + warp / 2 * WARP_COLUMNS + j * 8 + lane % 4 * 2;
+                    const float *own = &sums[i][j].part[2 * half];
+                    tensor_store_pair(d.v, pixel, channel, own[0] + tensor_bias(d.v, channel),
+                                      own[1] + tensor_bias(d.v, channel + 1));
+                }
             }
     }
 };

@@ -26,14 +26,17 @@ typedef struct tensor_conv {
     float *moments;   /* of y, for a norm: conv_moments.h; NULL: none */
 } tensor_conv;
 
-/* Stores channels `channel` and the next of pixel number `pixel` of y, plus the bias, where they exist. */
+__device__ static inline float tensor_bias(const tensor_conv &v, unsigned channel)
+{
+    return v.bias && channel < v.c ? v.bias[channel] : 0;
+}
+
+/* Stores channels `channel` and the next of pixel number `pixel` of y, where they exist. */
 __device__ static inline void tensor_store_pair(const tensor_conv &v, size_t pixel, unsigned channel, float low, float high)
 {
     if (channel >= v.c) return;
     const size_t at = pixel * v.c + channel;
     const bool both = channel + 1 < v.c;
-    if (v.bias) low += v.bias[channel];
-    if (v.bias && both) high += v.bias[channel + 1];
     if (v.halves) {
         uint32_t bits = tensor_pair(low, high);
         uint16_t *y = (uint16_t *)(void *)v.y + at;

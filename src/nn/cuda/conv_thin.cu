@@ -4,6 +4,7 @@
 #include "nn/cuda/conv_thin.h"
 
 #include "nn/cuda/conv_moments.h"
+#include "nn/cuda/conv_result.h"
 #include "nn/cuda/launch.h"
 
 enum {
@@ -23,7 +24,7 @@ struct thin {
     tensor_conv v;
     unsigned rows, columns, tiles; /* tiles of an image in both directions, and of all images */
     unsigned halo;                 /* pixels */
-    unsigned moments_at;           /* bytes of shared memory before those of moments */
+    unsigned bias_at, moments_at;  /* bytes of shared memory before them */
 };
 
 __device__ static inline void copy_weight(const thin &t, tensor_address to)
@@ -45,6 +46,8 @@ __device__ static inline void copy_pixels(const thin &t, tensor_address to, unsi
     }
 }
 
+typedef tensor_group_sums<THIN_ROWS> sums_of_tile[1];
+
 __device__ static inline void multiply(const thin &t, tensor_group_sums<THIN_ROWS> &sums, tensor_address pixels,
                                        tensor_address weights)
 {
@@ -65,54 +68,51 @@ __device__ static inline void multiply(const thin &t, tensor_group_sums<THIN_ROW
     tensor_group_commit();
 }
 
-__device__ static inline void store(const thin &t, const tensor_group_sums<THIN_ROWS> &sums, unsigned number)
-{
-    tensor_tile at = tensor_tile_at(number, t.rows, t.columns, TILE_H, TILE_W);
-    unsigned lane = threadIdx.x % 32, first = blockIdx.y * THIN_ROWS + lane % 4 * 2;
-    unsigned row = at.top + threadIdx.x / 32 * 2, column = at.left + lane / 4;
-#pragma unroll
-    for (unsigned half = 0; half < 2; half++) {
-        if (row + half >= t.v.h || column >= t.v.w) continue;
-        const size_t pixel = (at.image * t.v.h + row + half) * t.v.w + column;
-#pragma unroll
-        for (unsigned j = 0; j < THIN_ROWS / 8; j++)
-            tensor_store_pair(t.v, pixel, first + j * 8, sums.part[j * 4 + half * 2], sums.part[j * 4 + half * 2 + 1]);
-    }
-}
+typedef tensor_group_sums<THIN_ROWS> sums_of_tile[1];
 
-__device__ static inline void store_moments(const thin &t, const tensor_group_sums<THIN_ROWS> &sums, unsigned number,
+__device__ static inline void store_moments(const thin &t, const sums_of_tile &sums, const bool (&exists)[1][2], unsigned number,
                                             conv_moments_shared &shared)
 {
-    const tensor_tile at = tensor_tile_at(number, t.rows, t.columns, TILE_H, TILE_W);
-    const unsigned row = at.top + threadIdx.x / 32 * 2, column = at.left + threadIdx.x % 32 / 4;
-    const bool exists[2] = {row < t.v.h && column < t.v.w, row + 1 < t.v.h && column < t.v.w};
     conv_moments own;
-    moments_begin(t.v, sums, blockIdx.y * THIN_ROWS, exists, own);
+    moments_begin<0>(t.v, sums, exists, own);
     moments_of_warp(own);
     moments_leave(own, shared);
     __syncthreads();
     if (threadIdx.x < MOMENTS_CHANNELS) moments_store(t.v, shared, blockIdx.y * THIN_ROWS, threadIdx.x, number);
 }
 
+template <bool moments>
+__device__ static inline void store(const thin &t, const sums_of_tile &sums, unsigned number)
+{
+    const tensor_tile at = tensor_tile_at(number, t.rows, t.columns, TILE_H, TILE_W);
+    const unsigned row = at.top + threadIdx.x / 32 * 2, column = at.left + threadIdx.x % 32 / 4;
+    const bool exists[1][2] = {{row < t.v.h && column < t.v.w, row + 1 < t.v.h && column < t.v.w}};
+    const size_t pixel = (at.image * t.v.h + row) * t.v.w + column, pixels[2] = {pixel, pixel + t.v.w};
+    result_store<0>(t.v, sums[0], blockIdx.y * THIN_ROWS, pixels, exists[0]);
+    if (moments) store_moments(t, sums, exists, number, *(conv_moments_shared *)(void *)(CUDA_SHARED() + t.moments_at));
+}
+
 /* blockIdx.x: the first of this block's tiles; blockIdx.y: 64 channels of the result. moments: of the result are wanted. */
-template <bool moments> static __global__ void __launch_bounds__(THREADS) convolve_thin(thin t)
+template <bool moments> static __global__ void __launch_bounds__(THREADS, 2) convolve_thin(thin t)
 {
     tensor_address weights = tensor_shared(CUDA_SHARED()), pixels = weights + t.v.kh * THIN_TAPS * PLANE_BYTES;
     unsigned halo_bytes = t.halo * TENSOR_GRANULE_BYTES, turn = 0;
     copy_weight(t, weights);
     copy_pixels(t, pixels, blockIdx.x);
     tensor_commit();
+    float *bias = (float *)(void *)(CUDA_SHARED() + t.bias_at);
+    result_bring_bias<THIN_ROWS>(t.v, blockIdx.y * THIN_ROWS, bias, threadIdx.x, THREADS);
     for (unsigned number = blockIdx.x; number < t.tiles; number += gridDim.x, turn ^= 1) {
         tensor_wait<0>();
         tensor_publish();
         __syncthreads();
-        tensor_group_sums<THIN_ROWS> sums = {};
-        multiply(t, sums, pixels + turn * halo_bytes, weights);
+        sums_of_tile sums = {};
+        multiply(t, sums[0], pixels + turn * halo_bytes, weights);
         if (number + gridDim.x < t.tiles) copy_pixels(t, pixels + (turn ^ 1) * halo_bytes, number + gridDim.x);
         tensor_commit();
         tensor_group_wait<0>();
-        store(t, sums, number);
-        if (moments) store_moments(t, sums, number, *(conv_moments_shared *)(void *)(CUDA_SHARED() + t.moments_at));
+        result_add_bias(sums[0], bias);
+        store<moments>(t, sums, number);
     }
 }
 
@@ -129,7 +129,8 @@ static thin plan_of(const tensor_conv *conv)
     t.rows = (unsigned)cuda_divide_up(conv->h, TILE_H), t.columns = (unsigned)cuda_divide_up(conv->w, TILE_W);
     t.tiles = conv->p.images * t.rows * t.columns;
     t.halo = (TILE_H + conv->kh - 1) * HALO_W;
-    t.moments_at = conv->kh * THIN_TAPS * PLANE_BYTES + 2 * t.halo * TENSOR_GRANULE_BYTES;
+    t.bias_at = conv->kh * THIN_TAPS * PLANE_BYTES + 2 * t.halo * TENSOR_GRANULE_BYTES;
+    t.moments_at = t.bias_at + THIN_ROWS * (unsigned)sizeof(float);
     return t;
 }
 

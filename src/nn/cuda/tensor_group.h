@@ -59,6 +59,17 @@ __device__ static inline tensor_group_rows tensor_group_load_across(tensor_addre
 /* What this thread has written to shared memory is there for the products. Before the barrier that they begin after. */
 __device__ static inline void tensor_publish() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
+/* Registers of each thread from here on, fewer than the block was started with, or more when others have given theirs. */
+template <int registers> __device__ static inline void tensor_group_give_registers()
+{
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(registers));
+}
+
+template <int registers> __device__ static inline void tensor_group_take_registers()
+{
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(registers));
+}
+
 __device__ static inline void tensor_group_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 __device__ static inline void tensor_group_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 
@@ -129,6 +140,8 @@ __device__ static inline void tensor_group_multiply(tensor_group_sums<128> &s, t
 #else /* code for other devices: the host never launches a kernel of groups there (cuda_has_groups) */
 
 __device__ static inline void tensor_publish() {}
+template <int registers> __device__ static inline void tensor_group_give_registers() {}
+template <int registers> __device__ static inline void tensor_group_take_registers() {}
 __device__ static inline void tensor_group_begin() {}
 __device__ static inline void tensor_group_commit() {}
 template <int pending> __device__ static inline void tensor_group_wait() {}

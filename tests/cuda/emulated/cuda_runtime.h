@@ -51,6 +51,22 @@ void __syncthreads();
 void __syncwarp();
 /* All lanes of the warp. */
 float __shfl_xor_sync(unsigned lanes, float value, unsigned apart);
+unsigned __shfl_xor_sync(unsigned lanes, unsigned value, unsigned apart);
+
+static inline unsigned __float_as_uint(float value)
+{
+    unsigned bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static inline float __uint_as_float(unsigned bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 static inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
 static inline float __fadd_rn(float a, float b) { return a + b; } /* never part of a multiply-add */
 

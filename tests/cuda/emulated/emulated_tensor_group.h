@@ -37,6 +37,9 @@ static inline float emulated_element(tensor_matrix m, bool across, unsigned row,
     return __bfloat162float(value);
 }
 
+template <int registers> static inline void tensor_group_give_registers() {}
+template <int registers> static inline void tensor_group_take_registers() {}
+
 template <bool across, int columns>
 static inline void tensor_group_multiply(tensor_group_sums<columns> &s, tensor_matrix a, tensor_matrix b)
 {

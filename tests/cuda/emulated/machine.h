@@ -52,7 +52,7 @@ struct fiber {
     const void *barrier;          /* that it waits for, and the parity or the cluster's meeting */
     unsigned turn_of_barrier;
     unsigned warp_meetings, cluster_meetings;
-    float given[2]; /* to the others of the warp, twice: those who are slower still look at the one before */
+    unsigned given[2]; /* to the others of the warp, twice: those who are slower still look at the one before */
     unsigned gifts;
     void *fake_stack; /* AddressSanitizer's, while another fiber runs */
     std::vector<copy> copies; /* that have not arrived */

@@ -193,7 +193,7 @@ void __syncwarp()
     });
 }
 
-float __shfl_xor_sync(unsigned lanes, float value, unsigned apart)
+unsigned __shfl_xor_sync(unsigned lanes, unsigned value, unsigned apart)
 {
     fiber *f = machine.current;
     const unsigned turn = f->gifts++ % 2;
@@ -201,6 +201,11 @@ float __shfl_xor_sync(unsigned lanes, float value, unsigned apart)
     f->given[turn] = value;
     __syncwarp();
     return f->block->fibers[f->number ^ apart].given[turn];
+}
+
+float __shfl_xor_sync(unsigned lanes, float value, unsigned apart)
+{
+    return __uint_as_float(__shfl_xor_sync(lanes, __float_as_uint(value), apart));
 }
 
 namespace {
