@@ -404,7 +404,9 @@ static __global__ void __launch_bounds__(THREADS, is_alone(kind) ? 1 : 2) convol
 {
     typedef tile<kind, moments> tile;
     const tile t(d);
+    cuda_let_next_begin();
     if (threadIdx.x == THREADS - 1) t.make_barriers();
+    cuda_wait_for_others();
     if (t.warp < MULTIPLIERS) t.template copy_halo<CHUNK>(0, t.warp);
     __syncthreads();
     if (is_alone(kind) && t.warp >= MULTIPLIERS) tensor_group_give_registers<COPIER_REGISTERS>();
@@ -428,7 +430,7 @@ static __global__ void __launch_bounds__(THREADS, is_alone(kind) ? 1 : 2) convol
 
 template <pixels kind> static void launch(const nn_call *call, const grouped &d)
 {
-    cuda_launch_shared(call, d.v.moments ? convolve_grouped<kind, true> : convolve_grouped<kind, false>, d,
+    cuda_launch_early(call, d.v.moments ? convolve_grouped<kind, true> : convolve_grouped<kind, false>, d,
                        dim3(d.v.p.images * d.rows * d.columns, (unsigned)cuda_divide_up(d.v.c, ROWS * width_of(kind)),
                             kind == PHASES ? ALL : 1),
                        dim3(THREADS), fixed_bytes(d) + d.stages * stage_bytes(kind));

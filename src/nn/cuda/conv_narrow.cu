@@ -107,6 +107,8 @@ static __global__ void __launch_bounds__(THREADS, 2) convolve_narrow(narrow d)
     tensor_tile t = tensor_tile_at(blockIdx.x, d.rows, d.columns, TILE_H, d.tile_w);
     tensor_address pixels = tensor_shared(CUDA_SHARED()), weights = pixels + CHUNK * plane_bytes(d);
     tensor_group_sums<COLUMNS> sums[PRODUCTS] = {};
+    cuda_let_next_begin();
+    cuda_wait_for_others();
     for (unsigned chunk = 0; chunk < d.chunks; chunk++) {
         if (chunk > 0) __syncthreads();
         copy_weight(d, chunk, weights);
@@ -140,7 +142,7 @@ void narrow_conv_run(const nn_call *call, const tensor_conv *conv)
     d.granules = conv->p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
     d.lines = TILE_H + conv->kh - 1;
     size_t shared = CHUNK * d.lines * LINE_BYTES + conv->kh * WEIGHT_BYTES + TENSOR_GROUP_SLACK;
-    cuda_launch_shared(call, convolve_narrow, d, dim3(conv->p.images * d.rows * d.columns), dim3(THREADS),
+    cuda_launch_early(call, convolve_narrow, d, dim3(conv->p.images * d.rows * d.columns), dim3(THREADS),
                        shared > kept ? shared : kept);
 }
 

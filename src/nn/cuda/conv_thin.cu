@@ -97,6 +97,8 @@ template <bool moments> static __global__ void __launch_bounds__(THREADS, 2) con
 {
     tensor_address weights = tensor_shared(CUDA_SHARED()), pixels = weights + t.v.kh * THIN_TAPS * PLANE_BYTES;
     unsigned halo_bytes = t.halo * TENSOR_GRANULE_BYTES, turn = 0;
+    cuda_let_next_begin();
+    cuda_wait_for_others();
     copy_weight(t, weights);
     copy_pixels(t, pixels, blockIdx.x);
     tensor_commit();
@@ -146,7 +148,7 @@ void thin_conv_run(const nn_call *call, const tensor_conv *conv)
     const size_t behind = conv->moments ? sizeof(conv_moments_shared) : 0, slack = TENSOR_GROUP_SLACK;
     const size_t shared = t.moments_at + (behind > slack ? behind : slack);
     unsigned blocks = 2 * (unsigned)cuda_of(call)->multiprocessors; /* of one, two fit */
-    cuda_launch_shared(call, conv->moments ? convolve_thin<true> : convolve_thin<false>, t,
+    cuda_launch_early(call, conv->moments ? convolve_thin<true> : convolve_thin<false>, t,
                        dim3(t.tiles < blocks ? t.tiles : blocks, (unsigned)cuda_divide_up(conv->c, THIN_ROWS)),
                        dim3(THREADS), shared);
 }

@@ -55,6 +55,7 @@ typedef struct cuda_backend {
     cublasLtHandle_t lt;
     void *lt_workspace;
     cuda_lane lane[CUDA_LANES];
+    size_t lane_in_use;
     cudaEvent_t *marks; /* of a recording */
     size_t mark_count;
     char name[256];
@@ -67,6 +68,7 @@ typedef struct cuda_backend {
     cuda_reading reading[NN_READS];
     uint64_t readings;
     bool recording;
+    bool may_begin_early; /* the lane's next kernel: a kernel is before it, and no other lane is waited for (launch.h) */
     error failure; /* of the first call that failed */
 } cuda_backend;
 

@@ -46,6 +46,7 @@ static void run_copy(const nn_call *call)
     cuda_note_call(call, "cudaMemcpyAsync",
                    cudaMemcpyAsync(call->output[0], call->input[0], cuda_floats(call) * sizeof(float),
                                    cudaMemcpyDeviceToDevice, cuda_of(call)->stream));
+    cuda_of(call)->may_begin_early = false; /* behind what is no kernel */
 }
 
 const nn_kernel cuda_add = {run_add}, cuda_multiply = {run_multiply}, cuda_scale = {run_scale},

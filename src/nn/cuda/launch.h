@@ -60,6 +60,51 @@ static void cuda_launch_shared(const nn_call *call, void (*kernel)(A), const A &
     cuda_note_call(call, "kernel launch", cudaGetLastError());
 }
 
+/* Programmatic dependent launch (CUDA C++ Programming Guide). In a recording a kernel that is launched early begins as soon as
+ * all blocks of the one before it in its lane have called cuda_let_next_begin or ended, and there is room: it is there, with
+ * its barriers made, when the other one's last block ends. Each of its threads calls cuda_wait_for_others before it touches
+ * memory that a kernel writes, or writes any; then all that came before in the lane is over. */
+__device__ static inline void cuda_let_next_begin()
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+
+__device__ static inline void cuda_wait_for_others()
+{
+#ifndef __CUDACC__
+    emulated_waits++;
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+template <typename A>
+static void cuda_launch_early(const nn_call *call, void (*kernel)(A), const A &arguments, dim3 grid, dim3 block,
+                              size_t shared = 0)
+{
+    cuda_backend *cuda = cuda_of(call);
+#ifdef __CUDACC__
+    if (shared > 0 && !cuda_note_call(call, "cudaFuncSetAttribute",
+                                      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared)))
+        return;
+    cudaLaunchAttribute attribute = {};
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid, config.blockDim = block;
+    config.dynamicSmemBytes = shared;
+    config.stream = cuda->stream;
+    config.attrs = &attribute, config.numAttrs = cuda->may_begin_early ? 1 : 0;
+    cuda_note_call(call, "kernel launch", cudaLaunchKernelEx(&config, kernel, arguments));
+    cudaGetLastError();
+#else
+    emulated_launch_early(kernel, arguments, grid, block, shared, cuda->stream);
+#endif
+    cuda->may_begin_early = cuda->recording && cuda_has_groups(cuda);
+}
+
 /* The same by clusters (bulk.h): `cluster` blocks along x each, which divide the grid. */
 template <typename A>
 static void cuda_launch_cluster(const nn_call *call, void (*kernel)(A), const A &arguments, dim3 grid, dim3 block,

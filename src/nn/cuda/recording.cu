@@ -42,6 +42,8 @@ void cuda_use_lane(nn_backend *backend, size_t lane)
     cuda_backend *cuda = of(backend);
     cuda->stream = cuda->lane[lane].stream;
     cuda->lt_workspace = cuda->lane[lane].lt_workspace;
+    if (lane != cuda->lane_in_use) cuda->may_begin_early = false;
+    cuda->lane_in_use = lane;
 }
 
 static void go_after(cuda_backend *cuda, cudaStream_t stream, cudaEvent_t event)
@@ -74,6 +76,7 @@ void cuda_mark(nn_backend *backend, size_t mark)
 void cuda_await(nn_backend *backend, size_t mark)
 {
     cuda_backend *cuda = of(backend);
+    cuda->may_begin_early = false;
     if (mark < cuda->mark_count && cuda->marks[mark]) go_after(cuda, cuda->stream, cuda->marks[mark]);
 }
 
@@ -89,8 +92,9 @@ static cudaGraphExec_t capture(cuda_backend *cuda, void (*work)(void *context), 
     record_event(cuda, cuda->lane[0].edge, first);
     for (int i = 1; i < CUDA_LANES; i++) go_after(cuda, cuda->lane[i].stream, cuda->lane[0].edge);
     cuda->recording = true;
+    cuda->may_begin_early = false;
     work(context);
-    cuda->recording = false;
+    cuda->recording = cuda->may_begin_early = false;
     cuda_use_lane(&cuda->base, 0);
     for (int i = 1; i < CUDA_LANES; i++) {
         record_event(cuda, cuda->lane[i].edge, cuda->lane[i].stream);

@@ -123,6 +123,17 @@ void emulated_run_grid(bool together, const std::function<void()> &thread, dim3 
  * the blocks of a cluster here, so their kernels have none. */
 unsigned char *emulated_shared();
 
+/* Calls of cuda_wait_for_others so far: a kernel that is launched early makes one in each of its threads. */
+extern size_t emulated_waits;
+void emulated_run_early(const std::function<void()> &thread, dim3 grid, dim3 block, size_t shared);
+
+template <typename A>
+static void emulated_launch_early(void (*kernel)(A), const A &arguments, dim3 grid, dim3 block, size_t shared,
+                                  cudaStream_t stream)
+{
+    emulated_enqueue(stream, [=] { emulated_run_early([=] { kernel(arguments); }, grid, block, shared); });
+}
+
 template <typename A>
 static void emulated_launch(bool together, void (*kernel)(A), const A &arguments, dim3 grid, dim3 block, size_t shared,
                             cudaStream_t stream, unsigned cluster = 1)

@@ -263,6 +263,15 @@ void emulated_run_grid(bool together, const std::function<void()> &thread, dim3 
                 together ? run_together(thread, block, shared, cluster) : run_apart(thread, block);
 }
 
+size_t emulated_waits;
+
+void emulated_run_early(const std::function<void()> &thread, dim3 grid, dim3 block, size_t shared)
+{
+    const size_t before = emulated_waits, threads = (size_t)block.x * block.y * block.z;
+    emulated_run_grid(true, thread, grid, block, shared, 1);
+    if (emulated_waits - before != threads * grid.x * grid.y * grid.z) emulated::misuse("a kernel that begins early has not waited");
+}
+
 /* Work and what it waits for, numbers of earlier work. */
 struct emulated_node {
     std::function<void()> work;
