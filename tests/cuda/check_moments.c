@@ -173,7 +173,7 @@ static const layer layers[] = {
     /* wide tiles and runs, where the device has few multiprocessors, as the emulated one */
     {PLAIN, 2, 30, 63, 40, 72, 3, 0, 8},     {PLAIN, 2, 39, 24, 32, 128, 3, 0, 4},
     /* more parts than blocks of the second pass merge */
-    {THIN, 33, 18, 9, 4, 32, 3, 0, 4}};
+    {THIN, 1, 18, 521, 4, 32, 3, 0, 132}};
 enum { LAYERS = sizeof layers / sizeof *layers };
 
 static void check_layers(test *t, const numbers *v)

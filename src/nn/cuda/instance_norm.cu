@@ -213,7 +213,7 @@ static normalisation normalisation_of(const nn_call *call)
         n.moments = call->input[call->input_count - 1];
         n.parts = call->input_shape[call->input_count - 1].dim[NN_H];
     }
-    n.merged = n.v.images * n.parts > FEW_PARTS; /* else by the second pass */
+    n.merged = n.parts > FEW_PARTS; /* else by the second pass, whose blocks have one image each */
     return n;
 }
 
