@@ -23,6 +23,7 @@ struct painting {
     normalisation n;
     picture_frame frame;
     unsigned places, part; /* of a picture, of a block */
+    unsigned rows, columns; /* from a place to the one STEP places on: this much, or one row more and frame.w less */
 };
 
 /* A thread's granule, of the block's; and its places: from, in steps of STEP, to less than. In order of planes eight
@@ -42,65 +43,90 @@ __device__ static inline share share_of(const painting &a)
     return s;
 }
 
-/* Pixels of the plain picture that are seen from `place` on; -1 where zeros are. */
-__device__ static inline void find_pixels(const painting &a, const share &s, unsigned place, int (&pixel)[DEEP])
+/* A place of the picture. It is divided by the width once, at a thread's first; from there on one adds. */
+struct spot {
+    unsigned place, row, column;
+};
+
+__device__ static inline spot first_spot(const painting &a, const share &s)
+{
+    spot at = {s.first, s.first / a.frame.w, s.first % a.frame.w};
+    return at;
+}
+
+__device__ static inline void advance(const painting &a, spot &at)
+{
+    at.place += STEP, at.row += a.rows, at.column += a.columns;
+    if (at.column >= a.frame.w) at.column -= a.frame.w, at.row++;
+}
+
+/* The row or column of `size` that is seen at `at` of it, which may be on either side beyond it. */
+__device__ static inline int mirrored(int at, unsigned size)
+{
+    int once = at < 0 ? -at : at, twice = 2 * ((int)size - 1) - once;
+    return once < twice ? once : twice;
+}
+
+/* Where DEEP of a thread's places have their numbers: elements of plain tensors, -1 of a place with zeros, or which is none
+ * of the thread's. own: bits of those that have a pixel's own place and no mirror of it. */
+struct origins {
+    int element[DEEP];
+    unsigned own;
+};
+
+__device__ static inline void find(const painting &a, const share &s, spot &at, origins &from)
 {
     const picture_frame &f = a.frame;
+    const unsigned channel = (blockIdx.x * PART_GRANULES + s.granule) * TENSOR_GRANULE;
+    from.own = 0;
 #pragma unroll
     for (unsigned d = 0; d < DEEP; d++) {
-        unsigned at = place + d * STEP;
-        int row = picture_source(f, at / f.w, f.border.top, f.source_h);
-        int column = picture_source(f, at % f.w, f.border.left, f.source_w);
-        pixel[d] = at < s.end && row >= 0 && column >= 0 ? row * (int)f.source_w + column : -1;
+        int row = (int)(at.row - f.border.top), column = (int)(at.column - f.border.left);
+        bool own = (unsigned)row < f.source_h && (unsigned)column < f.source_w;
+        unsigned pixel = (blockIdx.z * f.source_h + (unsigned)mirrored(row, f.source_h)) * f.source_w +
+                         (unsigned)mirrored(column, f.source_w);
+        from.element[d] = at.place < s.end && (own || f.border.reflect) ? (int)(pixel * f.c + channel) : -1;
+        if (own) from.own |= 1u << d;
+        advance(a, at);
     }
 }
 
-template <bool wide, typename T>
-__device__ static inline void load(const painting &a, const share &s, const T *from, const int (&pixel)[DEEP],
-                                   numbers (&value)[DEEP])
+template <bool wide>
+__device__ static inline void load_stored(const float *from, unsigned channels, cuda_few<TENSOR_GRANULE> &to)
 {
-    const unsigned c = a.frame.c, channel = (blockIdx.x * PART_GRANULES + s.granule) * TENSOR_GRANULE;
-    const unsigned first = blockIdx.z * a.frame.source_h * a.frame.source_w;
+    to = granule_load<wide>(from, channels);
+}
+
+template <bool wide>
+__device__ static inline void load_stored(const cuda_half *from, unsigned channels, cuda_halves<TENSOR_GRANULE> &to)
+{
+    if (wide) to = *(const cuda_halves<TENSOR_GRANULE> *)(const void *)from;
+#pragma unroll
+    for (unsigned k = 0; k < TENSOR_GRANULE && !wide; k++)
+        if (k < channels) to.words[k / 2] |= (uint32_t)from[k] << k % 2 * 16;
+}
+
+template <bool wide, typename T>
+__device__ static inline void load(const painting &a, const share &s, const T *x, const origins &from,
+                                   typename cuda_stored<TENSOR_GRANULE, T>::few (&value)[DEEP])
+{
+    const unsigned channel = (blockIdx.x * PART_GRANULES + s.granule) * TENSOR_GRANULE;
 #pragma unroll
     for (unsigned d = 0; d < DEEP; d++) {
-        numbers zeros = {};
-        value[d] = zeros;
-        if (pixel[d] < 0) continue;
-        value[d] = granule_load<wide>(from + ((first + (unsigned)pixel[d]) * c + channel), c - channel);
+        value[d] = {};
+        if (from.element[d] >= 0) load_stored<wide>(x + from.element[d], a.frame.c - channel, value[d]);
     }
 }
 
 /* Zeros where there is no pixel. */
-__device__ static inline void store(const painting &a, const share &s, unsigned place, const int (&pixel)[DEEP],
-                                    const numbers (&value)[DEEP])
+__device__ static inline void store(const painting &a, const share &s, unsigned place, int element, const numbers &value)
 {
     unsigned number = blockIdx.x * PART_GRANULES + s.granule;
-#pragma unroll
-    for (unsigned d = 0; d < DEEP; d++) {
-        unsigned at = place + d * STEP;
-        if (at >= s.end) continue;
-        numbers zeros = {};
-        unsigned to = a.frame.planes ? (blockIdx.z * a.frame.granules + number) * a.places + at
-                                     : (blockIdx.z * a.places + at) * a.frame.granules + number;
-        a.frame.to[to] = granule_of(pixel[d] < 0 ? zeros : value[d]);
-    }
-}
-
-/* The plain values beside the picture, by who has the pixel's own place and no mirror of it. */
-template <bool wide>
-__device__ static inline void store_plain(const painting &a, const share &s, unsigned place, const int (&pixel)[DEEP],
-                                          const numbers (&value)[DEEP])
-{
-    const picture_frame &f = a.frame;
-    const unsigned channel = (blockIdx.x * PART_GRANULES + s.granule) * TENSOR_GRANULE;
-    const unsigned first = blockIdx.z * f.source_h * f.source_w;
-#pragma unroll
-    for (unsigned d = 0; d < DEEP; d++) {
-        unsigned at = place + d * STEP; /* above and to the left of the pixels the differences are huge */
-        bool own = at / f.w - f.border.top < f.source_h && at % f.w - f.border.left < f.source_w;
-        if (at >= s.end || !own) continue;
-        granule_store<wide>(a.n.y + ((first + (unsigned)pixel[d]) * f.c + channel), value[d], f.c - channel);
-    }
+    unsigned to = a.frame.planes ? (blockIdx.z * a.frame.granules + number) * a.places + place
+                                 : (blockIdx.z * a.places + place) * a.frame.granules + number;
+    granule g = granule_of(value);
+    if (element < 0) g = {};
+    a.frame.to[to] = g;
 }
 
 /* Two values for each of a block's channels; zeros past the last, which make zeros of those that fill a granule up. */
@@ -131,11 +157,14 @@ template <bool wide, bool adds, typename X> static __global__ COLUMNS_BOUNDS voi
     __shared__ channel_pairs statistics;
     const normalisation &n = a.n;
     const share own = share_of(a);
-    int pixel[DEEP];
-    numbers x[DEEP], added[DEEP]; /* on their way while statistics are found */
-    find_pixels(a, own, own.first, pixel);
-    load<wide>(a, own, input_at<X>(n, 0), pixel, x);
-    if (adds) load<wide>(a, own, n.added, pixel, added);
+    const unsigned channels = a.frame.c - (blockIdx.x * PART_GRANULES + own.granule) * TENSOR_GRANULE;
+    spot at = first_spot(a, own);
+    origins from;
+    typename cuda_stored<TENSOR_GRANULE, X>::few x[DEEP]; /* on their way while statistics are found */
+    numbers added[DEEP];
+    find(a, own, at, from);
+    load<wide>(a, own, input_at<X>(n, 0), from, x);
+    if (adds) load<wide>(a, own, n.added, from, added);
     if (wide && !n.merged) {
         size_t channel = columns_channel<CUDA_WIDE>();
         pair<CUDA_WIDE> found;
@@ -150,16 +179,19 @@ template <bool wide, bool adds, typename X> static __global__ COLUMNS_BOUNDS voi
     take(statistics, own, s);
     for (unsigned place = own.first; place < own.end; place += DEEP * STEP) {
         if (place > own.first) {
-            find_pixels(a, own, place, pixel);
-            load<wide>(a, own, input_at<X>(n, 0), pixel, x);
-            if (adds) load<wide>(a, own, n.added, pixel, added);
+            find(a, own, at, from);
+            load<wide>(a, own, input_at<X>(n, 0), from, x);
+            if (adds) load<wide>(a, own, n.added, from, added);
         }
+#pragma unroll
         for (unsigned d = 0; d < DEEP; d++) {
-            normalise_few<TENSOR_GRANULE>(n, s, x[d]);
-            if (adds) add_few(x[d], added[d]);
+            if (place + d * STEP >= own.end) break;
+            numbers y = cuda_widen(x[d]);
+            normalise_few<TENSOR_GRANULE>(n, s, y);
+            if (adds) add_few(y, added[d]);
+            store(a, own, place + d * STEP, from.element[d], y);
+            if (n.y && (from.own >> d & 1)) granule_store<wide>(n.y + from.element[d], y, channels);
         }
-        store(a, own, place, pixel, x);
-        if (n.y) store_plain<wide>(a, own, place, pixel, x);
     }
 }
 
@@ -169,11 +201,13 @@ template <bool wide, typename X> static __global__ COLUMNS_BOUNDS void paint_gra
     __shared__ channel_pairs statistics, means;
     const normalisation &n = a.n;
     const share own = share_of(a);
-    int pixel[DEEP];
-    numbers x[DEEP], g[DEEP]; /* on their way while means are found */
-    find_pixels(a, own, own.first, pixel);
-    load<wide>(a, own, input_at<X>(n, 0), pixel, x);
-    load<wide>(a, own, n.dy, pixel, g);
+    spot at = first_spot(a, own);
+    origins from;
+    typename cuda_stored<TENSOR_GRANULE, X>::few x[DEEP]; /* on their way while means are found */
+    numbers g[DEEP];
+    find(a, own, at, from);
+    load<wide>(a, own, input_at<X>(n, 0), from, x);
+    load<wide>(a, own, n.dy, from, g);
     spread(statistics, n, n.statistics);
     if (wide && !n.merged) {
         pair<CUDA_WIDE> found;
@@ -185,15 +219,20 @@ template <bool wide, typename X> static __global__ COLUMNS_BOUNDS void paint_gra
     __syncthreads();
     for (unsigned place = own.first; place < own.end; place += DEEP * STEP) {
         if (place > own.first) {
-            find_pixels(a, own, place, pixel);
-            load<wide>(a, own, input_at<X>(n, 0), pixel, x);
-            load<wide>(a, own, n.dy, pixel, g);
+            find(a, own, at, from);
+            load<wide>(a, own, input_at<X>(n, 0), from, x);
+            load<wide>(a, own, n.dy, from, g);
         }
         pair<TENSOR_GRANULE> s, mean; /* from shared memory each time: registers are for loads */
         take(statistics, own, s);
         take(means, own, mean);
-        for (unsigned d = 0; d < DEEP; d++) gradient_few<TENSOR_GRANULE>(n, s, mean, x[d], g[d]);
-        store(a, own, place, pixel, g);
+#pragma unroll
+        for (unsigned d = 0; d < DEEP; d++) {
+            if (place + d * STEP >= own.end) break;
+            numbers xhat = cuda_widen(x[d]);
+            gradient_few<TENSOR_GRANULE>(n, s, mean, xhat, g[d]);
+            store(a, own, place + d * STEP, from.element[d], g[d]);
+        }
     }
 }
 
@@ -206,8 +245,9 @@ bool norm_picture_is_wide(const normalisation &n)
 /* Parts such that the device runs all blocks at once: two on each processor (COLUMNS_BOUNDS). */
 static void launch(const nn_call *call, const normalisation &n, void (*kernel)(painting))
 {
-    painting a = {n, picture_frame_of(call), 0, 0};
+    painting a = {n, picture_frame_of(call), 0, 0, 0, 0};
     a.places = a.frame.h * a.frame.w;
+    a.rows = STEP / a.frame.w, a.columns = STEP % a.frame.w;
     size_t groups = cuda_divide_up(n.v.c, PART_CHANNELS);
     size_t parts = 2 * cuda_of(call)->multiprocessors / (groups * n.v.images);
     if (parts == 0) parts = 1;

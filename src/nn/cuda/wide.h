@@ -27,20 +27,43 @@ template <int N> __device__ static inline cuda_few<N> cuda_load(const float *fro
 /* Numbers of a bf16 picture in plain order (NN_LAYOUT_BF16): the upper halves of floats. */
 typedef uint16_t cuda_half;
 
+/* Words of two: compilers take apart in time, and one by one, what is loaded as numbers of two bytes. */
 template <int N> struct alignas(N * sizeof(cuda_half)) cuda_halves {
-    cuda_half v[N];
+    uint32_t words[N / 2];
 };
 
-template <int N> __device__ static inline cuda_few<N> cuda_load(const cuda_half *from)
+/* N numbers as they lie in memory, floats or halves: nobody waits for their load before cuda_widen. */
+template <int N, typename T> struct cuda_stored;
+template <int N> struct cuda_stored<N, float> {
+    typedef cuda_few<N> few;
+};
+template <int N> struct cuda_stored<N, cuda_half> {
+    typedef cuda_halves<N> few;
+};
+
+template <int N> __device__ static inline cuda_few<N> cuda_widen(const cuda_few<N> &few) { return few; }
+
+template <int N> __device__ static inline cuda_few<N> cuda_widen(const cuda_halves<N> &halves)
 {
-    cuda_halves<N> halves = *(const cuda_halves<N> *)(const void *)from;
     cuda_few<N> few;
 #pragma unroll
     for (int k = 0; k < N; k++) {
-        uint32_t bits = (uint32_t)halves.v[k] << 16;
+        uint32_t word = halves.words[k / 2], bits = k % 2 == 0 ? word << 16 : word & 0xffff0000;
         memcpy(&few.v[k], &bits, sizeof bits);
     }
     return few;
+}
+
+template <int N> __device__ static inline cuda_few<N> cuda_load(const cuda_half *from)
+{
+    if constexpr (N > 1) {
+        return cuda_widen(*(const cuda_halves<N> *)(const void *)from);
+    } else {
+        cuda_few<N> few;
+        uint32_t bits = (uint32_t)*from << 16;
+        memcpy(few.v, &bits, sizeof bits);
+        return few;
+    }
 }
 
 template <int N> __device__ static inline void cuda_store(float *to, const cuda_few<N> &few)
