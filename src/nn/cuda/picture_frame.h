@@ -69,21 +69,4 @@ __device__ static inline cuda_few<TENSOR_GRANULE> granule_load(const float *from
     return few;
 }
 
-/* Its numbers to where granule_load has them from. */
-template <bool wide>
-__device__ static inline void granule_store(float *to, const cuda_few<TENSOR_GRANULE> &few, unsigned channels)
-{
-    if (wide) {
-        cuda_few<CUDA_WIDE> low, high;
-#pragma unroll
-        for (unsigned k = 0; k < CUDA_WIDE; k++) low.v[k] = few.v[k], high.v[k] = few.v[CUDA_WIDE + k];
-        cuda_store(to, low);
-        cuda_store(to + CUDA_WIDE, high);
-    } else {
-#pragma unroll
-        for (unsigned k = 0; k < TENSOR_GRANULE; k++)
-            if (k < channels) to[k] = few.v[k];
-    }
-}
-
 #endif

@@ -59,6 +59,12 @@ __device__ static inline void tensor_copy(tensor_address to, const void *from, b
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(zero ? 0 : 16) : "memory");
 }
 
+/* 8 bytes likewise. */
+__device__ static inline void tensor_copy_half(tensor_address to, const void *from, bool zero)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(to), "l"(from), "r"(zero ? 0 : 8) : "memory");
+}
+
 /* Closes a group of copies. */
 __device__ static inline void tensor_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 

@@ -32,7 +32,7 @@ template <int N> struct alignas(N * sizeof(cuda_half)) cuda_halves {
     uint32_t words[N / 2];
 };
 
-/* N numbers as they lie in memory, floats or halves: nobody waits for their load before cuda_widen. */
+/* N numbers as they lie in memory, floats or halves. */
 template <int N, typename T> struct cuda_stored;
 template <int N> struct cuda_stored<N, float> {
     typedef cuda_few<N> few;

@@ -10,7 +10,15 @@ typedef const char *tensor_address;
 static inline tensor_address tensor_shared(const void *pointer) { return (tensor_address)pointer; }
 
 /* Each thread's copies are kept back until it waits for them, so that a missing wait shows. */
-void tensor_copy(tensor_address to, const void *from, bool zero);
+void emulated_copy(tensor_address to, const void *from, unsigned bytes, bool zero);
+static inline void tensor_copy(tensor_address to, const void *from, bool zero)
+{
+    emulated_copy(to, from, TENSOR_GRANULE_BYTES, zero);
+}
+static inline void tensor_copy_half(tensor_address to, const void *from, bool zero)
+{
+    emulated_copy(to, from, TENSOR_GRANULE_BYTES / 2, zero);
+}
 void tensor_commit();
 void emulated_wait(int pending);
 template <int pending> static inline void tensor_wait() { emulated_wait(pending); }

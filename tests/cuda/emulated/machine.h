@@ -27,7 +27,7 @@ struct product {
 struct copy {
     char *to;
     const char *from; /* NULL: zeros */
-    unsigned group;
+    unsigned bytes, group;
 };
 
 /* What a thread shows the others of its warp, twice: those who are slower still look at the one before. */

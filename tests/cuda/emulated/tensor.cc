@@ -12,9 +12,9 @@ namespace {
 void arrive(const copy &c)
 {
     if (c.from)
-        memcpy(c.to, c.from, TENSOR_GRANULE_BYTES);
+        memcpy(c.to, c.from, c.bytes);
     else
-        memset(c.to, 0, TENSOR_GRANULE_BYTES);
+        memset(c.to, 0, c.bytes);
 }
 
 /* Shows what this lane has, and waits for the others. */
@@ -68,11 +68,11 @@ uint16_t element(const shown *mine, unsigned matrix, unsigned row, unsigned colu
 } // namespace
 
 /* On a device a copy may arrive at once, or as late as it is waited for. */
-void tensor_copy(tensor_address to, const void *from, bool zero)
+void emulated_copy(tensor_address to, const void *from, unsigned bytes, bool zero)
 {
     fiber *f = machine.current;
-    const copy c = {const_cast<char *>(to), zero ? nullptr : (const char *)from, f->groups};
-    if (((uintptr_t)from | (uintptr_t)to) % TENSOR_GRANULE_BYTES != 0) misuse("a copy that is not aligned to 16 bytes");
+    const copy c = {const_cast<char *>(to), zero ? nullptr : (const char *)from, bytes, f->groups};
+    if (((uintptr_t)from | (uintptr_t)to) % bytes != 0) misuse("a copy that is not aligned to its size");
     if (dice() % 2)
         arrive(c);
     else
