@@ -216,6 +216,8 @@ template <bool wide, bool adds, typename X> static __global__ PAINT_BOUNDS void 
     const share own = share_of(a);
     spot at = first_spot(a, own);
     origin from[DEEP];
+    cuda_let_next_begin();
+    cuda_wait_for_others();
 #pragma unroll
     for (int d = 0; d < DEEP; d++) send_next<wide, adds>(a, own, n.added, at, from[d], x[d], added[d]);
     if (wide && !n.merged) { /* meanwhile */
@@ -262,6 +264,8 @@ template <bool wide, typename X> static __global__ PAINT_BOUNDS void paint_gradi
     const share own = share_of(a);
     spot at = first_spot(a, own);
     origin from[DEEP];
+    cuda_let_next_begin();
+    cuda_wait_for_others();
 #pragma unroll
     for (int d = 0; d < DEEP; d++) send_next<wide, true>(a, own, n.dy, at, from[d], x[d], g[d]);
     spread(statistics, n, n.statistics);
@@ -314,7 +318,7 @@ static void launch(const nn_call *call, const normalisation &n, void (*kernel)(p
     a.part = (unsigned)(cuda_divide_up(a.places, parts * NEIGHBOURS) * NEIGHBOURS);
     if (a.part < STEP) a.part = STEP;
     dim3 grid((unsigned)groups, (unsigned)cuda_divide_up(a.places, a.part), (unsigned)n.v.images);
-    cuda_launch(call, CUDA_TOGETHER, kernel, a, grid, dim3(COLUMNS_LANES, COLUMNS_DEEP));
+    cuda_launch_early(call, kernel, a, grid, dim3(COLUMNS_LANES, COLUMNS_DEEP));
 }
 
 template <bool wide, typename X> static void launch_paint(const nn_call *call, const normalisation &n)
