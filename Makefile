@@ -92,7 +92,7 @@ EMULATED_CFLAGS = -std=c++17 -DCUDA_GROUPS $(CFLAGS) -Wall -Wextra -Wno-missing-
     $(if $(WERROR),-Werror) $(SANITIZER) -Itests/cuda/emulated -Isrc -MMD -MP
 EMULATED := $(CUDA_SOURCES:%.cu=$(BUILD)/emulated/%.o) $(BUILD)/tests/cuda/emulated/runtime.o $(BUILD)/tests/cuda/emulated/tensor.o \
     $(BUILD)/tests/cuda/emulated/bulk.o $(BUILD)/tests/cuda/emulated/blas.o $(BUILD)/tests/cuda/create.o
-CUDA_TESTS := nn/test_torch_ops nn/test_gradients nn/test_program nn/test_fusion gan/test_torch_training gan/test_cyclegan \
+CUDA_TESTS := nn/test_torch_ops nn/test_gradients nn/test_program nn/test_prepack nn/test_fusion gan/test_torch_training gan/test_cyclegan \
     gan/test_choices gan/test_overlap models/test_torch_networks \
     translate/test_batch translate/test_folder style/test_loss style/test_feedforward
 CUDA_TESTS := $(CUDA_TESTS:%=$(BUILD)/tests/cuda/%)

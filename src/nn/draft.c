@@ -35,6 +35,7 @@ void nn_draft_free(nn_draft *d)
     free(d->values);
     free(d->layout);
     free(d->resolved);
+    free(d->changed);
     *d = (nn_draft){0};
 }
 

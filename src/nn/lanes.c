@@ -60,7 +60,7 @@ static double earliest(const list *s, const nn_node *node, size_t *best)
     size_t home = 0;
     for (size_t k = 0; k < node->input_count; k++) {
         const nn_value_info *v = &s->d->values[node->input[k]];
-        if (v->kind != NN_VALUE_COMPUTED) continue;
+        if (v->kind != NN_VALUE_COMPUTED || nn_draft_is_packed(s->d, node->input[k])) continue;
         if (s->finish[v->producer] < 0) return -1;
         if (s->finish[v->producer] > latest) latest = s->finish[v->producer], home = s->lane_of[v->producer];
     }
@@ -114,9 +114,10 @@ status nn_draft_schedule_lanes(const nn_draft *d, size_t lanes, uint32_t *order,
         return error_no_memory(err, "planning a graph", 3 * count * sizeof(double));
     }
     s.rank = s.seconds + count, s.finish = s.rank + count, s.free_at = s.finish + count;
-    for (size_t n = 0; n < count; n++) s.finish[n] = -1;
+    for (size_t n = 0; n < count; n++) s.finish[n] = n < d->packing ? 0 : -1;
     rank_nodes(&s, order);
-    for (size_t step = 0; step < count; step++) {
+    memset(lane, 0, d->packing * sizeof *lane); /* and `order` begins with them already */
+    for (size_t step = d->packing; step < count; step++) {
         size_t n = place_next(&s, false);
         if (n == count) n = place_next(&s, true);
         order[step] = (uint32_t)n;
@@ -178,8 +179,9 @@ static void merge(clock *to, const clock *from)
         if (to->over[i] < from->over[i]) to->over[i] = from->over[i];
 }
 
-/* Waits of `step`: the latest conflicting step of each other lane that nothing it waits for has waited for. */
-static status find_waits(nn_lane_plan *plan, const touched *all, clock *clocks, size_t step, error *err)
+/* Waits of `step`: the latest conflicting step of each other lane, from `first` on, that nothing it waits for has waited
+ * for. */
+static status find_waits(nn_lane_plan *plan, const touched *all, clock *clocks, size_t first, size_t step, error *err)
 {
     clock *now = &clocks[step];
     size_t before = step;
@@ -188,7 +190,7 @@ static status find_waits(nn_lane_plan *plan, const touched *all, clock *clocks, 
         *now = clocks[before - 1];
         now->over[plan->lane[step]] = (uint32_t)before;
     }
-    for (size_t i = step; i-- > 0;) {
+    for (size_t i = step; i-- > first;) {
         if (plan->lane[i] == plan->lane[step] || now->over[plan->lane[i]] > i || !conflict(&all[i], &all[step])) continue;
         uint32_t *waits = realloc(plan->waits, (plan->wait_count + 1) * sizeof *waits);
         if (!waits) return error_no_memory(err, "planning a graph", (plan->wait_count + 1) * sizeof *waits);
@@ -211,9 +213,10 @@ status nn_lane_plan_find_waits(nn_lane_plan *plan, const nn_draft *d, const uint
     if (!all || !clocks) result = error_no_memory(err, "planning a graph", count * sizeof *all);
     plan->wait_count = 0;
     memset(plan->waited_for, 0, count * sizeof *plan->waited_for);
-    for (size_t step = 0; step < count && result == STATUS_OK; step++) {
+    memset(plan->wait_end, 0, d->packing * sizeof *plan->wait_end);
+    for (size_t step = d->packing; step < count && result == STATUS_OK; step++) {
         all[step] = touched_by(d, &d->nodes[order[step]], &calls[step]);
-        result = find_waits(plan, all, clocks, step, err);
+        result = find_waits(plan, all, clocks, d->packing, step, err);
         plan->wait_end[step] = (uint32_t)plan->wait_count;
     }
     free(all);

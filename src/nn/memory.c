@@ -1,6 +1,6 @@
 /* Where each value lies in the arena. A storage is one or more values in the same place (in-place operations) with one
  * lifetime; storages whose lifetimes do not meet may overlap. Offsets are given greedily, largest first, each the lowest
- * gap that is free during its life. */
+ * gap that is free during its life. What is packed for the runs lies one after the other in memory of its own. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +11,7 @@ enum { ALIGN = 64 };
 typedef struct storage {
     size_t bytes, offset;
     size_t first, last; /* steps of the order, inclusive */
+    bool lasts; /* from run to run */
 } storage;
 
 typedef struct planner {
@@ -46,15 +47,22 @@ static void find_last_uses(planner *p)
         if (d->values[v].is_output) p->last_use[v] = SIZE_MAX;
 }
 
+/* Whether each run reads what was packed before it. */
+static bool lasts(const planner *p, nn_value v)
+{
+    return nn_draft_is_packed(p->d, v) && p->last_use[v] >= p->d->packing;
+}
+
 /* The storage of an input that the node's first output may take over, or NN_NO_STORAGE. */
 static uint32_t in_place_storage(const planner *p, const nn_node *node, size_t step)
 {
     const nn_draft *d = p->d;
     uint32_t allowed = nn_op_def_of(node->op)->in_place;
     if (!p->reuse || !node->output_count || in_block(&d->values[node->output[0]])) return NN_NO_STORAGE;
+    if (lasts(p, node->output[0])) return NN_NO_STORAGE;
     for (size_t i = 0; i < node->input_count; i++) {
         nn_value v = node->input[i];
-        if (!(allowed >> i & 1) || in_block(&d->values[v])) continue;
+        if (!(allowed >> i & 1) || in_block(&d->values[v]) || lasts(p, v)) continue;
         uint32_t s = p->plan->storage_of[v];
         bool same = d->layout[v] == d->layout[node->output[0]] &&
                     nn_shape_equal(d->values[v].shape, d->values[node->output[0]].shape);
@@ -76,6 +84,7 @@ static void place_outputs(planner *p, size_t step)
             p->storages[shared].last = p->last_use[v];
         } else {
             p->plan->storage_of[v] = new_storage(p, nn_draft_bytes(d, v), step, p->last_use[v]);
+            p->storages[p->plan->storage_of[v]].lasts = lasts(p, v);
         }
     }
     size_t scratch = d->calls[p->order[step]].workspace_bytes;
@@ -121,10 +130,21 @@ static status assign_offsets(planner *p, error *err)
     storage **order = malloc(2 * (p->count + 1) * sizeof *order);
     if (!order) return error_no_memory(err, "planning memory", p->count * sizeof *order);
     storage **placed = order + p->count + 1;
-    for (uint32_t i = 0; i < p->count; i++) order[i] = &p->storages[i];
-    qsort(order, p->count, sizeof *order, larger_first);
     size_t end = 0;
+    uint32_t count = 0;
+    p->plan->lasting_bytes = 0;
     for (uint32_t i = 0; i < p->count; i++) {
+        storage *s = &p->storages[i];
+        p->plan->lasts[i] = s->lasts;
+        if (!s->lasts) {
+            order[count++] = s;
+            continue;
+        }
+        s->offset = p->plan->lasting_bytes;
+        p->plan->lasting_bytes += s->bytes;
+    }
+    qsort(order, count, sizeof *order, larger_first);
+    for (uint32_t i = 0; i < count; i++) {
         if (p->reuse) {
             place(p, placed, i, order[i]);
         } else {
@@ -143,11 +163,12 @@ status nn_memory_plan_create(nn_memory_plan *plan, const nn_draft *d, const uint
     size_t most = d->value_count + d->node_count + 1;
     *plan = (nn_memory_plan){.storage_of = malloc(most * sizeof *plan->storage_of),
                              .workspace = malloc(most * sizeof *plan->workspace),
-                             .offset = malloc(most * sizeof *plan->offset)};
+                             .offset = malloc(most * sizeof *plan->offset),
+                             .lasts = malloc(most * sizeof *plan->lasts)};
     planner p = {.d = d, .order = order, .reuse = reuse, .linger = linger, .plan = plan,
                  .storages = malloc(most * sizeof *p.storages), .last_use = calloc(most, sizeof *p.last_use)};
     status result = STATUS_OK;
-    if (plan->storage_of && plan->workspace && plan->offset && p.storages && p.last_use) {
+    if (plan->storage_of && plan->workspace && plan->offset && plan->lasts && p.storages && p.last_use) {
         memset(plan->storage_of, 0xff, most * sizeof *plan->storage_of);
         memset(plan->workspace, 0xff, most * sizeof *plan->workspace);
         find_last_uses(&p);
@@ -171,5 +192,6 @@ void nn_memory_plan_free(nn_memory_plan *plan)
     free(plan->storage_of);
     free(plan->workspace);
     free(plan->offset);
+    free(plan->lasts);
     *plan = (nn_memory_plan){0};
 }

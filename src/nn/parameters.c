@@ -27,6 +27,7 @@ void nn_block_free(nn_block *block)
 void nn_block_write(nn_block *block, size_t offset, const float *host, size_t count)
 {
     block->backend->interface->write(block->backend, block->memory + offset, host, count * sizeof *host);
+    block->changes++;
 }
 
 void nn_block_read(const nn_block *block, size_t offset, float *host, size_t count)

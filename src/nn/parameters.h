@@ -18,6 +18,9 @@ typedef struct nn_block {
     nn_backend *backend;
     float *memory; /* the device's; NULL until allocated */
     size_t count;
+    /* How often it was written, by the host or by runs of programs: what is kept of it (nn_program_options.prepack) is
+     * made again when this has grown. Whoever writes the memory in another way counts it here. */
+    uint64_t changes;
 } nn_block;
 
 status nn_block_allocate(nn_block *block, nn_backend *backend, size_t count, error *err); /* zeros */

@@ -3,6 +3,7 @@
  *   draft.c     copy the graph, drop what no output needs
  *   fuse.c      named patterns become single nodes
  *   layout.c    which values are in bf16; ask each kernel which layouts it wants, insert reorders
+ *   pack.c      what depends on lasting memory alone goes first, to be run when that has changed
  *   schedule.c  candidate orders of execution
  *   lanes.c     one more, for kernels beside one another, and what waits for what then
  *   memory.c    lifetimes, in-place, offsets in the arena
@@ -21,6 +22,9 @@ typedef struct nn_draft {
     nn_node *nodes;
     nn_call *calls; /* parallel to nodes; filled by layout.c */
     size_t node_count, node_capacity;
+    size_t packing; /* of the nodes, the first so many run when lasting memory has changed, and not in each run */
+    nn_block **changed; /* what a run changes of lasting memory */
+    size_t changed_count;
     nn_value_info *values;
     nn_layout *layout; /* parallel to values */
     size_t value_count, value_capacity;
@@ -43,7 +47,14 @@ nn_call nn_draft_call(const nn_draft *d, const nn_node *node);
 status nn_draft_fuse(nn_draft *d, error *err);
 status nn_draft_choose_layouts(nn_draft *d, error *err);
 
-/* order: node_count entries, the nodes in order of execution. */
+/* Lists what a run changes of lasting memory. */
+status nn_draft_list_changes(nn_draft *d, error *err);
+/* After it: moves the nodes that depend on lasting memory alone, which no run changes, to the front, in their order. */
+status nn_draft_prepack(nn_draft *d, error *err);
+/* Whether the value is computed by one of them. */
+bool nn_draft_is_packed(const nn_draft *d, nn_value v);
+
+/* order: node_count entries, the nodes in order of execution; those for packing are the first, in their own order. */
 typedef enum nn_order { NN_ORDER_APPENDED, NN_ORDER_LATEST_FIRST, NN_ORDER_LEAST_MEMORY, NN_ORDERS } nn_order;
 status nn_draft_schedule(const nn_draft *d, nn_order kind, uint32_t *order, error *err);
 
@@ -57,7 +68,8 @@ typedef struct nn_lane_plan {
 } nn_lane_plan;
 status nn_lane_plan_create(nn_lane_plan *plan, size_t steps, error *err);
 void nn_lane_plan_free(nn_lane_plan *plan);
-/* order, lane: node_count entries, the nodes in a possible order of execution and the lane of each, below `lanes`. */
+/* order, lane: node_count entries, the nodes in a possible order of execution and the lane of each, below `lanes`. Those
+ * for packing, which are over when lanes begin, come first, and nobody waits for them. */
 status nn_draft_schedule_lanes(const nn_draft *d, size_t lanes, uint32_t *order, uint8_t *lane, error *err);
 /* calls: in that order, with their pointers. */
 status nn_lane_plan_find_waits(nn_lane_plan *plan, const nn_draft *d, const uint32_t *order, const nn_call *calls,
@@ -66,8 +78,9 @@ status nn_lane_plan_find_waits(nn_lane_plan *plan, const nn_draft *d, const uint
 typedef struct nn_memory_plan {
     uint32_t *storage_of; /* for each value, or NN_NO_STORAGE (lives in a block) */
     size_t *offset;       /* of each storage, in bytes */
+    bool *lasts;          /* for each storage, whether it is kept from run to run: in memory of its own, not in the arena */
     uint32_t *workspace;  /* storage of each node's workspace, or NN_NO_STORAGE */
-    size_t bytes;
+    size_t bytes, lasting_bytes; /* of the arena; of that memory */
 } nn_memory_plan;
 /* linger: how many steps memory is left alone after its last use, so that what takes it over need not wait in a lane. */
 status nn_memory_plan_create(nn_memory_plan *plan, const nn_draft *d, const uint32_t *order, bool reuse, size_t linger,

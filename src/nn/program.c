@@ -15,6 +15,9 @@ struct nn_program {
     nn_call *calls; /* in order of execution */
     uint32_t *order;
     char *base; /* of the arena it is bound to */
+    char *own;  /* what is prepacked: NULL until it is bound, or when nothing is */
+    bool is_packed;
+    uint64_t packed_at; /* packed_changes() then */
     /* Where a backend records: the first run is as written, since the device prepares itself meanwhile; the second is
      * recorded, and from then on the recording is run. */
     void *recording;
@@ -109,6 +112,8 @@ static status compile(nn_program *p, const nn_graph *g, nn_backend *backend, con
     TRY(nn_draft_prune(&p->draft, err));
     if (!options->no_fusion) TRY(nn_draft_fuse(&p->draft, err));
     TRY(nn_draft_choose_layouts(&p->draft, err));
+    TRY(nn_draft_list_changes(&p->draft, err));
+    if (options->prepack) TRY(nn_draft_prepack(&p->draft, err));
     size_t count = p->draft.node_count;
     p->order = malloc((count + 1) * sizeof *p->order);
     p->calls = malloc((count + 1) * sizeof *p->calls);
@@ -145,6 +150,7 @@ void nn_program_destroy(nn_program *p)
 {
     if (!p) return;
     forget_recording(p);
+    if (p->own) p->draft.backend->interface->release(p->draft.backend, p->own);
     nn_draft_free(&p->draft);
     nn_memory_plan_free(&p->memory);
     nn_lane_plan_free(&p->lanes);
@@ -154,7 +160,8 @@ void nn_program_destroy(nn_program *p)
 }
 
 size_t nn_program_bytes(const nn_program *p) { return p->memory.bytes; }
-size_t nn_program_length(const nn_program *p) { return p->draft.node_count; }
+size_t nn_program_packed_bytes(const nn_program *p) { return p->memory.lasting_bytes; }
+size_t nn_program_length(const nn_program *p) { return p->draft.node_count - p->draft.packing; }
 
 double nn_program_operations(const nn_program *p)
 {
@@ -169,13 +176,25 @@ static float *address(const nn_program *p, nn_value v)
     const nn_value_info *value = &p->draft.values[v];
     if (value->block) return value->block->memory + value->offset;
     uint32_t s = p->memory.storage_of[v];
-    return s == NN_NO_STORAGE ? NULL : (float *)(void *)(p->base + p->memory.offset[s]);
+    if (s == NN_NO_STORAGE) return NULL;
+    return (float *)(void *)((p->memory.lasts[s] ? p->own : p->base) + p->memory.offset[s]);
+}
+
+static status allocate_own(nn_program *p, error *err)
+{
+    nn_backend *backend = p->draft.backend;
+    size_t bytes = p->memory.lasting_bytes;
+    if (p->own || bytes == 0) return STATUS_OK;
+    p->own = backend->interface->allocate(backend, bytes);
+    return p->own ? STATUS_OK : error_no_memory(err, "prepacked weights", bytes);
 }
 
 static status bind(nn_program *p, void *base, error *err)
 {
     forget_recording(p);
+    TRY(allocate_own(p, err));
     p->base = base;
+    p->is_packed = false; /* blocks may have been allocated anew */
     for (size_t step = 0; step < p->draft.node_count; step++) {
         uint32_t n = p->order[step];
         const nn_node *node = &p->draft.nodes[n];
@@ -219,9 +238,17 @@ static size_t elements(const nn_program *p, nn_value v)
     return nn_count(p->draft.values[p->draft.resolved[v]].shape);
 }
 
+/* Where the host may write a value: which counts as a change of lasting memory. */
+static float *address_to_write(nn_program *p, nn_value v)
+{
+    nn_block *block = p->draft.values[p->draft.resolved[v]].block;
+    if (block) block->changes++;
+    return address(p, p->draft.resolved[v]);
+}
+
 void nn_program_write_part(nn_program *p, nn_value input, size_t first, size_t count, const float *host)
 {
-    float *device = address(p, p->draft.resolved[input]);
+    float *device = address_to_write(p, input);
     nn_backend *backend = p->draft.backend;
     if (device) backend->interface->write(backend, device + first, host, count * sizeof *host);
 }
@@ -250,7 +277,7 @@ static size_t images(const nn_program *p, nn_value v)
 
 void nn_program_write_pixels(nn_program *p, nn_value input, const uint8_t *host)
 {
-    float *device = address(p, p->draft.resolved[input]);
+    float *device = address_to_write(p, input);
     nn_backend *backend = p->draft.backend;
     if (device) backend->interface->write_pixels(backend, device, host, elements(p, input));
 }
@@ -288,9 +315,32 @@ nn_backend *nn_program_backend(const nn_program *p) { return p->draft.backend; }
 
 status nn_program_check(const nn_program *p, error *err) { return nn_backend_check(p->draft.backend, err); }
 
+/* A number that has grown when memory has changed that something is prepacked from: each count does nothing but grow. */
+static uint64_t packed_changes(const nn_program *p)
+{
+    uint64_t changes = 0;
+    for (size_t n = 0; n < p->draft.packing; n++)
+        for (size_t i = 0; i < p->draft.nodes[n].input_count; i++) {
+            const nn_block *block = p->draft.values[p->draft.nodes[n].input[i]].block;
+            if (block) changes += block->changes;
+        }
+    return changes;
+}
+
+/* Before each run: packs anew what has changed since, and counts what the run will change itself. */
+static void begin_run(nn_program *p)
+{
+    uint64_t changes = packed_changes(p);
+    if (!p->is_packed || changes != p->packed_at)
+        for (size_t step = 0; step < p->draft.packing; step++) p->calls[step].run(&p->calls[step]);
+    p->is_packed = true;
+    p->packed_at = changes;
+    for (size_t i = 0; i < p->draft.changed_count; i++) p->draft.changed[i]->changes++;
+}
+
 static bool run_calls_until(nn_program *p, const volatile sig_atomic_t *stop)
 {
-    for (size_t step = 0; step < p->draft.node_count; step++) {
+    for (size_t step = p->draft.packing; step < p->draft.node_count; step++) {
         if (stop && *stop) return false;
         p->calls[step].run(&p->calls[step]);
     }
@@ -307,7 +357,7 @@ static void run_lanes(void *program)
     nn_backend *backend = p->draft.backend;
     const nn_lane_plan *lanes = &p->lanes;
     size_t wait = 0;
-    for (size_t step = 0; step < p->draft.node_count; step++) {
+    for (size_t step = p->draft.packing; step < p->draft.node_count; step++) {
         backend->interface->use_lane(backend, lanes->lane[step]);
         for (; wait < lanes->wait_end[step]; wait++) backend->interface->await(backend, lanes->waits[wait]);
         p->calls[step].run(&p->calls[step]);
@@ -319,6 +369,7 @@ bool nn_program_run_until(nn_program *p, const volatile sig_atomic_t *stop)
 {
     nn_backend *backend = p->draft.backend;
     const nn_backend_interface *interface = backend->interface;
+    begin_run(p);
     if (interface->record && p->has_run && !p->recording && !p->cannot_record) {
         p->recording = interface->record(backend, p->lanes.lane ? run_lanes : run_calls, p);
         p->cannot_record = !p->recording;
@@ -336,7 +387,8 @@ void nn_program_run(nn_program *p) { nn_program_run_until(p, NULL); }
 void nn_program_run_profiled(nn_program *p, nn_profile *profile)
 {
     nn_backend *backend = p->draft.backend;
-    for (size_t step = 0; step < p->draft.node_count; step++) {
+    begin_run(p);
+    for (size_t step = p->draft.packing; step < p->draft.node_count; step++) {
         const nn_call *call = &p->calls[step];
         double begin = log_clock();
         call->run(call);
@@ -357,9 +409,10 @@ void nn_program_print(const nn_program *p, FILE *stream)
             fprintf(stream, "%s %u:%s", i == node->input_count ? " ->" : "", v,
                     nn_shape_print(p->draft.values[v].shape, &shape));
             uint32_t s = p->memory.storage_of[v];
-            if (s != NN_NO_STORAGE) fprintf(stream, "@%zu", p->memory.offset[s]);
+            if (s != NN_NO_STORAGE) fprintf(stream, "%s%zu", p->memory.lasts[s] ? "=" : "@", p->memory.offset[s]);
         }
         fputc('\n', stream);
     }
-    fprintf(stream, "%zu nodes, %zu bytes\n", p->draft.node_count, p->memory.bytes);
+    fprintf(stream, "%zu nodes, the first %zu for packing; %zu bytes, and %zu for what is packed\n", p->draft.node_count,
+            p->draft.packing, p->memory.bytes, p->memory.lasting_bytes);
 }

@@ -31,6 +31,10 @@ typedef struct nn_program_options {
     bool no_reuse;  /* every value has memory of its own: for tests and debugging */
     bool no_fusion; /* every node as it was built */
     bool no_lanes;  /* one kernel after another */
+    /* What depends on lasting memory alone (parameters in their kernels' layouts) is not computed by each run, but by the
+     * next one after that memory has changed, and kept in memory of the program's own. For programs that run often with the
+     * same weights; results have the same bits. */
+    bool prepack;
 } nn_program_options;
 
 /* Whether programs of this precision run on the backend, before anything is built: the error that
@@ -43,7 +47,9 @@ status nn_program_create(const nn_graph *graph, nn_backend *backend, const nn_pr
 void nn_program_destroy(nn_program *p); /* accepts NULL */
 /* Bytes of arena that the program needs. */
 size_t nn_program_bytes(const nn_program *p);
-/* Number of kernels that one run calls. */
+/* Bytes that it has of its own beside it, from when it is bound: what is prepacked. */
+size_t nn_program_packed_bytes(const nn_program *p);
+/* Number of kernels that one run calls, when no memory has changed that others are prepacked from. */
 size_t nn_program_length(const nn_program *p);
 /* Arithmetic of the convolutions of one run, which is nearly all there is: two operations for each product of an output
  * (of a gradient with respect to the input: of each element of dy) with the weights, as the definition has it, whatever
@@ -56,11 +62,13 @@ typedef struct nn_arena {
     size_t bytes;
 } nn_arena;
 
-/* Allocates the largest need of the programs and binds them to it, in place of what was bound before. */
+/* Allocates the largest need of the programs and binds them to it, in place of what was bound before; and to each what it
+ * has of its own, which others do not touch. */
 status nn_arena_bind(nn_arena *arena, nn_backend *backend, nn_program *const *programs, size_t count, error *err);
 void nn_arena_free(nn_arena *arena);
 
-/* An input, before a run. It must be written before each run: its memory may serve others during it. */
+/* An input, before a run. It must be written before each run: its memory may serve others during it. Lasting memory may be
+ * written so too, and stays. */
 void nn_program_write(nn_program *p, nn_value input, const float *host);
 void nn_program_run(nn_program *p);
 /* The same, given up between two kernels when *stop becomes non-zero: false, and the outputs are none. stop may be NULL. For

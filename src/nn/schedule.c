@@ -2,8 +2,8 @@
  * every activation alive in between. Running each backward pass as soon as its loss is there (the latest appended node
  * that is ready, first) lets the activations of one cycle go before the next begins.
  *
- * Whatever the order: effects come last, as appended; a node that depends on lasting memory alone (a reordered weight,
- * a constant) waits until its first user needs it. */
+ * Whatever the order: nodes for packing come first; effects come last, as appended; another node that depends on lasting
+ * memory alone (a reordered weight, a constant) waits until its first user needs it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,8 +56,8 @@ static double growth(const scheduler *s, size_t n)
         if (!s->d->values[node->output[i]].block) bytes += (double)nn_draft_bytes(s->d, node->output[i]);
     for (size_t i = 0; i < node->input_count; i++) {
         nn_value v = node->input[i];
-        if (s->d->values[v].kind == NN_VALUE_COMPUTED && !s->d->values[v].block && s->uses[v] == 1)
-            bytes -= (double)nn_draft_bytes(s->d, v);
+        if (s->d->values[v].kind != NN_VALUE_COMPUTED || nn_draft_is_packed(s->d, v)) continue;
+        if (!s->d->values[v].block && s->uses[v] == 1) bytes -= (double)nn_draft_bytes(s->d, v);
     }
     return bytes;
 }
@@ -87,6 +87,7 @@ static void schedule(scheduler *s, nn_order kind)
         s->lazy[n] = is_lazy(d, &d->nodes[n]);
         for (size_t i = 0; i < d->nodes[n].input_count; i++) s->uses[d->nodes[n].input[i]]++;
     }
+    for (size_t n = 0; n < d->packing; n++) run_node(s, n);
     for (size_t n = choose(s, kind); n < d->node_count; n = choose(s, kind)) run_node(s, n);
     for (size_t n = 0; n < d->node_count; n++)
         if (!s->scheduled[n]) run_node(s, n); /* effects, and constants that are outputs themselves */

@@ -18,8 +18,12 @@ typedef struct planned {
     error err;
 } planned;
 
-/* A generator's training step as in gan/programs.c: cycle, judgement, Adam, moving average, pool. */
-static void build(planned *p, const model_generator_options *options, size_t side)
+/* How a step is planned: as the network is built, fused, or fused and with weights that stay and are prepacked. */
+typedef enum planning { UNFUSED, FUSED, PREPACKED, PLANNINGS } planning;
+
+/* A generator's training step as in gan/programs.c: cycle, judgement, Adam, moving average, pool. Without what changes the
+ * weights, if they are to stay. */
+static void build(planned *p, const model_generator_options *options, size_t side, bool weights_stay)
 {
     nn_graph *g = p->graph;
     nn_parameters *set = p->set;
@@ -37,6 +41,10 @@ static void build(planned *p, const model_generator_options *options, size_t sid
     for (size_t i = 0; i < trained.count; i++)
         nn_store(g, gradients[i], &set->blocks[NN_GRADIENT], set->tensors[trained.tensors[i]].offset);
     model_trainables_free(&trained);
+    if (weights_stay) { /* and beside all that something that waits for nothing else */
+        nn_output(g, model_discriminator_build(g, set, "D.", &judge, nn_input(g, "other", shape), NULL));
+        return;
+    }
     nn_shape all = nn_shape_vector(set->total);
     nn_value weights = nn_memory(g, "p", all, &set->blocks[NN_DATA], 0);
     nn_value gradient = nn_memory(g, "g", all, &set->blocks[NN_GRADIENT], 0);
@@ -51,16 +59,18 @@ static void build(planned *p, const model_generator_options *options, size_t sid
     nn_store(g, nn_pool_swap(g, nn_memory(g, "pool", shape, &p->pool, 0), fake, decision), &p->judged, 0);
 }
 
-static status set_up(planned *p, const model_generator_options *options, size_t side, bool fuse)
+static status set_up(planned *p, const model_generator_options *options, size_t side, planning how)
 {
     *p = (planned){.graph = nn_graph_create(), .set = nn_parameters_create()};
     TRY(nn_cpu_create(1, &p->backend, &p->err));
-    build(p, options, side);
+    build(p, options, side, how == PREPACKED);
     TRY(nn_graph_status(p->graph, &p->err));
     TRY(nn_draft_create(&p->draft, p->graph, p->backend, &p->err));
     TRY(nn_draft_prune(&p->draft, &p->err));
-    if (fuse) TRY(nn_draft_fuse(&p->draft, &p->err));
-    return nn_draft_choose_layouts(&p->draft, &p->err);
+    if (how != UNFUSED) TRY(nn_draft_fuse(&p->draft, &p->err));
+    TRY(nn_draft_choose_layouts(&p->draft, &p->err));
+    TRY(nn_draft_list_changes(&p->draft, &p->err));
+    return how == PREPACKED ? nn_draft_prepack(&p->draft, &p->err) : STATUS_OK;
 }
 
 static void tear_down(planned *p)
@@ -77,6 +87,7 @@ static void check_order(test *t, const nn_draft *d, const uint32_t *order)
     for (size_t n = 0; n < d->node_count; n++) step_of[n] = SIZE_MAX;
     for (size_t step = 0; step < d->node_count; step++) {
         CHECK(t, order[step] < d->node_count && step_of[order[step]] == SIZE_MAX); /* each node once */
+        CHECK(t, (step < d->packing) == (order[step] < d->packing));
         step_of[order[step]] = step;
     }
     uint32_t last = 0;
@@ -92,11 +103,11 @@ static void check_order(test *t, const nn_draft *d, const uint32_t *order)
         if (effect) last = order[step];
         effects += effect;
     }
-    CHECK(t, effects == 4);
+    CHECK(t, effects == (d->packing ? 0 : 4));
     free(step_of);
 }
 
-/* Memory in units, each marked with the value that was written there last. */
+/* Memory in units, each marked with the value that was written there last: the arena, and behind it what lasts. */
 typedef struct stage {
     const nn_draft *d;
     const nn_memory_plan *plan;
@@ -110,7 +121,7 @@ typedef struct extent {
 static extent extent_of(const stage *s, uint32_t storage, size_t bytes)
 {
     if (storage == NN_NO_STORAGE) return (extent){0, 0};
-    size_t begin = s->plan->offset[storage] / UNIT;
+    size_t begin = (s->plan->offset[storage] + (s->plan->lasts[storage] ? s->plan->bytes : 0)) / UNIT;
     return (extent){begin, begin + (bytes + UNIT - 1) / UNIT};
 }
 
@@ -160,26 +171,44 @@ static void play_node(test *t, stage *s, uint32_t n)
     }
 }
 
+/* A run with packing, and one without, before which another program has written all over the arena. */
 static void play(test *t, const nn_draft *d, const nn_memory_plan *plan, const uint32_t *order)
 {
-    size_t units = plan->bytes / UNIT;
+    size_t units = (plan->bytes + plan->lasting_bytes) / UNIT;
     stage s = {d, plan, malloc((units + 1) * sizeof *s.owner)};
     for (size_t i = 0; i < units; i++) s.owner[i] = NN_NONE;
-    for (size_t v = 0; v < d->value_count; v++) {
-        CHECK(t, extent_of_value(&s, (nn_value)v).end <= units);
-        if (d->values[v].kind == NN_VALUE_INPUT) mark(&s, extent_of_value(&s, (nn_value)v), (uint32_t)v);
+    for (size_t first = 0; first <= d->packing; first += d->packing + (d->packing == 0)) {
+        mark(&s, (extent){0, plan->bytes / UNIT}, NN_NONE);
+        for (size_t v = 0; v < d->value_count; v++) {
+            CHECK(t, extent_of_value(&s, (nn_value)v).end <= units);
+            if (d->values[v].kind == NN_VALUE_INPUT) mark(&s, extent_of_value(&s, (nn_value)v), (uint32_t)v);
+        }
+        for (size_t step = first; step < d->node_count; step++) play_node(t, &s, order[step]);
+        for (size_t v = 0; v < d->value_count; v++)
+            if (d->values[v].is_output) CHECK(t, whole(&s, (nn_value)v));
     }
-    for (size_t step = 0; step < d->node_count; step++) play_node(t, &s, order[step]);
-    for (size_t v = 0; v < d->value_count; v++)
-        if (d->values[v].is_output) CHECK(t, whole(&s, (nn_value)v));
     free(s.owner);
+}
+
+/* Of all that is packed and read by others than nodes that pack. */
+static size_t lasting_bytes(const nn_draft *d)
+{
+    size_t bytes = 0;
+    for (nn_value v = 0; v < d->value_count; v++) {
+        bool is_read = d->values[v].is_output;
+        for (size_t n = d->packing; n < d->node_count; n++)
+            for (size_t i = 0; i < d->nodes[n].input_count; i++) is_read |= d->nodes[n].input[i] == v;
+        if (is_read && nn_draft_is_packed(d, v)) bytes += (nn_draft_bytes(d, v) + UNIT - 1) / UNIT * UNIT;
+    }
+    return bytes;
 }
 
 static void check_plans(test *t, const model_generator_options *options, size_t side)
 {
-    for (int fuse = 0; fuse < 2; fuse++) {
+    for (planning how = UNFUSED; how < PLANNINGS; how++) {
         planned p;
-        REQUIRE_OK(t, set_up(&p, options, side, fuse), p.err);
+        REQUIRE_OK(t, set_up(&p, options, side, how), p.err);
+        CHECK(t, (p.draft.packing > 0) == (how == PREPACKED));
         uint32_t *order = malloc(p.draft.node_count * sizeof *order);
         size_t bytes[NN_ORDERS][2];
         for (int kind = 0; kind < NN_ORDERS; kind++)
@@ -190,6 +219,7 @@ static void check_plans(test *t, const model_generator_options *options, size_t 
                 check_order(t, &p.draft, order);
                 play(t, &p.draft, &plan, order);
                 bytes[kind][reuse] = plan.bytes;
+                CHECK(t, plan.lasting_bytes == lasting_bytes(&p.draft));
                 nn_memory_plan_free(&plan);
             }
         for (int kind = 0; kind < NN_ORDERS; kind++) CHECK(t, bytes[kind][1] < bytes[kind][0]);
@@ -202,7 +232,8 @@ enum { LANES = 3, INTERLEAVINGS = 20 };
 
 static const void *place(const nn_memory_plan *plan, const char *base, uint32_t storage)
 {
-    return storage == NN_NO_STORAGE ? NULL : base + plan->offset[storage];
+    if (storage == NN_NO_STORAGE) return NULL;
+    return base + (plan->lasts[storage] ? plan->bytes : 0) + plan->offset[storage];
 }
 
 /* Calls in order of execution, as program.c binds them, but for blocks. */
@@ -230,7 +261,7 @@ static size_t interleave(const nn_draft *d, const nn_lane_plan *plan, const uint
         size_t lane = rng_below(seed, RNG_TEST, 0, throw++, LANES), step = 0;
         while (step < d->node_count && (done[step] || plan->lane[step] != lane)) step++;
         if (step == d->node_count) continue;
-        bool waits = false;
+        bool waits = i < d->packing && step >= d->packing; /* they are over before lanes begin */
         for (size_t k = step ? plan->wait_end[step - 1] : 0; k < plan->wait_end[step]; k++) waits |= !done[plan->waits[k]];
         if (waits) continue;
         done[step] = true;
@@ -243,11 +274,11 @@ static size_t interleave(const nn_draft *d, const nn_lane_plan *plan, const uint
 }
 
 /* Whatever the lanes' speeds, nobody's memory is taken, and no input is missing. */
-static void lanes_may_run_at_any_speed(test *t)
+static void check_lanes(test *t, planning how)
 {
     model_generator_options o = {.kind = MODEL_RESNET_6, .ngf = 4, .in_channels = 3, .out_channels = 3};
     planned p;
-    REQUIRE_OK(t, set_up(&p, &o, 16, true), p.err);
+    REQUIRE_OK(t, set_up(&p, &o, 16, how), p.err);
     size_t count = p.draft.node_count, base_bytes = 0, changes = 0;
     uint32_t *order = malloc(count * sizeof *order), *mixed = malloc(count * sizeof *mixed);
     nn_call *calls = malloc(count * sizeof *calls);
@@ -259,10 +290,11 @@ static void lanes_may_run_at_any_speed(test *t)
         REQUIRE_OK(t, nn_memory_plan_create(&memory, &p.draft, order, true, linger, &p.err), p.err);
         check_order(t, &p.draft, order);
         play(t, &p.draft, &memory, order);
-        char *base = malloc(memory.bytes);
+        char *base = malloc(memory.bytes + memory.lasting_bytes);
         bind(&p.draft, &memory, base, order, calls);
         REQUIRE_OK(t, nn_lane_plan_find_waits(&plan, &p.draft, order, calls, &p.err), p.err);
         CHECK(t, plan.wait_count > 0 && memory.bytes >= base_bytes);
+        for (size_t i = 0; i < plan.wait_count; i++) CHECK(t, plan.waits[i] >= p.draft.packing);
         base_bytes = memory.bytes;
         for (int i = 0; i < INTERLEAVINGS; i++) {
             changes += interleave(&p.draft, &plan, order, (uint64_t)i, mixed);
@@ -277,6 +309,12 @@ static void lanes_may_run_at_any_speed(test *t)
     free(mixed);
     free(calls);
     tear_down(&p);
+}
+
+static void lanes_may_run_at_any_speed(test *t)
+{
+    check_lanes(t, FUSED);
+    check_lanes(t, PREPACKED);
 }
 
 static void resnets(test *t)
