@@ -59,7 +59,16 @@ static status choose_order(nn_program *p, bool reuse, error *err)
 /* How many steps memory that a lane has done with rests; a plan with lanes may take this part of the free memory. */
 enum { LANES_LINGER = 8, LANES_SHARE = 4 };
 
-/* Takes lanes where the backend has them and there is memory to spare: much more is alive together. */
+/* Whether any of these steps runs beside another. */
+static bool has_lanes(const uint8_t *lane, size_t first, size_t end)
+{
+    for (size_t step = first + 1; step < end; step++)
+        if (lane[step] != lane[first]) return true;
+    return false;
+}
+
+/* Takes lanes where the backend has them, there are kernels for them and there is memory to spare: much more is alive
+ * together. */
 static status choose_lanes(nn_program *p, const nn_program_options *options, error *err)
 {
     nn_backend *backend = p->draft.backend;
@@ -71,9 +80,9 @@ static status choose_lanes(nn_program *p, const nn_program_options *options, err
     nn_memory_plan memory = {0};
     status result = nn_lane_plan_create(&plan, count, err);
     if (result == STATUS_OK) result = nn_draft_schedule_lanes(&p->draft, lanes, order, plan.lane, err);
-    if (result == STATUS_OK)
-        result = nn_memory_plan_create(&memory, &p->draft, order, !options->no_reuse, LANES_LINGER, err);
-    if (result == STATUS_OK && (double)memory.bytes * LANES_SHARE <= nn_backend_available(backend)) {
+    bool wanted = result == STATUS_OK && has_lanes(plan.lane, p->draft.packing, count);
+    if (wanted) result = nn_memory_plan_create(&memory, &p->draft, order, !options->no_reuse, LANES_LINGER, err);
+    if (wanted && result == STATUS_OK && (double)memory.bytes * LANES_SHARE <= nn_backend_available(backend)) {
         nn_memory_plan_free(&p->memory);
         p->memory = memory;
         p->lanes = plan;
