@@ -143,6 +143,7 @@ static status bench_translate(bench *b, nn_backend *backend, error *err)
     status result = nn_graph_status(graph, err);
     if (result == STATUS_OK) result = nn_parameters_allocate(set, backend, 0, err);
     if (result == STATUS_OK) result = model_initialise(set, 1, 0, err);
+    b->planning.prepack = true; /* as translate/translator.c has it */
     if (result == STATUS_OK) result = nn_program_create(graph, backend, &b->planning, &b->program, err);
     if (result == STATUS_OK) result = nn_arena_bind(&arena, backend, &b->program, 1, err);
     if (result == STATUS_OK) {

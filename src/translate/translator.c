@@ -224,11 +224,12 @@ static double whole_bytes(const translator *t)
     return picture_bytes + padded_bytes + (translator_shares_memory(t) ? 0 : pinned_bytes);
 }
 
-/* The arena that is there counts as available. */
+/* The arena that is there counts as available, and what other programs have of their own does not. */
 static bool fits(const translator *t, const translate_program *p)
 {
     size_t pixels = p->batch * p->width * p->height;
-    double need = (double)nn_program_bytes(p->program), more = need - (double)t->arena.bytes, bytes = whole_bytes(t);
+    double arena = (double)nn_program_bytes(p->program), own = (double)nn_program_packed_bytes(p->program);
+    double need = arena + own, more = fmax(arena - (double)t->arena.bytes, 0) + own, bytes = whole_bytes(t);
     if (translator_shares_memory(t)) return need <= allowed(t, pixels, bytes) && more <= available(t, pixels, bytes);
     double device = nn_backend_available(t->backend);
     return (device <= 0 || more <= device) && allowed(t, pixels, bytes) >= 0;
@@ -246,14 +247,37 @@ bool translator_fits_in_lanes(const translator *t, size_t width, size_t height)
     return t->lanes || most <= available(&one, pixels, whole_bytes(t)); /* lanes that there are have their memory already */
 }
 
-static status compile(translator *t, translate_program *p, error *err)
+static status compile(translator *t, bool prepack, translate_program *p, error *err)
 {
     nn_graph *g = build(t, p->batch, p->width, p->height, &p->x, &p->y);
     if (!g) return error_no_memory(err, "a generator", 0);
-    nn_program_options planning = {.precision = t->precision};
+    nn_program_options planning = {.precision = t->precision, .prepack = prepack};
     status result = nn_program_create(g, t->backend, &planning, &p->program, err);
     nn_graph_destroy(g);
     return result;
+}
+
+/* Compiles; p->program is NULL when it would take too much memory. */
+static status compile_if_it_fits(translator *t, bool prepack, translate_program *p, error *err)
+{
+    TRY(compile(t, prepack, p, err));
+    if (fits(t, p)) return STATUS_OK;
+    nn_program_destroy(p->program);
+    p->program = NULL;
+    return STATUS_OK;
+}
+
+/* On a device with memory of its own weights are prepacked where there is room, a copy for each program; and before a picture
+ * goes by strips, or not at all, other programs and their copies are given up for it. */
+static status compile_to_fit(translator *t, translate_program *p, error *err)
+{
+    bool device = !translator_shares_memory(t);
+    TRY(compile_if_it_fits(t, device, p, err));
+    if (p->program || !device) return STATUS_OK;
+    TRY(compile_if_it_fits(t, false, p, err));
+    if (p->program || p->batch > 1 || !t->programs[0].program) return STATUS_OK;
+    translator_forget_programs(t);
+    return compile_if_it_fits(t, false, p, err);
 }
 
 /* Binds all programs to the arena, which may grow and move. */
@@ -293,18 +317,18 @@ status translator_prepare(translator *t, size_t batch, size_t width, size_t heig
     if (translator_shares_memory(t) && (double)t->arena.bytes > allowed(t, batch * width * height, whole_bytes(t)))
         translator_forget_programs(t);
     translate_program *p = place_for(t, &fresh);
+    fresh.used = ++t->clock;
     *out = p;
-    p->used = ++t->clock;
-    if (p->program && is_for(p, &fresh)) return STATUS_OK;
-    TRY(compile(t, &fresh, err));
-    if (!fits(t, &fresh)) {
-        nn_program_destroy(fresh.program);
-        *out = NULL;
+    if (p->program && is_for(p, &fresh)) {
+        p->used = fresh.used;
         return STATUS_OK;
     }
+    *out = NULL;
+    TRY(compile_to_fit(t, &fresh, err));
+    if (!fresh.program) return STATUS_OK;
+    *out = p = place_for(t, &fresh); /* all may have been given up */
     t->backend->interface->synchronise(t->backend); /* it may be running still */
     nn_program_destroy(p->program);
-    fresh.used = p->used;
     *p = fresh;
     status result = bind(t, err);
     if (result != STATUS_OK) translator_forget_programs(t); /* they may be bound to an arena that is gone */
@@ -389,11 +413,11 @@ status translator_check_writing(const translator *t, const image *in, double byt
     return refuse(t, in, pixels, bytes, 0, err);
 }
 
-/* Bytes of the program for the picture as a whole. */
+/* Bytes that the program for the picture as a whole takes at least. */
 static status measure_whole(translator *t, size_t width, size_t height, double *bytes, error *err)
 {
     translate_program p = {.batch = 1, .width = width, .height = height};
-    TRY(compile(t, &p, err));
+    TRY(compile(t, false, &p, err));
     *bytes = (double)nn_program_bytes(p.program);
     nn_program_destroy(p.program);
     return STATUS_OK;

@@ -7,7 +7,9 @@
  * (emulated, 8 channels) no tensor was off by more than 0.2 in bf16 and 0.09 in TF32, nor its length by more than 0.05. A
  * lost tap of 3x3 puts a tensor off by 0.36, a border of zeros instead of mirrored pixels by 1.2, and half of a joined
  * batch that is lost by 0.7. Ways to the same sums differ in their last bits alone, unless
- * another shape is computed by another algorithm, cuBLASLt's or Winograd's, whose rounding kinks multiply too. */
+ * another shape is computed by another algorithm, cuBLASLt's or Winograd's, whose rounding kinks multiply too.
+ *
+ * And its results with weights that are prepacked, beside those of weights that each run converts. */
 #include "cuda/check.h"
 
 #include "models/generator.h"
@@ -169,4 +171,64 @@ static void gradients(test *t)
     nn_backend_destroy(cpu);
 }
 
-TEST_MAIN(TEST(gradients))
+enum { ROUNDS = 2, RUNS = 4, PICTURES = BATCH * SIDE * SIDE * 3 };
+
+/* The generator's results on noise, of RUNS runs with each of ROUNDS sets of weights; all runs with the same are the same.
+ */
+static status run_generator(test *t, nn_backend *device, const nn_program_options *planning,
+                            const model_generator_options *options, float out[ROUNDS][PICTURES], error *err)
+{
+    nn_graph *g = nn_graph_create();
+    nn_parameters *set = nn_parameters_create();
+    nn_program *p = NULL;
+    nn_arena arena = {0};
+    nn_value x = nn_input(g, "x", nn_shape_of(BATCH, SIDE, SIDE, 3)), y = model_generator_build(g, set, "", options, x, NULL);
+    nn_output(g, y);
+    status result = nn_graph_status(g, err);
+    if (result == STATUS_OK) result = nn_parameters_allocate(set, device, 0, err);
+    if (result == STATUS_OK) result = nn_program_create(g, device, planning, &p, err);
+    if (result == STATUS_OK) result = nn_arena_bind(&arena, device, &p, 1, err);
+    for (uint64_t round = 0; round < ROUNDS && result == STATUS_OK; round++) {
+        result = model_initialise(set, check_setting("CHECK_SEED", 1) + round, 0, err);
+        for (int i = 0; i < RUNS; i++) {
+            float again[PICTURES];
+            check_write_noise(p, g, x, 0);
+            nn_program_run(p);
+            nn_program_read(p, y, i == 0 ? out[round] : again);
+            if (i > 0) CHECK(t, memcmp(again, out[round], sizeof again) == 0);
+        }
+        if (result == STATUS_OK) result = nn_backend_check(device, err);
+    }
+    nn_program_destroy(p);
+    nn_arena_free(&arena);
+    nn_graph_destroy(g);
+    nn_parameters_destroy(set);
+    return result;
+}
+
+/* A device may measure other algorithms for the second program. */
+static void prepacked_weights(test *t)
+{
+    static float y[2][ROUNDS][PICTURES];
+    const model_generator_options options = {.kind = MODEL_RESNET_6, .blocks = 1, .ngf = check_setting("CHECK_NGF", 8),
+                                             .in_channels = 3, .out_channels = 3};
+    for (int i = 0; i < CHECK_PRECISIONS; i++) {
+        const check_precision *p = &check_precisions[i];
+        error err = {0};
+        nn_backend *device;
+        REQUIRE_OK(t, check_create_device(p, &device, &err), err);
+        for (int prepack = 0; prepack < 2; prepack++) {
+            const nn_program_options planning = {.precision = p->precision, .prepack = prepack};
+            REQUIRE_OK(t, run_generator(t, device, &planning, &options, y[prepack], &err), err);
+        }
+        for (int round = 0; round < ROUNDS; round++) {
+            double off = test_relative(y[1][round], y[0][round], PICTURES);
+            printf("%s, prepacked: off by %.2g\n", p->name, off);
+            CHECK(t, off <= (check_is_emulated(device) ? 0 : p->bound));
+        }
+        CHECK(t, test_relative(y[1][1], y[1][0], PICTURES) > 0.1); /* other weights */
+        nn_backend_destroy(device);
+    }
+}
+
+TEST_MAIN(TEST(gradients), TEST(prepacked_weights))

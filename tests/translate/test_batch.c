@@ -234,7 +234,111 @@ static void the_last_ones_may_need_strips(test *t)
     run_end(&r);
 }
 
+/* A device that has but so much memory, and what is taken of it. */
+enum { TAKEN = 64 };
+static struct small {
+    const nn_backend_interface *all;
+    size_t bytes, used;
+    struct {
+        void *memory;
+        size_t bytes;
+    } taken[TAKEN];
+} small;
+
+static void *take(nn_backend *backend, size_t bytes)
+{
+    size_t i = 0;
+    while (i < TAKEN - 1 && small.taken[i].memory) i++;
+    void *memory = bytes <= small.bytes - small.used ? small.all->allocate(backend, bytes) : NULL;
+    if (!memory) return NULL;
+    small.taken[i].memory = memory;
+    small.taken[i].bytes = bytes;
+    small.used += bytes;
+    return memory;
+}
+
+static void give_back(nn_backend *backend, void *memory)
+{
+    size_t i = 0;
+    while (i < TAKEN - 1 && small.taken[i].memory != memory) i++;
+    small.used -= small.taken[i].bytes;
+    small.taken[i].memory = NULL;
+    small.all->release(backend, memory);
+}
+
+static double left(nn_backend *backend)
+{
+    (void)backend;
+    return (double)(small.bytes - small.used);
+}
+
+enum { SIZES = 3 };
+
+/* Pictures of several sizes on a device of so much memory. Whether the last one could be translated; with what was taken in
+ * the end at *used. */
+static bool translate_on_little(test *t, fixture *f, const model_generator_options *options, size_t bytes,
+                                const image *in, const image *expected, size_t count, size_t *used)
+{
+    image out = {0};
+    status result = STATUS_OK;
+    nn_backend_interface limited = *f->backend->interface;
+    small = (struct small){.all = f->backend->interface, .bytes = bytes};
+    limited.allocate = take, limited.release = give_back, limited.available = left;
+    f->backend->interface = &limited;
+    translator *tr = create(t, f, options);
+    for (size_t i = 0; i < count && tr; i++) {
+        result = translate_image(tr, &in[i], &out, &f->err);
+        CHECK(t, result == STATUS_OK || result == STATUS_NO_MEMORY);
+        if (result == STATUS_OK) compare(t, &out, &expected[i], 2); /* in strips it is rounded in another way */
+        image_free(&out);
+    }
+    *used = small.used;
+    translator_destroy(tr);
+    CHECK(t, small.used == 0);
+    f->backend->interface = small.all;
+    return result == STATUS_OK;
+}
+
+static void check_little_memory(test *t, const model_generator_options *options, size_t side, size_t least, size_t most)
+{
+    enum { STEPS = 8 };
+    fixture f = fixture_begin();
+    if (is_cpu(&f)) {
+        fixture_end(&f);
+        SKIP(t, "a device with memory of its own keeps copies of weights");
+    }
+    translator *tr = create(t, &f, options);
+    image in[SIZES], expected[SIZES];
+    size_t used[STEPS + 1], alone, done = 0;
+    for (size_t i = 0; i < SIZES; i++) {
+        in[i] = fixture_image(side * (1 + (i + 1) / 2), side * (1 + i / 2), (unsigned)i);
+        REQUIRE_OK(t, translate_image(tr, &in[i], &expected[i], &f.err), f.err);
+    }
+    for (size_t step = 0; step <= STEPS; step++) {
+        size_t bytes = least + (most - least) * step / STEPS;
+        bool after = translate_on_little(t, &f, options, bytes, in, expected, SIZES, &used[step]);
+        bool by_itself = translate_on_little(t, &f, options, bytes, in + SIZES - 1, expected + SIZES - 1, 1, &alone);
+        CHECK(t, after == by_itself); /* whatever others have kept */
+        done += after;
+    }
+    CHECK(t, done > 0 && used[STEPS] > used[0]);
+    for (size_t i = 0; i < SIZES; i++) {
+        image_free(&in[i]);
+        image_free(&expected[i]);
+    }
+    translator_destroy(tr);
+    fixture_end(&f);
+}
+
+static void copies_of_weights_are_in_nobodys_way(test *t)
+{
+    model_generator_options unet = {.kind = MODEL_UNET_128, .ngf = 2, .in_channels = 3, .out_channels = 3,
+                                    .upsample = MODEL_TRANSPOSE};
+    check_little_memory(t, &tiny, 32, 2 << 20, 3200 << 10);
+    check_little_memory(t, &unet, 128, 4000 << 10, 5200 << 10);
+}
+
 TEST_MAIN(TEST(each_is_as_by_itself), TEST(so_are_those_of_a_unet), TEST(too_large_ones_are_taken_singly),
           TEST(those_of_a_batch_that_does_not_fit_follow_others),
           TEST(sizes_take_turns), TEST(folders_are_as_one_by_one), TEST(big_ones_come_between),
-          TEST(the_last_ones_may_need_strips))
+          TEST(the_last_ones_may_need_strips), TEST(copies_of_weights_are_in_nobodys_way))
