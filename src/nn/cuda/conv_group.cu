@@ -361,8 +361,9 @@ template <pixels kind, bool moments> struct tile {
             size_t pixel[2];
             result_add_bias(sums[p], bias());
             find_pixels(p, exists[p], pixel);
-            result_store<0>(d.v, sums[p], first, pixel, exists[p]);
-            if (width > 1) result_store<columns - ROWS>(d.v, sums[p], first, pixel, exists[p]);
+#pragma unroll
+            for (unsigned k = 0; k < width; k++)
+                result_store(d.v, sums[p].part + k * (ROWS / 2), first + k * ROWS, pixel, exists[p]);
         }
     }
 

@@ -40,69 +40,68 @@ __device__ static inline void result_exchange(uint32_t &a, uint32_t &b, unsigned
 }
 
 /* Of one pixel: granule number lane % 4 of each four, in bf16. */
-template <unsigned at, unsigned half, int columns>
-__device__ static inline void result_store_halves(const tensor_conv &v, const tensor_group_sums<columns> &sums, unsigned first,
-                                                  size_t pixel, bool exists)
+template <unsigned half>
+__device__ static inline void result_store_halves(const tensor_conv &v, const float *sums, unsigned first, size_t pixel,
+                                                  bool exists)
 {
 #pragma unroll
     for (unsigned j = 0; j < RESULT_CHANNELS / 8; j += 4) {
         uint32_t pair[4];
 #pragma unroll
         for (unsigned k = 0; k < 4; k++) {
-            const float *own = &sums.part[at / 2 + (j + k) * 4 + half * 2];
+            const float *own = sums + (j + k) * 4 + half * 2;
             pair[k] = tensor_pair(own[0], own[1]);
         }
         result_exchange(pair[0], pair[1], 1), result_exchange(pair[2], pair[3], 1);
         result_exchange(pair[0], pair[2], 2), result_exchange(pair[1], pair[3], 2);
-        const unsigned channel = first + at + (j + threadIdx.x % 4) * 8;
+        const unsigned channel = first + (j + threadIdx.x % 4) * 8;
         const uint4 granule = {pair[0], pair[1], pair[2], pair[3]};
         if (exists && channel < v.c) *(uint4 *)(void *)((uint16_t *)(void *)v.y + pixel * v.c + channel) = granule;
     }
 }
 
 /* The same in floats: half of granule number lane % 2 of each two. */
-template <unsigned at, unsigned half, int columns>
-__device__ static inline void result_store_floats(const tensor_conv &v, const tensor_group_sums<columns> &sums, unsigned first,
-                                                  size_t pixel, bool exists)
+template <unsigned half>
+__device__ static inline void result_store_floats(const tensor_conv &v, const float *sums, unsigned first, size_t pixel,
+                                                  bool exists)
 {
 #pragma unroll
     for (unsigned j = 0; j < RESULT_CHANNELS / 8; j += 2) {
         uint32_t own[2][2];
 #pragma unroll
-        for (unsigned k = 0; k < 4; k++) own[k / 2][k % 2] = __float_as_uint(sums.part[at / 2 + (j + k / 2) * 4 + half * 2 + k % 2]);
+        for (unsigned k = 0; k < 4; k++) own[k / 2][k % 2] = __float_as_uint(sums[(j + k / 2) * 4 + half * 2 + k % 2]);
         result_exchange(own[0][0], own[1][0], 1), result_exchange(own[0][1], own[1][1], 1);
-        const unsigned lane = threadIdx.x % 4, channel = first + at + (j + lane % 2) * 8 + lane / 2 * 4;
+        const unsigned lane = threadIdx.x % 4, channel = first + (j + lane % 2) * 8 + lane / 2 * 4;
         const uint4 four = {own[0][0], own[0][1], own[1][0], own[1][1]};
         if (exists && channel < v.c) *(uint4 *)(void *)(v.y + pixel * v.c + channel) = four;
     }
 }
 
-template <unsigned at, unsigned half, int columns>
-__device__ static inline void result_store_half(const tensor_conv &v, const tensor_group_sums<columns> &sums, unsigned first,
-                                                size_t pixel, bool exists)
+template <unsigned half>
+__device__ static inline void result_store_half(const tensor_conv &v, const float *sums, unsigned first, size_t pixel, bool exists)
 {
     if (v.c % 8 == 0) {
         if (v.halves)
-            result_store_halves<at, half>(v, sums, first, pixel, exists);
+            result_store_halves<half>(v, sums, first, pixel, exists);
         else
-            result_store_floats<at, half>(v, sums, first, pixel, exists);
+            result_store_floats<half>(v, sums, first, pixel, exists);
         return;
     }
     if (!exists) return;
 #pragma unroll
     for (unsigned j = 0; j < RESULT_CHANNELS / 8; j++) {
-        const float *own = &sums.part[at / 2 + j * 4 + half * 2];
-        tensor_store_pair(v, pixel, first + at + j * 8 + threadIdx.x % 4 * 2, own[0], own[1]);
+        const float *own = sums + j * 4 + half * 2;
+        tensor_store_pair(v, pixel, first + j * 8 + threadIdx.x % 4 * 2, own[0], own[1]);
     }
 }
 
-/* A thread's two pixels, where they exist, at 64 of the columns from `at` on. All threads of a warp. first: channel of column 0. */
-template <unsigned at, int columns>
-__device__ static inline void result_store(const tensor_conv &v, const tensor_group_sums<columns> &sums, unsigned first,
-                                           const size_t (&pixel)[2], const bool (&exists)[2])
+/* A thread's two pixels, where they exist, at 64 channels from `first` on. All threads of a warp. sums: of tensor_group_sums,
+ * from those of the first of these channels on. */
+__device__ static inline void result_store(const tensor_conv &v, const float *sums, unsigned first, const size_t (&pixel)[2],
+                                           const bool (&exists)[2])
 {
-    result_store_half<at, 0>(v, sums, first, pixel[0], exists[0]);
-    result_store_half<at, 1>(v, sums, first, pixel[1], exists[1]);
+    result_store_half<0>(v, sums, first, pixel[0], exists[0]);
+    result_store_half<1>(v, sums, first, pixel[1], exists[1]);
 }
 
 #endif

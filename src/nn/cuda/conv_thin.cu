@@ -88,7 +88,7 @@ __device__ static inline void store(const thin &t, const sums_of_tile &sums, uns
     const unsigned row = at.top + threadIdx.x / 32 * 2, column = at.left + threadIdx.x % 32 / 4;
     const bool exists[1][2] = {{row < t.v.h && column < t.v.w, row + 1 < t.v.h && column < t.v.w}};
     const size_t pixel = (at.image * t.v.h + row) * t.v.w + column, pixels[2] = {pixel, pixel + t.v.w};
-    result_store<0>(t.v, sums[0], blockIdx.y * THIN_ROWS, pixels, exists[0]);
+    result_store(t.v, sums[0].part, blockIdx.y * THIN_ROWS, pixels, exists[0]);
     if (moments) store_moments(t, sums, exists, number, *(conv_moments_shared *)(void *)(CUDA_SHARED() + t.moments_at));
 }
 
