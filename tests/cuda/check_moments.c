@@ -5,8 +5,8 @@
 
 #include "nn/moments_test.h"
 
-/* By tiles or runs, large or small, as the kernel chooses; by phases; by taps of a row. */
-typedef enum kind { PLAIN, TRANSPOSED, THIN } kind;
+/* By tiles or runs, large or small, as the kernel chooses; by phases; by taps of a row; of stride 2. */
+typedef enum kind { PLAIN, TRANSPOSED, THIN, STRIDED } kind;
 
 typedef struct layer {
     kind kind;
@@ -29,6 +29,7 @@ static nn_value convolve(nn_graph *g, const layer *l, nn_value x, nn_value w)
     switch (l->kind) {
     case TRANSPOSED: return nn_conv2d_transpose(g, x, w, 2, 1, l->extra);
     case THIN: return nn_conv2d(g, nn_pad(g, x, NN_PAD_REFLECT, l->kernel / 2), w, 1, 0);
+    case STRIDED: return nn_conv2d(g, x, w, 2, 1);
     default: return nn_conv2d(g, x, w, 1, 1);
     }
 }
@@ -170,8 +171,11 @@ static const layer layers[] = {
     {PLAIN, 2, 19, 13, 40, 72, 3, 0, 3},     {PLAIN, 1, 23, 34, 32, 136, 3, 0, 7},   {TRANSPOSED, 1, 16, 16, 32, 64, 3, 1, 8},
     {TRANSPOSED, 2, 18, 11, 72, 40, 3, 1, 4}, {TRANSPOSED, 1, 17, 1, 32, 33, 3, 0, 8}, {TRANSPOSED, 2, 5, 19, 40, 72, 4, 0, 3},
     {THIN, 1, 32, 16, 3, 64, 7, 0, 4},       {THIN, 2, 19, 13, 3, 72, 7, 0, 4},
-    /* wide tiles and runs, where the device has few multiprocessors, as the emulated one */
+    {STRIDED, 1, 32, 16, 32, 64, 3, 0, 1},   {STRIDED, 2, 37, 21, 72, 40, 4, 0, 4},
+    /* wide tiles and runs, where the device has few multiprocessors, as the emulated one; a block of the last
+     * ones has three, one after the other */
     {PLAIN, 2, 30, 63, 40, 72, 3, 0, 8},     {PLAIN, 2, 39, 24, 32, 128, 3, 0, 4},
+    {STRIDED, 3, 63, 29, 40, 72, 3, 0, 2},   {STRIDED, 3, 64, 32, 32, 328, 4, 0, 2},
     /* more parts than blocks of the second pass merge */
     {THIN, 1, 18, 521, 4, 32, 3, 0, 132}};
 enum { LAYERS = sizeof layers / sizeof *layers };
@@ -207,6 +211,7 @@ static void normalises_many_blocks(test *t)
         {PLAIN, 2, 64, 56, 64, 512, 3, 0, 14},
         {PLAIN, 1, 66, 66, 64, 896, 3, 0, 18},
         {TRANSPOSED, 2, 40, 24, 64, 256, 3, 1, 9},
+        {STRIDED, 3, 128, 136, 72, 256, 3, 0, 18},
     };
     error err = {0};
     nn_backend *device;

@@ -195,6 +195,8 @@ static nn_value conv_reflected3(nn_graph *g, const nn_value *x)
 }
 
 static nn_value conv_strided_valid(nn_graph *g, const nn_value *x) { return nn_conv2d(g, x[0], x[1], 2, 0); }
+static nn_value conv_strided_bias(nn_graph *g, const nn_value *x) { return nn_bias(g, nn_conv2d(g, x[0], x[1], 2, 1), x[2]); }
+
 static nn_value conv_strided_far(nn_graph *g, const nn_value *x) { return nn_conv2d(g, x[0], x[1], 2, 3); }
 
 static nn_value transposed_bias3(nn_graph *g, const nn_value *x)
@@ -241,6 +243,8 @@ static const gradient_case wide_cases[] = {
     {"conv2d on tensor cores, strided, 2x2", 2, {S(1, 7, 38, 40), S(64, 40, 2, 2)}, conv_strided, 0, 0},
     {"conv2d on tensor cores, strided, one pixel", 2, {S(1, 1, 1, 32), S(32, 32, 4, 4)}, conv_strided_far, 0, 0},
     {"conv2d on tensor cores, strided, 5x7", 2, {S(1, 10, 11, 32), S(32, 32, 5, 7)}, conv_strided_far, 0, 0},
+    {"conv2d on tensor cores, strided, 5x6", 2, {S(1, 19, 35, 130), S(72, 130, 5, 6)}, conv_strided_far, 0, 0},
+    {"conv2d on tensor cores, strided, long sums", 2, {S(1, 9, 8, 200), S(40, 200, 4, 4)}, conv_strided, 0, 0},
 };
 
 /* The first of them launch every kernel that they all do. */
@@ -321,6 +325,20 @@ static void wide_convolutions_of_many_shares(test *t)
     unsetenv("EMULATED_MULTIPROCESSORS");
 }
 
+/* Large blocks, of one or two tiles each. */
+static void strided_convolutions_in_large_blocks(test *t)
+{
+    static const gradient_case cases[] = {
+        {"conv2d, strided", 3, {S(2, 61, 15, 72), S(128, 72, 3, 3), S(1, 1, 1, 128)}, conv_strided_bias, 0, 0},
+        {"conv2d, strided, valid", 2, {S(1, 65, 31, 33), S(99, 33, 3, 3)}, conv_strided_valid, 0, 0},
+        {"conv2d, strided, 4x4", 2, {S(1, 63, 16, 64), S(193, 64, 4, 4)}, conv_strided, 0, 0},
+        {"conv2d, strided, 5x6", 2, {S(2, 62, 14, 40), S(72, 40, 5, 6)}, conv_strided_far, 0, 0},
+    };
+    setenv("EMULATED_MULTIPROCESSORS", "1", 1);
+    check_cases(t, BF16, cases, sizeof cases / sizeof *cases);
+    unsetenv("EMULATED_MULTIPROCESSORS");
+}
+
 /* Blocks for more than the 132 multiprocessors of a real Hopper, where some kernels take larger tiles, or all phases. The
  * emulated one has eight, and small pictures will do. */
 static void convolutions_of_many_blocks(test *t)
@@ -329,6 +347,8 @@ static void convolutions_of_many_blocks(test *t)
         {"conv2d on tensor cores, wide tiles", 3, {S(2, 64, 56, 64), S(512, 64, 3, 3), S(1, 1, 1, 512)}, conv_reflected, 0, 0},
         {"conv2d on tensor cores, wide runs", 2, {S(1, 66, 66, 64), S(896, 64, 3, 3)}, conv_plain, 0, 0},
         {"transposed on tensor cores, all phases", 2, {S(2, 40, 24, 64), S(64, 256, 3, 3)}, transposed4, 0, 0},
+        {"conv2d on tensor cores, strided, large blocks", 3, {S(3, 128, 136, 72), S(256, 72, 3, 3), S(1, 1, 1, 256)},
+         conv_strided_bias, 0, 0},
         {"conv2d on tensor cores, strided, all phases", 2, {S(2, 80, 48, 256), S(64, 256, 4, 4)}, conv_strided, 0, 0},
     };
     sides s;
@@ -397,5 +417,5 @@ static void reflections_are_no_copies(test *t)
 
 TEST_MAIN(TEST(operations), TEST(wide_convolutions), TEST(many_tiles), TEST(wide_convolutions_on_ampere),
           TEST(wide_convolutions_that_fill_a_device), TEST(wide_convolutions_in_little_memory),
-          TEST(wide_convolutions_of_many_shares), TEST(convolutions_of_many_blocks),
-          TEST(long_pictures), TEST(reflections_are_no_copies))
+          TEST(wide_convolutions_of_many_shares), TEST(strided_convolutions_in_large_blocks),
+          TEST(convolutions_of_many_blocks), TEST(long_pictures), TEST(reflections_are_no_copies))

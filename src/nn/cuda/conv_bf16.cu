@@ -1,12 +1,13 @@
-/* Ways of one sum: by conv_tensor.h where there are channels enough on both sides, by conv_thin.h and conv_narrow.h where
- * there are on one and hardly any on the other, else as the product of a gathered matrix. The data gradient of a convolution
- * of stride 1 is the convolution of dy, with a border of kernel - 1 - padding zeros, by the weight backwards; that of one of
- * stride 2 four smaller ones of dy (conv_group.cu). A weight gradient gathers from x, or from dy along all pixels of x with
- * its border, whichever has fewer channels, and multiplies by the other picture as it lies there.
+/* Ways of one sum: by conv_tensor.h, or of stride 2 conv_stride.h, where there are channels enough on both sides, by
+ * conv_thin.h and conv_narrow.h where there are on one and hardly any on the other, else as the product of a gathered matrix.
+ * The data gradient of a convolution of stride 1 is the convolution of dy, with a border of kernel - 1 - padding zeros, by the
+ * weight backwards; that of one of stride 2 four smaller ones of dy (conv_group.cu). A weight gradient gathers from x, or from
+ * dy along all pixels of x with its border, whichever has fewer channels, and multiplies by the other picture as it lies there.
  */
 #include "nn/cuda/conv_bf16.h"
 
 #include "nn/cuda/conv_narrow.h"
+#include "nn/cuda/conv_stride.h"
 #include "nn/cuda/conv_thin.h"
 #include "nn/cuda/gather.h"
 #include "nn/cuda/product.h"
@@ -26,8 +27,28 @@ struct convolution {
     size_t kh, kw, stride, top, left; /* top, left: the source's border */
     size_t source_c, c, pixels;       /* of the result */
     bool backwards, reflect;
-    bool phases; /* a data gradient of stride 2 that is conv_tensor.h's; others of a stride are conv2d.cu's */
+    bool phases;  /* a data gradient of stride 2 that is conv_tensor.h's; others of a stride are conv2d.cu's */
+    bool strided; /* a convolution of stride 2 that is conv_stride.h's */
 };
+
+/* As wide and high as a picture of the layout that the call has as yet. */
+static tensor_conv direct_convolution(const nn_call *call, const convolution &v)
+{
+    nn_shape y = call->output_shape[0];
+    tensor_conv conv = {};
+    conv.p = picture_of(call, 0);
+    conv.weight = call->input[1];
+    conv.packed = call->packed_inputs >> 1 & 1;
+    conv.bias = call->input_count > 2 ? call->input[2] : NULL;
+    conv.y = call->output[0];
+    conv.halves = call->output_layout[0] == NN_LAYOUT_BF16;
+    conv.h = (unsigned)y.dim[NN_H], conv.w = (unsigned)y.dim[NN_W], conv.c = (unsigned)v.c;
+    conv.kh = (unsigned)v.kh, conv.kw = (unsigned)v.kw;
+    conv.stride = (unsigned)v.stride, conv.padding = (unsigned)call->attr.padding;
+    conv.backwards = v.backwards;
+    conv.moments = call->output_count > 1 ? call->output[1] : NULL;
+    return conv;
+}
 
 static convolution convolution_of(const nn_call *call)
 {
@@ -44,12 +65,14 @@ static convolution convolution_of(const nn_call *call)
     }
     v.reflect = !v.backwards && attr->mode == NN_PAD_REFLECT;
     v.pixels = nn_count(y) / v.c;
+    const tensor_conv conv = direct_convolution(call, v);
+    v.strided = !v.backwards && v.stride == 2 && stride_conv_suits(call, &conv);
     return v;
 }
 
 static bool is_direct(const convolution *v)
 {
-    return v->phases || (v->stride == 1 && tensor_conv_suits(v->source_c, v->c, v->kh, v->kw));
+    return v->phases || v->strided || (v->stride == 1 && tensor_conv_suits(v->source_c, v->c, v->kh, v->kw));
 }
 
 /* Whether that is conv2d.cu's: its products of taps, folded. */
@@ -69,24 +92,6 @@ static bool is_narrow(const nn_call *call, const convolution *v)
     return v->stride == 1 && narrow_suits(call, v->source_c, v->c, v->kh, v->kw);
 }
 
-static tensor_conv direct_convolution(const nn_call *call, const convolution &v)
-{
-    nn_shape y = call->output_shape[0];
-    tensor_conv conv = {};
-    conv.p = picture_of(call, 0);
-    conv.weight = call->input[1];
-    conv.packed = call->packed_inputs >> 1 & 1;
-    conv.bias = call->input_count > 2 ? call->input[2] : NULL;
-    conv.y = call->output[0];
-    conv.halves = call->output_layout[0] == NN_LAYOUT_BF16;
-    conv.h = (unsigned)y.dim[NN_H], conv.w = (unsigned)y.dim[NN_W], conv.c = (unsigned)v.c;
-    conv.kh = (unsigned)v.kh, conv.kw = (unsigned)v.kw;
-    conv.stride = (unsigned)v.stride, conv.padding = (unsigned)call->attr.padding;
-    conv.backwards = v.backwards;
-    conv.moments = call->output_count > 1 ? call->output[1] : NULL;
-    return conv;
-}
-
 static void run_direct(const nn_call *call)
 {
     convolution v = convolution_of(call);
@@ -95,6 +100,8 @@ static void run_direct(const nn_call *call)
         thin_conv_run(call, &conv);
     else if (is_narrow(call, &v))
         narrow_conv_run(call, &conv);
+    else if (v.strided)
+        stride_conv_run(call, &conv);
     else
         tensor_conv_run(call, &conv);
 }
@@ -145,7 +152,7 @@ static bool prepare_convolution(nn_call *call)
     bool thin = is_thin(call, &v), narrow = !thin && is_narrow(call, &v), direct = thin || narrow || is_direct(&v);
     if (!direct && folds(&v, call->input_shape[0])) return false;
     bool blocks = direct && tensor_by_groups(call);
-    call->input_layout[0] = layout_of(v.top, v.left, v.reflect, blocks && !v.phases);
+    call->input_layout[0] = layout_of(v.top, v.left, v.reflect, blocks && v.stride == 1);
     call->input_layout[1] = thin          ? v.backwards ? CUDA_IN_THIN : CUDA_OUT_THIN
                             : narrow      ? v.backwards ? CUDA_IN_NARROW : CUDA_OUT_NARROW
                             : blocks      ? v.backwards ? CUDA_IN_BLOCKS : CUDA_OUT_BLOCKS
@@ -164,6 +171,7 @@ size_t cuda_conv_moment_parts(const nn_call *call)
     convolution v = convolution_of(call);
     tensor_conv conv = direct_convolution(&asked, v);
     if (is_thin(call, &v)) return thin_conv_parts(&conv);
+    if (v.strided) return stride_conv_parts(call, &conv);
     return is_direct(&v) && !is_narrow(call, &v) ? tensor_conv_parts(call, &conv) : 0;
 }
 

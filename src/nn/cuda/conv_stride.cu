@@ -1,0 +1,456 @@
+/* See conv_stride.h. As in conv_group.cu two groups of threads multiply windows of the picture, in shared memory, tap by tap,
+ * while other warps copy; the barriers are the same, and so is the order of granules.
+ *
+ * Rows of a product have to be neighbours in a window, and results that are neighbours meet every second pixel. So a block
+ * takes the picture for four: its odd or even rows and columns, of which each is met, at stride 1, by every second tap down and
+ * across: those of 3x3 are 2x2, 2x1, 1x2 and 1x1. A window is of 64 channels of one of the four, and the next window's are of
+ * the next one. All are about as large, but some have four taps and some one: four windows are in shared memory at once, so
+ * that copies go on all the time. A gathered matrix has 2.25 times as many bytes as the picture, which are written and read
+ * once more: for eight pictures, 128x128x128 of 256x256x64, gathers took 78 us of an H200 and products another 50.
+ *
+ * A block takes 16x8 pixels times 64 channels of the result, and two share a multiprocessor. That is 145 KB to copy for
+ * 9.4 MFLOP of 3x3 from 64 channels, 300 MB for the pictures above, which take the second-level cache 54 us. So where they
+ * fill the device, blocks are of 32x8 pixels times 128 channels, 288 KB for four times the work, and have a multiprocessor
+ * each. Their products read shared memory less as well: 6 KB for 64x128x16 where others read 4 KB for half of that. No other
+ * block computes while one of these begins or stores. So it takes tile after tile, and the next one's windows and weights are
+ * copied while it stores.
+ */
+#include "nn/cuda/conv_stride.h"
+
+#include "nn/cuda/conv_group.h"
+#include "nn/cuda/conv_moments.h"
+#include "nn/cuda/conv_result.h"
+#include "nn/cuda/launch.h"
+
+enum {
+    PARITIES = 4, /* of a picture's rows and columns */
+    LEAST_WINDOWS = 3,
+    MOST_WINDOWS = 4,
+    LEAST_STAGES = 4,
+    MOST_AHEAD = 8, /* stages of the weight */
+    WINDOW_BARRIERS = 2 * MOST_AHEAD,
+    LAST_BARRIERS = WINDOW_BARRIERS + 2 * MOST_WINDOWS,
+    STRIDE_BARRIER_BYTES = 224 /* with what aligns the rest */
+};
+static_assert((LAST_BARRIERS + 3) * BULK_BARRIER_BYTES <= STRIDE_BARRIER_BYTES);
+
+struct striding {
+    tensor_conv v;
+    unsigned rows, columns;    /* tiles of an image */
+    unsigned tiles, places;    /* of all images; so many at once, where a block takes one after the other */
+    unsigned granules, chunks; /* of a pixel of the picture */
+    unsigned plane;            /* granules of a window from plane to plane */
+    unsigned windows, stages;  /* of the picture and of the weight, in shared memory */
+};
+
+/* One side of a window: taps that are met by the pixels of that parity. */
+__host__ __device__ static inline unsigned taps_of(unsigned kernel, unsigned parity) { return (kernel + 1 - parity) / 2; }
+
+__host__ __device__ static inline unsigned window_bytes(const striding &d)
+{
+    return CHUNK * d.plane * TENSOR_GRANULE_BYTES;
+}
+
+/* Places in a ring of `count`, and the parity of their uses. */
+struct ring_place {
+    unsigned at, parity;
+    __device__ void advance(unsigned count)
+    {
+        if (++at == count) at = 0, parity ^= 1;
+    }
+};
+
+/* One block's place and memory. A thread has `size` groups of 8x8 pixels, `size` times 64 channels of each. */
+template <unsigned size, bool moments> struct stride_tile {
+    enum { COLUMNS = size * ROWS, STAGE_BYTES = size * BLOCK_BYTES, MOMENTS_AT = STRIDE_BARRIER_BYTES + COLUMNS * sizeof(float) };
+    static_assert(size == 1 || size == 2);
+    typedef tensor_group_sums<COLUMNS> sums_of_tile[size];
+    typedef bool existing[size][2]; /* the thread's pixels */
+    const striding &d;
+    unsigned tile, first; /* first: channel of the result */
+    unsigned warp, lane;
+    tensor_address barriers, windows, weights;
+
+    __device__ stride_tile(const striding &v) : d(v)
+    {
+        tile = blockIdx.x, first = blockIdx.y * COLUMNS;
+        warp = tensor_warp(), lane = threadIdx.x % WARP;
+        barriers = tensor_shared(CUDA_SHARED());
+        windows = barriers + first_window();
+        weights = windows + d.windows * window_bytes(d);
+    }
+
+    /* In the result. */
+    __device__ tensor_tile place() const { return tensor_tile_at(tile, d.rows, d.columns, TILE_H * size, TILE_W); }
+
+    /* Whether there is one. */
+    __device__ bool go_to_next()
+    {
+        tile += gridDim.x;
+        return tile < d.tiles;
+    }
+
+    /* Behind barriers, bias and moments, where 32 banks begin. */
+    __host__ __device__ static constexpr unsigned first_window()
+    {
+        const unsigned banks = 128, before = MOMENTS_AT + (moments ? size * (unsigned)sizeof(conv_moments_shared) : 0);
+        return (before + banks - 1) / banks * banks;
+    }
+
+    /* Of window `number`: taps, and pixels of a line. */
+    __device__ unsigned count() const { return d.chunks * PARITIES; }
+    __device__ unsigned taps_down(unsigned number) const { return taps_of(d.v.kh, number / 2 % 2); }
+    __device__ unsigned taps_across(unsigned number) const { return taps_of(d.v.kw, number % 2); }
+    __device__ unsigned line(unsigned number) const { return TILE_W + taps_across(number) - 1; }
+    __device__ unsigned plane_bytes() const { return d.plane * TENSOR_GRANULE_BYTES; }
+
+    /* A stage's weight is there; this block is done with it. The same of a window. */
+    __device__ tensor_address full(unsigned stage) const { return barriers + stage * BULK_BARRIER_BYTES; }
+    __device__ tensor_address empty(unsigned stage) const { return full(MOST_AHEAD + stage); }
+    __device__ tensor_address window_full(unsigned at) const { return full(WINDOW_BARRIERS + at); }
+    __device__ tensor_address window_empty(unsigned at) const { return window_full(MOST_WINDOWS + at); }
+    /* All warps have left their moments; all have put them together. */
+    __device__ tensor_address moments_full() const { return full(LAST_BARRIERS); }
+    __device__ tensor_address moments_empty() const { return full(LAST_BARRIERS + 1); }
+    __device__ tensor_address bias_there() const { return full(LAST_BARRIERS + 2); }
+    __device__ float *bias() const { return (float *)(void *)(CUDA_SHARED() + STRIDE_BARRIER_BYTES); }
+
+    __device__ void make_barriers() const
+    {
+        for (unsigned i = 0; i < d.stages; i++) {
+            bulk_make(full(i), 1);
+            bulk_make(empty(i), MULTIPLIERS);
+        }
+        for (unsigned i = 0; i < d.windows; i++) {
+            bulk_make(window_full(i), MULTIPLIERS);
+            bulk_make(window_empty(i), MULTIPLIERS);
+        }
+        bulk_make(bias_there(), 1);
+        if (moments) {
+            bulk_make(moments_full(), MULTIPLIERS);
+            bulk_make(moments_empty(), MULTIPLIERS);
+        }
+        bulk_made();
+    }
+
+    /* A warp's part of a window's pixels if `of` warps copy it: a lane has a granule of every APART-th pixel. Zeros where
+     * there are none. What a lane does for each is little: two warps have all windows to copy. */
+    template <unsigned of> __device__ void copy_window(unsigned number, unsigned at, unsigned part) const
+    {
+        enum { AT_ONCE = WARP / CHUNK, APART = of * AT_ONCE };
+        const picture &p = d.v.p;
+        const tensor_tile tile_at = place();
+        const unsigned granule = number / PARITIES * CHUNK + lane % CHUNK;
+        const unsigned i = 2 * tile_at.top + number / 2 % 2, j = 2 * tile_at.left + number % 2; /* its first pixel */
+        const unsigned rows = i < p.h && granule < d.granules ? (p.h - i + 1) / 2 : 0, columns = j < p.w ? (p.w - j + 1) / 2 : 0;
+        const unsigned w = line(number), rows_on = APART / w, columns_on = APART % w;
+        const unsigned end = (TILE_H * size + taps_down(number) - 1) * w;
+        unsigned pixel = part * AT_ONCE + lane / CHUNK, row = pixel / w, column = pixel % w;
+        const size_t to_right = 2 * d.granules, to_below = p.w * to_right, wrap = to_below - w * to_right;
+        const size_t on = rows_on * to_below + columns_on * to_right;
+        size_t from = ((tile_at.image * p.h + i) * p.w + j) * d.granules + granule + row * to_below + column * to_right;
+        const uint4 *data = (const uint4 *)(const void *)p.data;
+        const tensor_address to = windows + at * window_bytes(d) + lane % CHUNK * plane_bytes();
+        while (pixel < end) {
+            const bool there = row < rows && column < columns;
+            tensor_copy(to + pixel * TENSOR_GRANULE_BYTES, data + (there ? from : 0), !there);
+            pixel += APART, row += rows_on, column += columns_on, from += on;
+            if (column >= w) column -= w, row++, from += wrap;
+        }
+        tensor_commit();
+    }
+
+    /* What the warp has copied, but for its latest `pending` windows, is there: window `at` of them. */
+    template <unsigned of, int pending> __device__ void publish_window(unsigned at) const
+    {
+        tensor_wait<pending>();
+        tensor_publish();
+        __syncwarp();
+        if (lane < MULTIPLIERS / of) bulk_arrive(window_full(at));
+    }
+
+    /* COPIERS, of all windows but the first. One is published when the next one is under way: what that one waits for, the
+     * end of products with the window in its place before, needs no more than the LEAST_WINDOWS - 1 before it. */
+    __device__ void bring_picture()
+    {
+        ring_place now = {1, 0}, before = {};
+        unsigned number = 1;
+        bool under_way = false;
+        do {
+            for (; number < count(); number++) {
+                bulk_wait(window_empty(now.at), now.parity ^ 1);
+                copy_window<COPIERS>(number, now.at, warp - MULTIPLIERS);
+                if (under_way) publish_window<COPIERS, 1>(before.at);
+                under_way = true, before = now;
+                now.advance(d.windows);
+            }
+            number = 0;
+        } while (go_to_next());
+        publish_window<COPIERS, 0>(before.at);
+    }
+
+    /* The warp beside them. */
+    __device__ void bring_bias() const
+    {
+        result_bring_bias<COLUMNS>(d.v, first, bias(), lane, WARP);
+        __syncwarp();
+        if (lane == 0) bulk_arrive(bias_there());
+    }
+
+    /* By one thread; of two blocks of the weight, which come to lie as one with twice as many rows, by a warp, whose lanes bring
+     * a plane each. */
+    __device__ void copy_weight(unsigned chunk, unsigned tap, unsigned stage) const
+    {
+        const unsigned taps = d.v.kh * d.v.kw;
+        const size_t block = ((size_t)blockIdx.y * size * d.chunks + chunk) * taps + tap;
+        const unsigned char *from = (const unsigned char *)d.v.weight + block * BLOCK_BYTES;
+        const tensor_address to = weights + stage * STAGE_BYTES;
+        if (size == 1) {
+            bulk_expect(full(stage), BLOCK_BYTES);
+            bulk_copy(to, from, BLOCK_BYTES, full(stage));
+            return;
+        }
+        if (lane == 0) bulk_expect(full(stage), STAGE_BYTES);
+        __syncwarp();
+        from += lane % size * ((size_t)d.chunks * taps * BLOCK_BYTES) + lane / size * PLANE_BYTES;
+        if (lane < CHUNK * size) bulk_copy(to + lane * PLANE_BYTES, from, PLANE_BYTES, full(stage));
+    }
+
+    __device__ void bring_weight()
+    {
+        ring_place now = {};
+        do {
+            for (unsigned number = 0; number < count(); number++)
+                for (unsigned a = number / 2 % 2; a < d.v.kh; a += 2)
+                    for (unsigned b = number % 2; b < d.v.kw; b += 2) {
+                        bulk_wait(empty(now.at), now.parity ^ 1);
+                        copy_weight(number / PARITIES, a * d.v.kw + b, now.at);
+                        now.advance(d.stages);
+                    }
+        } while (go_to_next());
+    }
+
+    /* The pixels that a window's first tap meets, of this group's. */
+    __device__ tensor_matrix pixels_at(unsigned number, unsigned at) const
+    {
+        const unsigned first_pixel = warp / (TENSOR_GROUP / WARP) * (TILE_H / GROUPS * size) * line(number);
+        return tensor_matrix_at(windows + at * window_bytes(d) + first_pixel * TENSOR_GRANULE_BYTES, plane_bytes(),
+                                line(number) * TENSOR_GRANULE_BYTES);
+    }
+
+    /* sums += pixels, moved by a tap, times the tap's weight. apart: bytes from one group of 8x8 pixels to the next. */
+    __device__ void multiply(sums_of_tile &sums, tensor_matrix pixels, unsigned apart, unsigned stage) const
+    {
+        tensor_matrix weight = tensor_matrix_at(weights + stage * STAGE_BYTES, size * PLANE_BYTES, 8 * TENSOR_GRANULE_BYTES);
+        tensor_group_begin();
+#pragma unroll
+        for (unsigned part = 0; part < size; part++)
+#pragma unroll
+            for (unsigned k = 0; k < CHUNK; k += 2)
+                tensor_group_multiply<false>(sums[part], tensor_matrix_moved(pixels, part * apart + k * plane_bytes()),
+                                             tensor_matrix_moved(weight, k * size * PLANE_BYTES));
+        tensor_group_commit();
+    }
+
+    /* This warp is done with them; one that leaves a window gives it back with the stage. */
+    __device__ void give_back(unsigned stage, bool leaves, unsigned window) const
+    {
+        __syncwarp();
+        if (lane == 0) bulk_arrive(empty(stage));
+        if (leaves && lane == 0) bulk_arrive(window_empty(window));
+    }
+
+    /* A tile. A tap's products run while the next one's are started; what they have read is given back then. Loops are such
+     * as conv_group.cu's. */
+    __device__ void multiply_all(sums_of_tile &sums, ring_place &stage, ring_place &window) const
+    {
+        ring_place stage_before = stage, window_before = window;
+        unsigned number = 0;
+        do {
+            const unsigned width = taps_across(number), taps = taps_down(number) * width;
+            const unsigned apart = TILE_H / GROUPS * line(number) * TENSOR_GRANULE_BYTES;
+            tensor_matrix pixels = pixels_at(number, window.at);
+            unsigned tap = 0, b = 0;
+            bulk_wait(window_full(window.at), window.parity);
+            do {
+                bulk_wait(full(stage.at), stage.parity);
+                multiply(sums, pixels, apart, stage.at);
+                tensor_group_wait<1>();
+                if (number + tap > 0) give_back(stage_before.at, tap == 0, window_before.at);
+                stage_before = stage;
+                stage.advance(d.stages);
+                bool last = ++b == width;
+                pixels = tensor_matrix_moved(pixels, (last ? line(number) + 1 - width : 1) * TENSOR_GRANULE_BYTES);
+                if (last) b = 0;
+            } while (++tap < taps);
+            window_before = window;
+            window.advance(d.windows);
+        } while (++number < count());
+        tensor_group_wait<0>();
+        give_back(stage_before.at, true, window_before.at);
+    }
+
+    /* Of the thread's two pixels of group `part`: which exist, and where they are in y. */
+    __device__ void find_pixels(const tensor_tile &at, unsigned part, bool (&exists)[2], size_t (&pixel)[2]) const
+    {
+        const unsigned group = warp / (TENSOR_GROUP / WARP), rows = TILE_H / GROUPS, column = at.left + lane / 4;
+#pragma unroll
+        for (unsigned half = 0; half < 2; half++) {
+            const unsigned row = at.top + (group * size + part) * rows + warp % (TENSOR_GROUP / WARP) * 2 + half;
+            exists[half] = row < d.v.h && column < d.v.w;
+            pixel[half] = (at.image * d.v.h + row) * d.v.w + column;
+        }
+    }
+
+    __device__ void store(sums_of_tile &sums, existing &exists) const
+    {
+        const tensor_tile at = place();
+        bulk_wait(bias_there(), 0);
+#pragma unroll
+        for (unsigned part = 0; part < size; part++) {
+            size_t pixel[2];
+            result_add_bias(sums[part], bias());
+            find_pixels(at, part, exists[part], pixel);
+#pragma unroll
+            for (unsigned k = 0; k < size; k++)
+                result_store(d.v, sums[part].part + k * (ROWS / 2), first + k * ROWS, pixel, exists[part]);
+        }
+    }
+
+    /* turn: parity of the block's tiles. */
+    __device__ void store_moments(const sums_of_tile &sums, const existing &exists, unsigned turn) const
+    {
+        conv_moments_shared *shared = (conv_moments_shared *)(void *)(CUDA_SHARED() + MOMENTS_AT);
+        conv_moments own;
+        moments_begin<0>(d.v, sums, exists, own);
+        moments_of_warp(own);
+        bulk_wait(moments_empty(), turn ^ 1);
+        moments_leave(own, shared[0]);
+        if (size > 1) {
+            moments_begin<COLUMNS - ROWS>(d.v, sums, exists, own);
+            moments_of_warp(own);
+            moments_leave(own, shared[1]);
+        }
+        __syncwarp();
+        if (lane == 0) bulk_arrive(moments_full());
+        if (warp < COLUMNS / WARP) {
+            const unsigned k = threadIdx.x / ROWS;
+            bulk_wait(moments_full(), turn);
+            moments_store(d.v, shared[k], first + k * ROWS, threadIdx.x % ROWS, tile);
+        }
+        __syncwarp();
+        if (lane == 0) bulk_arrive(moments_empty());
+    }
+
+    /* MULTIPLIERS. */
+    __device__ void multiply_tiles()
+    {
+        ring_place stage = {}, window = {};
+        unsigned turn = 0;
+        do {
+            sums_of_tile sums = {};
+            existing exists;
+            multiply_all(sums, stage, window);
+            store(sums, exists);
+            if (moments) store_moments(sums, exists, turn);
+            turn ^= 1;
+        } while (go_to_next());
+    }
+};
+
+/* blockIdx.x: the first tile; blockIdx.y: channels of the result. */
+template <unsigned size, bool moments>
+static __global__ void __launch_bounds__(THREADS, size == 1 ? 2 : 1) convolve_strided(striding d)
+{
+    stride_tile<size, moments> t(d);
+    cuda_let_next_begin();
+    if (threadIdx.x == THREADS - 1) t.make_barriers();
+    cuda_wait_for_others();
+    if (t.warp < MULTIPLIERS) t.template copy_window<MULTIPLIERS>(0, 0, t.warp);
+    __syncthreads();
+    if (size > 1 && t.warp >= MULTIPLIERS) tensor_group_give_registers<COPIER_REGISTERS>();
+    if (t.warp < MULTIPLIERS) {
+        if (size > 1) tensor_group_take_registers<MULTIPLIER_REGISTERS>();
+        t.template publish_window<MULTIPLIERS, 0>(0);
+        t.multiply_tiles();
+    } else if (t.warp < MULTIPLIERS + COPIERS) {
+        t.bring_picture();
+    } else if (t.warp == MULTIPLIERS + COPIERS) {
+        t.bring_bias();
+    } else if (threadIdx.x >= THREADS - (size > 1 ? WARP : 1)) {
+        t.bring_weight();
+    }
+}
+
+enum { LARGE = 2 };
+
+static striding plan_of_size(const nn_call *call, const tensor_conv &conv, unsigned size)
+{
+    striding d = {};
+    d.v = conv;
+    d.rows = (unsigned)cuda_divide_up(conv.h, TILE_H * size), d.columns = (unsigned)cuda_divide_up(conv.w, TILE_W);
+    d.tiles = d.places = conv.p.images * d.rows * d.columns;
+    const size_t at_once = cuda_of(call)->multiprocessors / cuda_divide_up(conv.c, size * ROWS);
+    if (size == LARGE && at_once < d.tiles) d.places = at_once > 0 ? (unsigned)at_once : 1;
+    d.granules = conv.p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
+    /* Odd, so that granules of a pixel go to different banks. */
+    d.plane = ((TILE_H * size + taps_of(conv.kh, 0) - 1) * (TILE_W + taps_of(conv.kw, 0) - 1)) | 1;
+    /* There is room: of kernels that tensor_conv_suits lets pass none has windows of more than 187 or 363 pixels (3x7). */
+    const unsigned shared = size == 1 ? MOST_SHARED - stride_tile<1, true>::first_window()
+                                      : MOST_SHARED_ALONE - stride_tile<LARGE, true>::first_window();
+    const unsigned stage = size * BLOCK_BYTES;
+    d.windows = MOST_WINDOWS * window_bytes(d) + LEAST_STAGES * stage <= shared ? MOST_WINDOWS : LEAST_WINDOWS;
+    d.stages = (shared - d.windows * window_bytes(d)) / stage;
+    if (d.stages > MOST_AHEAD) d.stages = MOST_AHEAD;
+    return d;
+}
+
+static size_t blocks_of(const striding &d, unsigned size) { return d.tiles * cuda_divide_up(d.v.c, size * ROWS); }
+
+/* Large blocks where hardly any pixels or channels of theirs are for nothing, and where with the last ones a quarter of the
+ * device is idle at most. */
+static striding plan_strided(const nn_call *call, const tensor_conv *conv, unsigned *size)
+{
+    enum { WASTED = 8 /* one of so many */ };
+    const striding small = plan_of_size(call, *conv, 1), large = plan_of_size(call, *conv, LARGE);
+    const size_t processors = cuda_of(call)->multiprocessors, blocks = blocks_of(large, LARGE);
+    const size_t needed = blocks_of(small, 1), taken = blocks * LARGE * LARGE;
+    const bool fills = 4 * blocks >= 3 * cuda_divide_up(large.tiles, large.places) * processors;
+    const bool whole = cuda_divide_up(conv->c, ROWS) % LARGE == 0 && taken <= needed + needed / WASTED;
+    *size = fills && whole ? LARGE : 1;
+    return fills && whole ? large : small;
+}
+
+/* A block takes a third of a microsecond of an H200 for a tap of 64 channels. A gather, a product that shares its sums among
+ * blocks and the sum of those take 12 at least: longer than few blocks unless these have many taps. */
+bool stride_conv_suits(const nn_call *call, const tensor_conv *conv)
+{
+    enum { FEW = 4, SHORT = 36 };
+    if (!tensor_phases_suit(call, conv->p.c, conv->c, conv->kh, conv->kw)) return false;
+    const striding d = plan_of_size(call, *conv, 1);
+    return d.chunks * conv->kh * conv->kw <= SHORT || FEW * blocks_of(d, 1) >= cuda_of(call)->multiprocessors;
+}
+
+template <unsigned size, bool moments> static void launch(const nn_call *call, const striding &d)
+{
+    cuda_launch_early(call, convolve_strided<size, moments>, d,
+                      dim3(d.places, (unsigned)cuda_divide_up(d.v.c, size * ROWS)), dim3(THREADS),
+                      stride_tile<size, moments>::first_window() + d.windows * window_bytes(d) + d.stages * size * BLOCK_BYTES);
+}
+
+void stride_conv_run(const nn_call *call, const tensor_conv *conv)
+{
+    unsigned size;
+    const striding d = plan_strided(call, conv, &size);
+    if (size == LARGE)
+        conv->moments ? launch<LARGE, true>(call, d) : launch<LARGE, false>(call, d);
+    else
+        conv->moments ? launch<1, true>(call, d) : launch<1, false>(call, d);
+}
+
+size_t stride_conv_parts(const nn_call *call, const tensor_conv *conv)
+{
+    unsigned size;
+    const striding d = plan_strided(call, conv, &size);
+    return (size_t)d.rows * d.columns;
+}
