@@ -31,8 +31,6 @@ struct nn_call {
     size_t input_count, output_count;
     nn_shape input_shape[NN_MAX_INPUTS], output_shape[NN_MAX_OUTPUTS];
     nn_layout input_layout[NN_MAX_INPUTS], output_layout[NN_MAX_OUTPUTS];
-    /* A bit for each input that was packed before the program ran (program.h): no kernel of a run writes it. */
-    uint32_t packed_inputs;
     /* Set before bind. An in-place call has output[0] == input[0]. Absent optional inputs are beyond input_count. */
     const float *input[NN_MAX_INPUTS];
     float *output[NN_MAX_OUTPUTS];

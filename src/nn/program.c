@@ -208,11 +208,7 @@ static status bind(nn_program *p, void *base, error *err)
         uint32_t n = p->order[step];
         const nn_node *node = &p->draft.nodes[n];
         nn_call *call = &p->draft.calls[n];
-        call->packed_inputs = 0;
-        for (size_t i = 0; i < node->input_count; i++) {
-            call->input[i] = address(p, node->input[i]);
-            if (step >= p->draft.packing && nn_draft_is_packed(&p->draft, node->input[i])) call->packed_inputs |= 1u << i;
-        }
+        for (size_t i = 0; i < node->input_count; i++) call->input[i] = address(p, node->input[i]);
         for (size_t i = 0; i < node->output_count; i++) call->output[i] = address(p, node->output[i]);
         uint32_t scratch = p->memory.workspace[n];
         call->workspace = scratch == NN_NO_STORAGE ? NULL : p->base + p->memory.offset[scratch];

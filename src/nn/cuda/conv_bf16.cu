@@ -38,7 +38,6 @@ static tensor_conv direct_convolution(const nn_call *call, const convolution &v)
     tensor_conv conv = {};
     conv.p = picture_of(call, 0);
     conv.weight = call->input[1];
-    conv.packed = call->packed_inputs >> 1 & 1;
     conv.bias = call->input_count > 2 ? call->input[2] : NULL;
     conv.y = call->output[0];
     conv.halves = call->output_layout[0] == NN_LAYOUT_BF16;

@@ -54,12 +54,6 @@ struct turn {
     }
 };
 
-/* Who brings the weight: what is next, and where to. */
-struct errand {
-    unsigned chunk, p, a, b;
-    turn now;
-};
-
 /* One block's place and memory: barriers, the picture's windows, the weight's stages. moments: of the result are wanted.
  * Its sums have `parts`, of a phase each or of one half of a group's pixels; part p is what loops over them, unrolled, have. */
 template <pixels kind, bool moments> struct tile {
@@ -243,21 +237,21 @@ template <pixels kind, bool moments> struct tile {
             bulk_copy(to + lane * PLANE_BYTES, from + lane % width * apart + lane / width * PLANE_BYTES, PLANE_BYTES, full(stage));
     }
 
-    /* The next `most` stages. One thread, or a warp: bring_stage's. */
-    __device__ void bring_weight(errand &at, unsigned most) const
+    /* One thread, or a warp: bring_stage's. */
+    __device__ void bring_weight() const
     {
         const unsigned taps = d.v.kh * d.v.kw;
         const unsigned char *weight = (const unsigned char *)d.v.weight;
         weight += blockIdx.y * width * ((size_t)d.chunks * taps * BLOCK_BYTES);
-        for (; at.chunk < d.chunks; at.chunk++, at.p = 0)
-            for (; at.p < turns; at.p++, at.a = 0)
-                for (; at.a < taps_down(at.p); at.a++, at.b = 0)
-                    for (; at.b < taps_across(at.p); at.b++) {
-                        if (most-- == 0) return;
-                        const size_t number = at.chunk * taps + tap_at(at.p, at.a, at.b);
-                        bulk_wait(empty(at.now.stage), at.now.parity ^ 1);
-                        bring_stage(at.now.stage, weight + number * BLOCK_BYTES);
-                        at.now.advance(d.stages);
+        turn now = {};
+        for (unsigned chunk = 0; chunk < d.chunks; chunk++)
+            for (unsigned p = 0; p < turns; p++)
+                for (unsigned a = 0; a < taps_down(p); a++)
+                    for (unsigned b = 0; b < taps_across(p); b++) {
+                        const size_t number = chunk * taps + tap_at(p, a, b);
+                        bulk_wait(empty(now.stage), now.parity ^ 1);
+                        bring_stage(now.stage, weight + number * BLOCK_BYTES);
+                        now.advance(d.stages);
                     }
     }
 
@@ -411,12 +405,8 @@ static __global__ void __launch_bounds__(THREADS, is_alone(kind) ? 1 : 2) convol
 {
     typedef tile<kind, moments> tile;
     const tile t(d);
-    const bool brings = threadIdx.x >= THREADS - (tile::width > 1 ? WARP : 1);
-    errand weight = {};
     cuda_let_next_begin();
     if (threadIdx.x == THREADS - 1) t.make_barriers();
-    if (tile::width > 1) __syncwarp();
-    if (brings && d.v.packed) t.bring_weight(weight, d.stages);
     cuda_wait_for_others();
     if (t.warp < MULTIPLIERS) t.template copy_halo<CHUNK>(0, t.warp);
     __syncthreads();
@@ -434,8 +424,8 @@ static __global__ void __launch_bounds__(THREADS, is_alone(kind) ? 1 : 2) convol
         t.bring_picture();
     } else if (t.warp == MULTIPLIERS + COPIERS) {
         t.bring_bias();
-    } else if (brings) {
-        t.bring_weight(weight, ~0u);
+    } else if (threadIdx.x >= THREADS - (tile::width > 1 ? WARP : 1)) {
+        t.bring_weight();
     }
 }
 

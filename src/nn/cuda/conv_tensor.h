@@ -17,7 +17,6 @@ static inline bool tensor_by_groups(const nn_call *call) { return cuda_has_group
 typedef struct tensor_conv {
     picture p;
     const void *weight;
-    bool packed; /* it is there before the recording runs */
     const float *bias;
     float *y;
     bool halves; /* y is in bf16, where it lies */
