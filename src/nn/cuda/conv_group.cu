@@ -39,11 +39,8 @@
 #include "nn/cuda/conv_result.h"
 #include "nn/cuda/launch.h"
 
-/* Moments lie where the picture was: CHUNK planes of a tile's pixels at least, of twice as many where there are two of 64
- * channels. */
-static_assert((int)MULTIPLIERS == MOMENTS_WARPS && (int)ROWS == MOMENTS_CHANNELS && (int)ROWS == RESULT_CHANNELS &&
-              sizeof(conv_moments_shared) <= CHUNK * TILE_H * TILE_W * TENSOR_GRANULE_BYTES &&
-              width_of(WIDE_TILES) <= height_of(WIDE_TILES));
+/* The result and its moments lie where a window of the picture and the least stages of the weight were. */
+static_assert((int)MULTIPLIERS == MOMENTS_WARPS && (int)ROWS == MOMENTS_CHANNELS && (int)TILE_W * 2 == RESULT_ROWS);
 
 /* The weight's stages in turn, and the parity of their uses. */
 struct turn {
@@ -127,10 +124,8 @@ template <pixels kind, bool moments> struct tile {
             bulk_make(halo_empty(i), MULTIPLIERS);
         }
         bulk_make(bias_there(), 1);
-        if (moments) {
-            bulk_make(multiplied(), MULTIPLIERS);
-            bulk_make(moments_left(), MULTIPLIERS);
-        }
+        bulk_make(multiplied(), MULTIPLIERS);
+        if (moments) bulk_make(moments_left(), MULTIPLIERS);
         bulk_made();
     }
 
@@ -322,43 +317,19 @@ template <pixels kind, bool moments> struct tile {
         } while (++tap < taps);
     }
 
-    /* Where the thread's first or second pixel of part p is in the result. */
-    __device__ void find_pixel(unsigned p, unsigned half, unsigned *row, unsigned *column) const
+    /* Number `k` of this warp's 16 pixels of part p: whether it exists, and which it is of y. */
+    __device__ bool find(unsigned p, unsigned k, size_t *pixel) const
     {
-        unsigned own = warp * 2 + half;
+        unsigned own = warp * 2 + k / TILE_W, row = top, column = left + k % TILE_W;
         if (height > 1) own += (warp / (TENSOR_GROUP / WARP) + p) * (TILE_H / GROUPS);
-        *row = top + own, *column = left + lane / 4;
-        if (phases) *row = 2 * *row + down_of(p).parity, *column = 2 * *column + across_of(p).parity;
+        row += own;
+        if (phases) row = 2 * row + down_of(p).parity, column = 2 * column + across_of(p).parity;
         if (runs) {
-            unsigned place = run + own * TILE_W + lane / 4;
-            *row = place / d.v.p.w, *column = place % d.v.p.w;
+            unsigned place = run + own * TILE_W + k % TILE_W;
+            row = place / d.v.p.w, column = place % d.v.p.w;
         }
-    }
-
-    /* Part p's pixels of this thread: which exist, and where they are in y. */
-    __device__ void find_pixels(unsigned p, bool (&exists)[2], size_t (&pixel)[2]) const
-    {
-#pragma unroll
-        for (unsigned half = 0; half < 2; half++) {
-            unsigned row, column;
-            find_pixel(p, half, &row, &column);
-            exists[half] = row < d.v.h && column < d.v.w;
-            pixel[half] = (image * d.v.h + row) * d.v.w + column;
-        }
-    }
-
-    __device__ void store(sums_of_block &sums, bool (&exists)[parts][2]) const
-    {
-        bulk_wait(bias_there(), 0);
-#pragma unroll
-        for (unsigned p = 0; p < parts; p++) {
-            size_t pixel[2];
-            result_add_bias(sums[p], bias());
-            find_pixels(p, exists[p], pixel);
-#pragma unroll
-            for (unsigned k = 0; k < width; k++)
-                result_store(d.v, sums[p].part + k * (ROWS / 2), first + k * ROWS, pixel, exists[p]);
-        }
+        *pixel = (image * d.v.h + row) * d.v.w + column;
+        return row < d.v.h && column < d.v.w;
     }
 
     /* This warp's products are done. */
@@ -376,20 +347,18 @@ template <pixels kind, bool moments> struct tile {
         return (image * ALL + phase) * tiles + blockIdx.x % tiles;
     }
 
-    /* MULTIPLIERS, after publish_products. Nothing is on its way to shared memory any more. */
-    __device__ void store_moments(const sums_of_block &sums, const bool (&exists)[parts][2]) const
+    /* MULTIPLIERS. The result goes through shared memory, in the picture's and the weight's place: nothing is on its way there
+     * any more, and all have read what they need. Moments lie behind it. */
+    __device__ void finish(const sums_of_block &sums) const
     {
-        conv_moments_shared *shared = (conv_moments_shared *)(void *)(CUDA_SHARED() + BARRIER_BYTES + BIAS_BYTES);
-        conv_moments own;
-        moments_begin<0>(d.v, sums, exists, own);
-        moments_of_warp(own);
-        bulk_wait(multiplied(), 0); /* the picture is in its place until then */
-        moments_leave(own, shared[0]);
-        if (width > 1) {
-            moments_begin<columns - ROWS>(d.v, sums, exists, own);
-            moments_of_warp(own);
-            moments_leave(own, shared[1]);
-        }
+        const unsigned bytes = result_bytes(d.v.halves);
+        unsigned char *space = CUDA_SHARED() + BARRIER_BYTES + BIAS_BYTES;
+        conv_moments_shared *shared = (conv_moments_shared *)(void *)(space + MULTIPLIERS * bytes);
+        publish_products();
+        bulk_wait(bias_there(), 0);
+        bulk_wait(multiplied(), 0);
+        result_finish<moments>(*this, d.v, sums, bias(), first, space + warp * bytes, shared);
+        if (!moments) return;
         __syncwarp();
         if (lane == 0) bulk_arrive(moments_left());
         if (warp >= width * MOMENTS_CHANNELS / WARP) return;
@@ -414,12 +383,9 @@ static __global__ void __launch_bounds__(THREADS, is_alone(kind) ? 1 : 2) convol
     if (t.warp < MULTIPLIERS) {
         if (is_alone(kind)) tensor_group_take_registers<MULTIPLIER_REGISTERS>();
         typename tile::sums_of_block sums = {};
-        bool exists[tile::parts][2];
         t.template publish_halo<CHUNK>(0);
         t.multiply_all(sums);
-        if (moments) t.publish_products();
-        t.store(sums, exists);
-        if (moments) t.store_moments(sums, exists);
+        t.finish(sums);
     } else if (t.warp < MULTIPLIERS + COPIERS) {
         t.bring_picture();
     } else if (t.warp == MULTIPLIERS + COPIERS) {

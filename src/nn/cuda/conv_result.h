@@ -1,107 +1,154 @@
-/* What becomes of a convolution's sums by groups (tensor_group.h): they get the bias and are stored, 16 bytes at once.
+/* What becomes of a convolution's sums by groups (tensor_group.h): they get the bias, are stored, and a norm behind it gets
+ * their moments (conv_moments.h).
  *
- * A thread has a pair of neighbouring channels of each granule. Stored as they lie, they are instructions of 4 bytes whose
- * warps write to eight lines at once; and a bias that is loaded for each of them, and that y might overlap, comes when the store
- * before is done. That took longer than the products of a block that has few (H200, 7x7 taps of 3 channels). So four lanes
- * exchange their pairs for whole granules first.
+ * A thread has pairs of channels of many pixels, so a warp that stored them as they lie would write four bytes here and there.
+ * So the sums of 16 pixels and 64 channels go to shared memory, and from there to y in whole lines. Nearly all of it is a loop
+ * over such slices, of which there are up to four: code for each sum was 100 KB long, ran once for each block, and waited for
+ * instructions most of the time. With a load of the bias in front of each store it took 16 of the 40 us that a block of
+ * 256 pixels and 128 channels had (H200).
  */
 #ifndef NN_CUDA_CONV_RESULT_H
 #define NN_CUDA_CONV_RESULT_H
 
+#include "nn/cuda/conv_moments.h"
 #include "nn/cuda/conv_tensor.h"
 #include "nn/cuda/tensor_group.h"
 
-enum { RESULT_CHANNELS = 64 }; /* that are stored together */
+enum {
+    RESULT_CHANNELS = MOMENTS_CHANNELS, /* of a slice */
+    RESULT_ROWS = MOMENTS_ROWS,         /* its pixels */
+    RESULT_STEP = RESULT_CHANNELS + 8   /* numbers from row to row, so that neither stores nor loads meet in a bank */
+};
+
+/* Of shared memory, of a warp. */
+__host__ __device__ static inline unsigned result_bytes(bool halves)
+{
+    return RESULT_ROWS * RESULT_STEP * (unsigned)(halves ? sizeof(uint16_t) : sizeof(float));
+}
 
 /* The bias of a block's channels, zeros where there is none, to shared memory: by `count` threads, of which this is number i. */
 template <int columns>
 __device__ static inline void result_bring_bias(const tensor_conv &v, unsigned first, float *shared, unsigned i, unsigned count)
 {
-    for (; i < columns; i += count) shared[i] = v.bias && first + i < v.c ? v.bias[first + i] : 0;
+    for (; i < columns; i += count) shared[i] = tensor_bias(v, first + i);
 }
 
-/* Not before the products: sums that begin with something else than zeros make the compiler wait for each of these. */
-template <int columns> __device__ static inline void result_add_bias(tensor_group_sums<columns> &sums, const float *shared)
+/* Number `wanted` of the slices: parts first, then columns. Each number of each is looked at, since registers have no
+ * addresses: of branches that take one the compiler makes a pointer, and sums would go to memory. */
+template <int columns, unsigned parts>
+__device__ static inline void result_take(const tensor_group_sums<columns> (&sums)[parts], unsigned wanted,
+                                          tensor_group_sums<RESULT_CHANNELS> &slice)
 {
+    enum { SLICE = RESULT_CHANNELS / 2 };
+    slice = {};
 #pragma unroll
-    for (unsigned i = 0; i < columns / 2; i += 4) {
-        const float2 bias = *(const float2 *)(const void *)(shared + i * 2 + threadIdx.x % 4 * 2);
-        sums.part[i] += bias.x, sums.part[i + 1] += bias.y;
-        sums.part[i + 2] += bias.x, sums.part[i + 3] += bias.y;
-    }
-}
-
-/* Of two lanes that `apart` tells from one another the first one gets both `a`, the second one both `b`, the first one's first. */
-__device__ static inline void result_exchange(uint32_t &a, uint32_t &b, unsigned apart)
-{
-    const bool second = threadIdx.x & apart;
-    const uint32_t other = __shfl_xor_sync(0xFFFFFFFF, second ? a : b, apart);
-    second ? a = other : b = other;
-}
-
-/* Of one pixel: granule number lane % 4 of each four, in bf16. */
-template <unsigned half>
-__device__ static inline void result_store_halves(const tensor_conv &v, const float *sums, unsigned first, size_t pixel,
-                                                  bool exists)
-{
+    for (unsigned s = 0; s < columns / RESULT_CHANNELS * parts; s++)
 #pragma unroll
-    for (unsigned j = 0; j < RESULT_CHANNELS / 8; j += 4) {
-        uint32_t pair[4];
-#pragma unroll
-        for (unsigned k = 0; k < 4; k++) {
-            const float *own = sums + (j + k) * 4 + half * 2;
-            pair[k] = tensor_pair(own[0], own[1]);
+        for (unsigned i = 0; i < SLICE; i++) {
+            const float number = sums[s % parts].part[s / parts * SLICE + i];
+            slice.part[i] = s == wanted ? number : slice.part[i];
         }
-        result_exchange(pair[0], pair[1], 1), result_exchange(pair[2], pair[3], 1);
-        result_exchange(pair[0], pair[2], 2), result_exchange(pair[1], pair[3], 2);
-        const unsigned channel = first + (j + threadIdx.x % 4) * 8;
-        const uint4 granule = {pair[0], pair[1], pair[2], pair[3]};
-        if (exists && channel < v.c) *(uint4 *)(void *)((uint16_t *)(void *)v.y + pixel * v.c + channel) = granule;
-    }
 }
 
-/* The same in floats: half of granule number lane % 2 of each two. */
-template <unsigned half>
-__device__ static inline void result_store_floats(const tensor_conv &v, const float *sums, unsigned first, size_t pixel,
-                                                  bool exists)
+/* To a warp's shared memory. Not before the products are done does anything but these touch sums: the compiler would wait for
+ * each of them. */
+template <bool halves>
+__device__ static inline void result_stage(const tensor_group_sums<RESULT_CHANNELS> &slice, const float *bias, unsigned char *to)
 {
-#pragma unroll
-    for (unsigned j = 0; j < RESULT_CHANNELS / 8; j += 2) {
-        uint32_t own[2][2];
-#pragma unroll
-        for (unsigned k = 0; k < 4; k++) own[k / 2][k % 2] = __float_as_uint(sums[(j + k / 2) * 4 + half * 2 + k % 2]);
-        result_exchange(own[0][0], own[1][0], 1), result_exchange(own[0][1], own[1][1], 1);
-        const unsigned lane = threadIdx.x % 4, channel = first + (j + lane % 2) * 8 + lane / 2 * 4;
-        const uint4 four = {own[0][0], own[0][1], own[1][0], own[1][1]};
-        if (exists && channel < v.c) *(uint4 *)(void *)(v.y + pixel * v.c + channel) = four;
-    }
-}
-
-template <unsigned half>
-__device__ static inline void result_store_half(const tensor_conv &v, const float *sums, unsigned first, size_t pixel, bool exists)
-{
-    if (v.c % 8 == 0) {
-        if (v.halves)
-            result_store_halves<half>(v, sums, first, pixel, exists);
-        else
-            result_store_floats<half>(v, sums, first, pixel, exists);
-        return;
-    }
-    if (!exists) return;
+    const unsigned lane = threadIdx.x % 32;
 #pragma unroll
     for (unsigned j = 0; j < RESULT_CHANNELS / 8; j++) {
-        const float *own = sums + j * 4 + half * 2;
-        tensor_store_pair(v, pixel, first + j * 8 + threadIdx.x % 4 * 2, own[0], own[1]);
+        const unsigned column = j * 8 + lane % 4 * 2;
+        const float2 b = *(const float2 *)(const void *)(bias + column);
+#pragma unroll
+        for (unsigned half = 0; half < 2; half++) {
+            const float2 pair = {slice.part[j * 4 + half * 2] + b.x, slice.part[j * 4 + half * 2 + 1] + b.y};
+            const unsigned at = ((half * 8 + lane / 4) * RESULT_STEP + column) / 2;
+            if (halves)
+                ((uint32_t *)(void *)to)[at] = tensor_pair(pair.x, pair.y);
+            else
+                ((float2 *)(void *)to)[at] = pair;
+        }
     }
 }
 
-/* A thread's two pixels, where they exist, at 64 channels from `first` on. All threads of a warp. sums: of tensor_group_sums,
- * from those of the first of these channels on. */
-__device__ static inline void result_store(const tensor_conv &v, const float *sums, unsigned first, const size_t (&pixel)[2],
-                                           const bool (&exists)[2])
+/* What the warp's rows are of y: block.find (part, row, &pixel) tells whether row number `row` of part `part` exists. */
+template <bool halves, typename B>
+__device__ static inline void result_store(const B &block, const tensor_conv &v, unsigned part, unsigned first,
+                                           const unsigned char *from)
 {
-    result_store_half<0>(v, sums, first, pixel[0], exists[0]);
-    result_store_half<1>(v, sums, first, pixel[1], exists[1]);
+    enum { BYTES = halves ? sizeof(uint16_t) : sizeof(float), FEW = sizeof(uint4) / BYTES, FEWS = RESULT_CHANNELS / FEW };
+    unsigned char *y = (unsigned char *)(void *)v.y;
+    for (unsigned i = threadIdx.x % 32; i < RESULT_ROWS * FEWS; i += 32) {
+        const unsigned row = i / FEWS, k = i % FEWS * FEW, channel = first + k;
+        size_t pixel;
+        if (!block.find(part, row, &pixel) || channel >= v.c) continue;
+        const unsigned char *own = from + (row * RESULT_STEP + k) * BYTES;
+        unsigned char *to = y + (pixel * v.c + channel) * BYTES;
+        if (v.c % FEW == 0)
+            *(uint4 *)(void *)to = *(const uint4 *)(const void *)own;
+        else
+            for (unsigned e = 0; e < FEW && channel + e < v.c; e++)
+                if (halves)
+                    ((uint16_t *)(void *)to)[e] = ((const uint16_t *)(const void *)own)[e];
+                else
+                    ((float *)(void *)to)[e] = ((const float *)(const void *)own)[e];
+    }
+}
+
+/* The same rows' moments: a thread's of channels 2 lane and the next. */
+template <bool halves, typename B>
+__device__ static inline conv_moments result_moments(const B &block, unsigned part, const unsigned char *from)
+{
+    const unsigned lane = threadIdx.x % 32;
+    size_t pixel;
+    const unsigned exists = __ballot_sync(0xFFFFFFFF, block.find(part, lane % RESULT_ROWS, &pixel));
+    float2 x[RESULT_ROWS];
+#pragma unroll
+    for (unsigned r = 0; r < RESULT_ROWS; r++) {
+        const unsigned at = r * (RESULT_STEP / 2) + lane;
+        if (halves) {
+            const uint32_t bits = ((const uint32_t *)(const void *)from)[at];
+            x[r].x = __uint_as_float(bits << 16), x[r].y = __uint_as_float(bits & 0xFFFF0000);
+        } else {
+            x[r] = ((const float2 *)(const void *)from)[at];
+        }
+    }
+    return moments_of(x, exists);
+}
+
+template <bool halves, bool moments, int columns, unsigned parts, typename B>
+__device__ static inline void result_slices(const B &block, const tensor_conv &v, const tensor_group_sums<columns> (&sums)[parts],
+                                            const float *bias, unsigned first, unsigned char *own, conv_moments_shared *shared)
+{
+    enum { WIDTH = columns / RESULT_CHANNELS };
+#pragma unroll 1
+    for (unsigned k = 0; k < WIDTH; k++) {
+        conv_moments all = {};
+#pragma unroll 1
+        for (unsigned p = 0; p < parts; p++) {
+            tensor_group_sums<RESULT_CHANNELS> slice;
+            result_take(sums, k * parts + p, slice);
+            result_stage<halves>(slice, bias + k * RESULT_CHANNELS, own);
+            __syncwarp();
+            result_store<halves>(block, v, p, first + k * RESULT_CHANNELS, own);
+            if (moments) moments_merge(all, result_moments<halves>(block, p, own));
+            __syncwarp(); /* before others come in its place */
+        }
+        if (moments) moments_leave(all, shared[k]);
+    }
+}
+
+/* A warp's sums, `parts` times 16 pixels, of channels from `first` on. own: result_bytes of shared memory of the warp. moments:
+ * are left to the block's other warps, those of 64 channels each in `shared`. All threads of the warp. */
+template <bool moments, int columns, unsigned parts, typename B>
+__device__ static inline void result_finish(const B &block, const tensor_conv &v, const tensor_group_sums<columns> (&sums)[parts],
+                                            const float *bias, unsigned first, unsigned char *own, conv_moments_shared *shared)
+{
+    if (v.halves)
+        result_slices<true, moments>(block, v, sums, bias, first, own, shared);
+    else
+        result_slices<false, moments>(block, v, sums, bias, first, own, shared);
 }
 
 #endif

@@ -32,7 +32,7 @@ enum {
     LAST_BARRIERS = WINDOW_BARRIERS + 2 * MOST_WINDOWS,
     STRIDE_BARRIER_BYTES = 224 /* with what aligns the rest */
 };
-static_assert((LAST_BARRIERS + 3) * BULK_BARRIER_BYTES <= STRIDE_BARRIER_BYTES);
+static_assert((LAST_BARRIERS + 4) * BULK_BARRIER_BYTES <= STRIDE_BARRIER_BYTES);
 
 struct striding {
     tensor_conv v;
@@ -62,10 +62,9 @@ struct ring_place {
 
 /* One block's place and memory. A thread has `size` groups of 8x8 pixels, `size` times 64 channels of each. */
 template <unsigned size, bool moments> struct stride_tile {
-    enum { COLUMNS = size * ROWS, STAGE_BYTES = size * BLOCK_BYTES, MOMENTS_AT = STRIDE_BARRIER_BYTES + COLUMNS * sizeof(float) };
+    enum { COLUMNS = size * ROWS, STAGE_BYTES = size * BLOCK_BYTES, RESULT_AT = STRIDE_BARRIER_BYTES + COLUMNS * sizeof(float) };
     static_assert(size == 1 || size == 2);
     typedef tensor_group_sums<COLUMNS> sums_of_tile[size];
-    typedef bool existing[size][2]; /* the thread's pixels */
     const striding &d;
     unsigned tile, first; /* first: channel of the result */
     unsigned warp, lane;
@@ -76,7 +75,7 @@ template <unsigned size, bool moments> struct stride_tile {
         tile = blockIdx.x, first = blockIdx.y * COLUMNS;
         warp = tensor_warp(), lane = threadIdx.x % WARP;
         barriers = tensor_shared(CUDA_SHARED());
-        windows = barriers + first_window();
+        windows = barriers + first_window(v.v.halves);
         weights = windows + d.windows * window_bytes(d);
     }
 
@@ -90,11 +89,12 @@ template <unsigned size, bool moments> struct stride_tile {
         return tile < d.tiles;
     }
 
-    /* Behind barriers, bias and moments, where 32 banks begin. */
-    __host__ __device__ static constexpr unsigned first_window()
+    /* Behind barriers and bias, and what is stored and its moments where a block goes on meanwhile, where 32 banks begin. */
+    __host__ __device__ static unsigned first_window(bool halves)
     {
-        const unsigned banks = 128, before = MOMENTS_AT + (moments ? size * (unsigned)sizeof(conv_moments_shared) : 0);
-        return (before + banks - 1) / banks * banks;
+        const unsigned banks = 128, result = MULTIPLIERS * result_bytes(halves);
+        const unsigned more = moments ? size * (unsigned)sizeof(conv_moments_shared) : 0;
+        return (RESULT_AT + (size > 1 ? result + more : 0) + banks - 1) / banks * banks;
     }
 
     /* Of window `number`: taps, and pixels of a line. */
@@ -113,6 +113,8 @@ template <unsigned size, bool moments> struct stride_tile {
     __device__ tensor_address moments_full() const { return full(LAST_BARRIERS); }
     __device__ tensor_address moments_empty() const { return full(LAST_BARRIERS + 1); }
     __device__ tensor_address bias_there() const { return full(LAST_BARRIERS + 2); }
+    /* All products of a block with one tile are done. */
+    __device__ tensor_address multiplied() const { return full(LAST_BARRIERS + 3); }
     __device__ float *bias() const { return (float *)(void *)(CUDA_SHARED() + STRIDE_BARRIER_BYTES); }
 
     __device__ void make_barriers() const
@@ -126,6 +128,7 @@ template <unsigned size, bool moments> struct stride_tile {
             bulk_make(window_empty(i), MULTIPLIERS);
         }
         bulk_make(bias_there(), 1);
+        bulk_make(multiplied(), MULTIPLIERS);
         if (moments) {
             bulk_make(moments_full(), MULTIPLIERS);
             bulk_make(moments_empty(), MULTIPLIERS);
@@ -290,47 +293,32 @@ template <unsigned size, bool moments> struct stride_tile {
         give_back(stage_before.at, true, window_before.at);
     }
 
-    /* Of the thread's two pixels of group `part`: which exist, and where they are in y. */
-    __device__ void find_pixels(const tensor_tile &at, unsigned part, bool (&exists)[2], size_t (&pixel)[2]) const
+    /* Number `k` of this warp's 16 pixels of group `part`: whether it exists, and which it is of y. */
+    __device__ bool find(unsigned part, unsigned k, size_t *pixel) const
     {
-        const unsigned group = warp / (TENSOR_GROUP / WARP), rows = TILE_H / GROUPS, column = at.left + lane / 4;
-#pragma unroll
-        for (unsigned half = 0; half < 2; half++) {
-            const unsigned row = at.top + (group * size + part) * rows + warp % (TENSOR_GROUP / WARP) * 2 + half;
-            exists[half] = row < d.v.h && column < d.v.w;
-            pixel[half] = (at.image * d.v.h + row) * d.v.w + column;
-        }
-    }
-
-    __device__ void store(sums_of_tile &sums, existing &exists) const
-    {
+        const unsigned group = warp / (TENSOR_GROUP / WARP), rows = TILE_H / GROUPS;
         const tensor_tile at = place();
-        bulk_wait(bias_there(), 0);
-#pragma unroll
-        for (unsigned part = 0; part < size; part++) {
-            size_t pixel[2];
-            result_add_bias(sums[part], bias());
-            find_pixels(at, part, exists[part], pixel);
-#pragma unroll
-            for (unsigned k = 0; k < size; k++)
-                result_store(d.v, sums[part].part + k * (ROWS / 2), first + k * ROWS, pixel, exists[part]);
-        }
+        const unsigned row = at.top + (group * size + part) * rows + warp % (TENSOR_GROUP / WARP) * 2 + k / TILE_W;
+        const unsigned column = at.left + k % TILE_W;
+        *pixel = (at.image * d.v.h + row) * d.v.w + column;
+        return row < d.v.h && column < d.v.w;
     }
 
     /* turn: parity of the block's tiles. */
-    __device__ void store_moments(const sums_of_tile &sums, const existing &exists, unsigned turn) const
+    __device__ void finish(const sums_of_tile &sums, unsigned turn) const
     {
-        conv_moments_shared *shared = (conv_moments_shared *)(void *)(CUDA_SHARED() + MOMENTS_AT);
-        conv_moments own;
-        moments_begin<0>(d.v, sums, exists, own);
-        moments_of_warp(own);
-        bulk_wait(moments_empty(), turn ^ 1);
-        moments_leave(own, shared[0]);
-        if (size > 1) {
-            moments_begin<COLUMNS - ROWS>(d.v, sums, exists, own);
-            moments_of_warp(own);
-            moments_leave(own, shared[1]);
+        const unsigned bytes = result_bytes(d.v.halves);
+        unsigned char *space = CUDA_SHARED() + (size > 1 ? (unsigned)RESULT_AT : first_window(d.v.halves));
+        conv_moments_shared *shared = (conv_moments_shared *)(void *)(space + MULTIPLIERS * bytes);
+        if (size == 1) { /* the windows' place is free when all warps have read them */
+            __syncwarp();
+            if (lane == 0) bulk_arrive(multiplied());
+            bulk_wait(multiplied(), 0);
         }
+        bulk_wait(bias_there(), 0);
+        if (moments) bulk_wait(moments_empty(), turn ^ 1);
+        result_finish<moments>(*this, d.v, sums, bias(), first, space + warp * bytes, shared);
+        if (!moments) return;
         __syncwarp();
         if (lane == 0) bulk_arrive(moments_full());
         if (warp < COLUMNS / WARP) {
@@ -349,10 +337,8 @@ template <unsigned size, bool moments> struct stride_tile {
         unsigned turn = 0;
         do {
             sums_of_tile sums = {};
-            existing exists;
             multiply_all(sums, stage, window);
-            store(sums, exists);
-            if (moments) store_moments(sums, exists, turn);
+            finish(sums, turn);
             turn ^= 1;
         } while (go_to_next());
     }
@@ -396,8 +382,8 @@ static striding plan_of_size(const nn_call *call, const tensor_conv &conv, unsig
     /* Odd, so that granules of a pixel go to different banks. */
     d.plane = ((TILE_H * size + taps_of(conv.kh, 0) - 1) * (TILE_W + taps_of(conv.kw, 0) - 1)) | 1;
     /* There is room: of kernels that tensor_conv_suits lets pass none has windows of more than 187 or 363 pixels (3x7). */
-    const unsigned shared = size == 1 ? MOST_SHARED - stride_tile<1, true>::first_window()
-                                      : MOST_SHARED_ALONE - stride_tile<LARGE, true>::first_window();
+    const unsigned shared = size == 1 ? MOST_SHARED - stride_tile<1, true>::first_window(conv.halves)
+                                      : MOST_SHARED_ALONE - stride_tile<LARGE, true>::first_window(conv.halves);
     const unsigned stage = size * BLOCK_BYTES;
     d.windows = MOST_WINDOWS * window_bytes(d) + LEAST_STAGES * stage <= shared ? MOST_WINDOWS : LEAST_WINDOWS;
     d.stages = (shared - d.windows * window_bytes(d)) / stage;
@@ -435,7 +421,7 @@ template <unsigned size, bool moments> static void launch(const nn_call *call, c
 {
     cuda_launch_early(call, convolve_strided<size, moments>, d,
                       dim3(d.places, (unsigned)cuda_divide_up(d.v.c, size * ROWS)), dim3(THREADS),
-                      stride_tile<size, moments>::first_window() + d.windows * window_bytes(d) + d.stages * size * BLOCK_BYTES);
+                      stride_tile<size, moments>::first_window(d.v.halves) + d.windows * window_bytes(d) + d.stages * size * BLOCK_BYTES);
 }
 
 void stride_conv_run(const nn_call *call, const tensor_conv *conv)

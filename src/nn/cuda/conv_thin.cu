@@ -18,13 +18,13 @@ enum {
     LEAST_WIDE = 32
 };
 
-static_assert(THREADS / 32 == MOMENTS_WARPS && (int)THIN_ROWS == MOMENTS_CHANNELS);
+static_assert(THREADS / 32 == MOMENTS_WARPS && (int)THIN_ROWS == MOMENTS_CHANNELS && (int)TILE_W * 2 == RESULT_ROWS);
 
 struct thin {
     tensor_conv v;
     unsigned rows, columns, tiles; /* tiles of an image in both directions, and of all images */
     unsigned halo;                 /* pixels */
-    unsigned bias_at, moments_at;  /* bytes of shared memory before them */
+    unsigned bias_at, result_at, moments_at; /* bytes of shared memory before them */
 };
 
 __device__ static inline void copy_weight(const thin &t, tensor_address to)
@@ -70,26 +70,32 @@ __device__ static inline void multiply(const thin &t, tensor_group_sums<THIN_ROW
 
 typedef tensor_group_sums<THIN_ROWS> sums_of_tile[1];
 
-__device__ static inline void store_moments(const thin &t, const sums_of_tile &sums, const bool (&exists)[1][2], unsigned number,
-                                            conv_moments_shared &shared)
-{
-    conv_moments own;
-    moments_begin<0>(t.v, sums, exists, own);
-    moments_of_warp(own);
-    moments_leave(own, shared);
-    __syncthreads();
-    if (threadIdx.x < MOMENTS_CHANNELS) moments_store(t.v, shared, blockIdx.y * THIN_ROWS, threadIdx.x, number);
-}
+/* Of a tile: which pixels a warp's rows are (conv_result.h). */
+struct thin_place {
+    const tensor_conv &v;
+    size_t image;
+    unsigned top, left; /* the warp's first */
+
+    __device__ bool find(unsigned, unsigned k, size_t *pixel) const
+    {
+        const unsigned row = top + k / TILE_W, column = left + k % TILE_W;
+        *pixel = (image * v.h + row) * v.w + column;
+        return row < v.h && column < v.w;
+    }
+};
 
 template <bool moments>
-__device__ static inline void store(const thin &t, const sums_of_tile &sums, unsigned number)
+__device__ static inline void finish(const thin &t, const sums_of_tile &sums, unsigned number)
 {
+    const unsigned first = blockIdx.y * THIN_ROWS, warp = tensor_warp(), bytes = result_bytes(t.v.halves);
     const tensor_tile at = tensor_tile_at(number, t.rows, t.columns, TILE_H, TILE_W);
-    const unsigned row = at.top + threadIdx.x / 32 * 2, column = at.left + threadIdx.x % 32 / 4;
-    const bool exists[1][2] = {{row < t.v.h && column < t.v.w, row + 1 < t.v.h && column < t.v.w}};
-    const size_t pixel = (at.image * t.v.h + row) * t.v.w + column, pixels[2] = {pixel, pixel + t.v.w};
-    result_store(t.v, sums[0].part, blockIdx.y * THIN_ROWS, pixels, exists[0]);
-    if (moments) store_moments(t, sums, exists, number, *(conv_moments_shared *)(void *)(CUDA_SHARED() + t.moments_at));
+    const thin_place place = {t.v, at.image, at.top + warp * 2, at.left};
+    const float *bias = (const float *)(const void *)(CUDA_SHARED() + t.bias_at);
+    conv_moments_shared *shared = (conv_moments_shared *)(void *)(CUDA_SHARED() + t.moments_at);
+    result_finish<moments>(place, t.v, sums, bias, first, CUDA_SHARED() + t.result_at + warp * bytes, shared);
+    if (!moments) return;
+    __syncthreads();
+    if (threadIdx.x < MOMENTS_CHANNELS) moments_store(t.v, *shared, first, threadIdx.x, number);
 }
 
 /* blockIdx.x: the first of this block's tiles; blockIdx.y: 64 channels of the result. moments: of the result are wanted. */
@@ -102,8 +108,7 @@ template <bool moments> static __global__ void __launch_bounds__(THREADS, 2) con
     copy_weight(t, weights);
     copy_pixels(t, pixels, blockIdx.x);
     tensor_commit();
-    float *bias = (float *)(void *)(CUDA_SHARED() + t.bias_at);
-    result_bring_bias<THIN_ROWS>(t.v, blockIdx.y * THIN_ROWS, bias, threadIdx.x, THREADS);
+    result_bring_bias<THIN_ROWS>(t.v, blockIdx.y * THIN_ROWS, (float *)(void *)(CUDA_SHARED() + t.bias_at), threadIdx.x, THREADS);
     for (unsigned number = blockIdx.x; number < t.tiles; number += gridDim.x, turn ^= 1) {
         tensor_wait<0>();
         tensor_publish();
@@ -113,8 +118,7 @@ template <bool moments> static __global__ void __launch_bounds__(THREADS, 2) con
         if (number + gridDim.x < t.tiles) copy_pixels(t, pixels + (turn ^ 1) * halo_bytes, number + gridDim.x);
         tensor_commit();
         tensor_group_wait<0>();
-        result_add_bias(sums[0], bias);
-        store<moments>(t, sums, number);
+        finish<moments>(t, sums, number);
     }
 }
 
@@ -132,7 +136,8 @@ static thin plan_of(const tensor_conv *conv)
     t.tiles = conv->p.images * t.rows * t.columns;
     t.halo = (TILE_H + conv->kh - 1) * HALO_W;
     t.bias_at = conv->kh * THIN_TAPS * PLANE_BYTES + 2 * t.halo * TENSOR_GRANULE_BYTES;
-    t.moments_at = t.bias_at + THIN_ROWS * (unsigned)sizeof(float);
+    t.result_at = t.bias_at + THIN_ROWS * (unsigned)sizeof(float);
+    t.moments_at = t.result_at + THREADS / 32 * result_bytes(t.v.halves);
     return t;
 }
 

@@ -52,6 +52,7 @@ void __syncwarp();
 /* All lanes of the warp. */
 float __shfl_xor_sync(unsigned lanes, float value, unsigned apart);
 unsigned __shfl_xor_sync(unsigned lanes, unsigned value, unsigned apart);
+unsigned __ballot_sync(unsigned lanes, bool value);
 
 static inline unsigned __float_as_uint(float value)
 {

@@ -193,14 +193,32 @@ void __syncwarp()
     });
 }
 
-unsigned __shfl_xor_sync(unsigned lanes, unsigned value, unsigned apart)
+/* To the others of the warp: which of the two places it lies in. */
+static unsigned give(unsigned value)
 {
     fiber *f = machine.current;
     const unsigned turn = f->gifts++ % 2;
-    if (lanes != 0xFFFFFFFF || apart >= 32) misuse("a shuffle of other lanes than a warp's");
     f->given[turn] = value;
     __syncwarp();
+    return turn;
+}
+
+unsigned __shfl_xor_sync(unsigned lanes, unsigned value, unsigned apart)
+{
+    if (lanes != 0xFFFFFFFF || apart >= 32) misuse("a shuffle of other lanes than a warp's");
+    const unsigned turn = give(value);
+    const fiber *f = machine.current;
     return f->block->fibers[f->number ^ apart].given[turn];
+}
+
+unsigned __ballot_sync(unsigned lanes, bool value)
+{
+    if (lanes != 0xFFFFFFFF) misuse("a ballot of other lanes than a warp's");
+    const unsigned turn = give(value);
+    const fiber *warp = machine.current->block->fibers + machine.current->number / 32 * 32;
+    unsigned votes = 0;
+    for (unsigned i = 0; i < 32; i++) votes |= warp[i].given[turn] << i;
+    return votes;
 }
 
 float __shfl_xor_sync(unsigned lanes, float value, unsigned apart)
