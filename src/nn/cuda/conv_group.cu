@@ -374,7 +374,6 @@ static __global__ void __launch_bounds__(THREADS, is_alone(kind) ? 1 : 2) convol
 {
     typedef tile<kind, moments> tile;
     const tile t(d);
-    cuda_let_next_begin();
     if (threadIdx.x == THREADS - 1) t.make_barriers();
     cuda_wait_for_others();
     if (t.warp < MULTIPLIERS) t.template copy_halo<CHUNK>(0, t.warp);

@@ -107,7 +107,6 @@ static __global__ void __launch_bounds__(THREADS, 2) convolve_narrow(narrow d)
     tensor_tile t = tensor_tile_at(blockIdx.x, d.rows, d.columns, TILE_H, d.tile_w);
     tensor_address pixels = tensor_shared(CUDA_SHARED()), weights = pixels + CHUNK * plane_bytes(d);
     tensor_group_sums<COLUMNS> sums[PRODUCTS] = {};
-    cuda_let_next_begin();
     cuda_wait_for_others();
     for (unsigned chunk = 0; chunk < d.chunks; chunk++) {
         if (chunk > 0) __syncthreads();

@@ -349,7 +349,6 @@ template <unsigned size, bool moments>
 static __global__ void __launch_bounds__(THREADS, size == 1 ? 2 : 1) convolve_strided(striding d)
 {
     stride_tile<size, moments> t(d);
-    cuda_let_next_begin();
     if (threadIdx.x == THREADS - 1) t.make_barriers();
     cuda_wait_for_others();
     if (t.warp < MULTIPLIERS) t.template copy_window<MULTIPLIERS>(0, 0, t.warp);

@@ -103,7 +103,6 @@ template <bool moments> static __global__ void __launch_bounds__(THREADS, 2) con
 {
     tensor_address weights = tensor_shared(CUDA_SHARED()), pixels = weights + t.v.kh * THIN_TAPS * PLANE_BYTES;
     unsigned halo_bytes = t.halo * TENSOR_GRANULE_BYTES, turn = 0;
-    cuda_let_next_begin();
     cuda_wait_for_others();
     copy_weight(t, weights);
     copy_pixels(t, pixels, blockIdx.x);

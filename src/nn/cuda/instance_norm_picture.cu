@@ -216,7 +216,6 @@ template <bool wide, bool adds, typename X> static __global__ PAINT_BOUNDS void 
     const share own = share_of(a);
     spot at = first_spot(a, own);
     origin from[DEEP];
-    cuda_let_next_begin();
     cuda_wait_for_others();
 #pragma unroll
     for (int d = 0; d < DEEP; d++) send_next<wide, adds>(a, own, n.added, at, from[d], x[d], added[d]);
@@ -264,7 +263,6 @@ template <bool wide, typename X> static __global__ PAINT_BOUNDS void paint_gradi
     const share own = share_of(a);
     spot at = first_spot(a, own);
     origin from[DEEP];
-    cuda_let_next_begin();
     cuda_wait_for_others();
 #pragma unroll
     for (int d = 0; d < DEEP; d++) send_next<wide, true>(a, own, n.dy, at, from[d], x[d], g[d]);

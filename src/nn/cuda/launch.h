@@ -60,17 +60,11 @@ static void cuda_launch_shared(const nn_call *call, void (*kernel)(A), const A &
     cuda_note_call(call, "kernel launch", cudaGetLastError());
 }
 
-/* Programmatic dependent launch (CUDA C++ Programming Guide). In a recording a kernel that is launched early begins as soon as
- * all blocks of the one before it in its lane have called cuda_let_next_begin or ended, and there is room: it is there, with
- * its barriers made, when the other one's last block ends. Each of its threads calls cuda_wait_for_others before it touches
- * memory that a kernel writes, or writes any; then all that came before in the lane is over. */
-__device__ static inline void cuda_let_next_begin()
-{
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.launch_dependents;");
-#endif
-}
-
+/* Programmatic dependent launch (CUDA C++ Programming Guide). In a recording a kernel that is launched early is on its way
+ * when the last block of the one before it in its lane ends, and does not begin to come only then. Each of its threads calls
+ * cuda_wait_for_others before it touches memory that a kernel writes, or writes any; then all that came before in the lane is
+ * over. Beginning while blocks of the other one run gained nothing: where a kernel has a block for each multiprocessor, those
+ * that are free first got two of them (a picture took 0.56 ms of an H200 and not 0.46). */
 __device__ static inline void cuda_wait_for_others()
 {
 #ifndef __CUDACC__
