@@ -161,23 +161,27 @@ template <pixels kind, bool moments> struct tile {
         }
     }
 
-    /* Of a picture by pixels: a lane has a granule of every APART-th pixel. */
+    /* Of a picture by pixels: a lane has a granule of every APART-th pixel. What it does for each is little: two warps copy for
+     * all. */
     template <unsigned of> __device__ void copy_pixels(unsigned chunk, unsigned part) const
     {
         enum { AT_ONCE = WARP / CHUNK, APART = of * AT_ONCE };
         const picture &p = d.v.p;
         const unsigned w = halo_w(), end = halo_pixels(), rows_on = APART / w, columns_on = APART % w;
-        const unsigned number = chunk * CHUNK + lane % CHUNK;
-        const uint4 *data = (const uint4 *)(const void *)p.data, *from = data + image * p.h * p.w * d.granules + number;
+        const unsigned number = chunk * CHUNK + lane % CHUNK, rows = number < d.granules ? p.h : 0;
+        const uint4 *data = (const uint4 *)(const void *)p.data;
         const tensor_address to = halo + chunk % 2 * halo_bytes(d) + lane % CHUNK * halo_step();
-        unsigned pixel = part * AT_ONCE + lane / CHUNK, row = pixel / w, column = pixel % w;
+        const size_t to_right = d.granules, to_below = p.w * to_right, wrap = to_below - w * to_right;
+        const size_t on = rows_on * to_below + columns_on * to_right;
+        unsigned pixel = part * AT_ONCE + lane / CHUNK, column = pixel % w;
+        /* Above and to the left of the picture they wrap around, and so does `from`. */
+        unsigned i = top + (unsigned)down.shift + pixel / w, j = left + (unsigned)across.shift + column;
+        size_t from = (image * p.h + (size_t)(int)i) * to_below + (size_t)(int)j * to_right + number;
         while (pixel < end) {
-            /* Above and to the left of the picture they wrap around. */
-            unsigned i = top + (unsigned)down.shift + row, j = left + (unsigned)across.shift + column;
-            bool there = i < p.h && j < p.w && number < d.granules;
-            tensor_copy(to + pixel * TENSOR_GRANULE_BYTES, there ? from + ((size_t)i * p.w + j) * d.granules : data, !there);
-            pixel += APART, row += rows_on, column += columns_on;
-            if (column >= w) column -= w, row++;
+            const bool there = i < rows && j < p.w;
+            tensor_copy(to + pixel * TENSOR_GRANULE_BYTES, data + (there ? from : 0), !there);
+            pixel += APART, i += rows_on, j += columns_on, column += columns_on, from += on;
+            if (column >= w) column -= w, j -= w, i++, from += wrap;
         }
     }
 
