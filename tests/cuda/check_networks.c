@@ -210,7 +210,7 @@ static status run_generator(test *t, nn_backend *device, const nn_program_option
 static void prepacked_weights(test *t)
 {
     static float y[2][ROUNDS][PICTURES];
-    const model_generator_options options = {.kind = MODEL_RESNET_6, .blocks = 1, .ngf = check_setting("CHECK_NGF", 8),
+    const model_generator_options options = {.kind = MODEL_RESNET_6, .blocks = 1, .ngf = check_setting("CHECK_NGF", 16),
                                              .in_channels = 3, .out_channels = 3};
     for (int i = 0; i < CHECK_PRECISIONS; i++) {
         const check_precision *p = &check_precisions[i];
