@@ -172,10 +172,10 @@ static const layer layers[] = {
     {TRANSPOSED, 2, 18, 11, 72, 40, 3, 1, 4}, {TRANSPOSED, 1, 17, 1, 32, 33, 3, 0, 8}, {TRANSPOSED, 2, 5, 19, 40, 72, 4, 0, 3},
     {THIN, 1, 32, 16, 3, 64, 7, 0, 4},       {THIN, 2, 19, 13, 3, 72, 7, 0, 4},
     {STRIDED, 1, 32, 16, 32, 64, 3, 0, 1},   {STRIDED, 2, 37, 21, 72, 40, 4, 0, 4},
-    /* wide tiles and runs, where the device has few multiprocessors, as the emulated one; a block of the last
-     * ones has three, one after the other */
-    {PLAIN, 2, 30, 63, 40, 72, 3, 0, 8},     {PLAIN, 2, 39, 24, 32, 128, 3, 0, 4},
-    {STRIDED, 3, 63, 29, 40, 72, 3, 0, 2},   {STRIDED, 3, 64, 32, 32, 328, 4, 0, 2},
+    /* wide tiles and runs, where the device has few multiprocessors, as the emulated one; of these and of all phases several for
+     * a block */
+    {PLAIN, 2, 30, 63, 40, 72, 3, 0, 8},     {PLAIN, 4, 39, 24, 72, 128, 3, 0, 4},   {PLAIN, 3, 30, 40, 136, 128, 3, 0, 5},
+    {TRANSPOSED, 3, 20, 30, 136, 72, 3, 1, 8}, {STRIDED, 3, 63, 29, 40, 72, 3, 0, 2},   {STRIDED, 3, 64, 32, 32, 328, 4, 0, 2},
     /* more parts than blocks of the second pass merge */
     {THIN, 1, 18, 521, 4, 32, 3, 0, 132}};
 enum { LAYERS = sizeof layers / sizeof *layers };

@@ -42,12 +42,12 @@
 /* The result and its moments lie where a window of the picture and the least stages of the weight were. */
 static_assert((int)MULTIPLIERS == MOMENTS_WARPS && (int)ROWS == MOMENTS_CHANNELS && (int)TILE_W * 2 == RESULT_ROWS);
 
-/* The weight's stages in turn, and the parity of their uses. */
+/* Stages of the weight or windows of the picture in turn, and the parity of their uses. */
 struct turn {
-    unsigned stage, parity;
-    __device__ void advance(unsigned stages)
+    unsigned at, parity;
+    __device__ void advance(unsigned count)
     {
-        if (++stage == stages) stage = 0, parity ^= 1;
+        if (++at == count) at = 0, parity ^= 1;
     }
 };
 
@@ -61,7 +61,8 @@ template <pixels kind, bool moments> struct tile {
         width = width_of(kind),
         columns = ROWS * width,
         parts = parts_of(kind),
-        turns = parts / height
+        turns = parts / height,
+        goes_on = is_alone(kind)
     };
     typedef tensor_group_sums<columns> sums_of_turn[height]; /* of what meets the same weight; of all parts, turn by turn */
     typedef tensor_group_sums<columns> sums_of_block[parts];
@@ -70,23 +71,38 @@ template <pixels kind, bool moments> struct tile {
     size_t image;
     unsigned top, left, first; /* in the picture, or in the phase's part of the result; first: channel of the result */
     unsigned run;              /* of runs: the first pixel of the picture */
+    unsigned number;           /* of all images' tiles */
     unsigned warp, lane;
     tensor_address barriers, halo, weights;
 
     __device__ tile(const grouped &v) : d(v)
     {
-        tensor_tile at = tensor_tile_at(blockIdx.x, d.rows, d.columns, TILE_H * height, TILE_W);
-        image = at.image, top = at.top, left = at.left;
-        run = at.top * TILE_W; /* d.columns is 1 */
-        first = blockIdx.y * columns;
+        number = blockIdx.x, first = blockIdx.y * columns;
         warp = tensor_warp(), lane = threadIdx.x % WARP;
         barriers = tensor_shared(CUDA_SHARED());
-        halo = barriers + BARRIER_BYTES + BIAS_BYTES;
-        weights = halo + halo_buffers(d) * halo_bytes(d);
+        halo = barriers + BARRIER_BYTES + BIAS_BYTES + result_space(kind, d.v.halves);
+        weights = halo + d.windows * halo_bytes(d);
+        find_place();
         if (phases) {
             down = kind == PHASES ? down_of(0) : phases_of(d.v.kh, d.v.padding);
             across = kind == PHASES ? across_of(0) : phases_of(d.v.kw, d.v.padding);
         }
+    }
+
+    __device__ void find_place()
+    {
+        tensor_tile at = tensor_tile_at(number, d.rows, d.columns, TILE_H * height, TILE_W);
+        image = at.image, top = at.top, left = at.left;
+        run = at.top * TILE_W; /* d.columns is 1 */
+    }
+
+    /* Whether there is one. */
+    __device__ bool go_to_next()
+    {
+        if (!goes_on) return false;
+        number += gridDim.x;
+        find_place();
+        return number < d.tiles;
     }
 
     /* Part p's phase. */
@@ -104,13 +120,15 @@ template <pixels kind, bool moments> struct tile {
     /* A stage's weight is there; this block is done with it. */
     __device__ tensor_address full(unsigned stage) const { return barriers + stage * BULK_BARRIER_BYTES; }
     __device__ tensor_address empty(unsigned stage) const { return full(MOST_STAGES + stage); }
-    /* A chunk's pixels are there; this block is done with them. */
-    __device__ tensor_address halo_full(unsigned chunk) const { return full(2 * MOST_STAGES + chunk % 2); }
-    __device__ tensor_address halo_empty(unsigned chunk) const { return full(2 * MOST_STAGES + 2 + chunk % 2); }
-    /* All products of the block are done; all warps have left their moments. */
-    __device__ tensor_address multiplied() const { return full(2 * MOST_STAGES + 4); }
-    __device__ tensor_address moments_left() const { return full(2 * MOST_STAGES + 5); }
-    __device__ tensor_address bias_there() const { return full(2 * MOST_STAGES + 6); }
+    /* A window's pixels are there; this block is done with them. */
+    __device__ tensor_address halo_full(unsigned window) const { return full(2 * MOST_STAGES + window); }
+    __device__ tensor_address halo_empty(unsigned window) const { return halo_full(MOST_WINDOWS + window); }
+    __device__ tensor_address after_halos(unsigned i) const { return halo_full(2 * MOST_WINDOWS + i); }
+    /* All products of the block are done; all warps have left their moments; these are put together. */
+    __device__ tensor_address multiplied() const { return after_halos(0); }
+    __device__ tensor_address moments_left() const { return after_halos(1); }
+    __device__ tensor_address moments_empty() const { return after_halos(2); }
+    __device__ tensor_address bias_there() const { return after_halos(3); }
     __device__ float *bias() const { return (float *)(void *)(CUDA_SHARED() + BARRIER_BYTES); }
 
     __device__ void make_barriers() const
@@ -119,35 +137,38 @@ template <pixels kind, bool moments> struct tile {
             bulk_make(full(i), 1);
             bulk_make(empty(i), MULTIPLIERS);
         }
-        for (unsigned i = 0; i < 2; i++) {
+        for (unsigned i = 0; i < d.windows; i++) {
             bulk_make(halo_full(i), MULTIPLIERS);
             bulk_make(halo_empty(i), MULTIPLIERS);
         }
         bulk_make(bias_there(), 1);
         bulk_make(multiplied(), MULTIPLIERS);
-        if (moments) bulk_make(moments_left(), MULTIPLIERS);
+        if (moments) {
+            bulk_make(moments_left(), MULTIPLIERS);
+            bulk_make(moments_empty(), MULTIPLIERS);
+        }
         bulk_made();
     }
 
-    /* A warp's part of the pixels that the taps meet, 64 channels of them, if `of` warps copy them. Zeros where there are
-     * none. */
-    template <unsigned of> __device__ void copy_halo(unsigned chunk, unsigned part) const
+    /* A warp's part of the pixels that the taps meet, 64 channels of them, if `of` warps copy them, to a window. Zeros where
+     * there are none. */
+    template <unsigned of> __device__ void copy_halo(unsigned chunk, unsigned window, unsigned part) const
     {
         if (phases)
-            copy_pixels<of>(chunk, part);
+            copy_pixels<of>(chunk, window, part);
         else
-            copy_planes<of>(chunk, part);
+            copy_planes<of>(chunk, window, part);
         tensor_commit();
     }
 
     /* Every `of`-th plane. */
-    template <unsigned of> __device__ void copy_planes(unsigned chunk, unsigned plane) const
+    template <unsigned of> __device__ void copy_planes(unsigned chunk, unsigned window, unsigned plane) const
     {
         const picture &p = d.v.p;
         const size_t pixels = (size_t)p.h * p.w;
         const unsigned step = halo_step(), number = chunk * CHUNK + plane;
         const uint4 *planes = (const uint4 *)(const void *)p.data + (image * d.granules + number) * pixels;
-        const tensor_address to = halo + chunk % 2 * halo_bytes(d) + plane * step;
+        const tensor_address to = halo + window * halo_bytes(d) + plane * step;
         for (unsigned pixel = lane; pixel < d.halo_pixels; pixel += WARP) {
             unsigned i = top + pixel / d.halo_w, j = left + pixel % d.halo_w;
             bool inside = runs ? run + pixel < pixels : i < p.h && j < p.w;
@@ -163,14 +184,14 @@ template <pixels kind, bool moments> struct tile {
 
     /* Of a picture by pixels: a lane has a granule of every APART-th pixel. What it does for each is little: two warps copy for
      * all. */
-    template <unsigned of> __device__ void copy_pixels(unsigned chunk, unsigned part) const
+    template <unsigned of> __device__ void copy_pixels(unsigned chunk, unsigned window, unsigned part) const
     {
         enum { AT_ONCE = WARP / CHUNK, APART = of * AT_ONCE };
         const picture &p = d.v.p;
         const unsigned w = halo_w(), end = halo_pixels(), rows_on = APART / w, columns_on = APART % w;
         const unsigned number = chunk * CHUNK + lane % CHUNK, rows = number < d.granules ? p.h : 0;
         const uint4 *data = (const uint4 *)(const void *)p.data;
-        const tensor_address to = halo + chunk % 2 * halo_bytes(d) + lane % CHUNK * halo_step();
+        const tensor_address to = halo + window * halo_bytes(d) + lane % CHUNK * halo_step();
         const size_t to_right = d.granules, to_below = p.w * to_right, wrap = to_below - w * to_right;
         const size_t on = rows_on * to_below + columns_on * to_right;
         unsigned pixel = part * AT_ONCE + lane / CHUNK, column = pixel % w;
@@ -185,23 +206,35 @@ template <pixels kind, bool moments> struct tile {
         }
     }
 
-    /* What the warp has copied is there. */
-    template <unsigned of> __device__ void publish_halo(unsigned chunk) const
+    /* What the warp has copied, but for its latest `pending` windows, is there. */
+    template <unsigned of, int pending> __device__ void publish_halo(unsigned window) const
     {
-        tensor_wait<0>();
+        tensor_wait<pending>();
         tensor_publish();
         __syncwarp();
-        if (lane < CHUNK / of) bulk_arrive(halo_full(chunk)); /* for each plane */
+        if (lane < CHUNK / of) bulk_arrive(halo_full(window)); /* for each plane */
     }
 
-    /* COPIERS. */
-    __device__ void bring_picture() const
+    /* COPIERS, of all windows but the first. Where there are many, one is published when the next one is under way. */
+    __device__ void bring_picture()
     {
-        for (unsigned chunk = 1; chunk < d.chunks; chunk++) {
-            bulk_wait(halo_empty(chunk), (chunk / 2 + 1) % 2);
-            copy_halo<COPIERS>(chunk, warp - MULTIPLIERS);
-            publish_halo<COPIERS>(chunk);
-        }
+        const bool ahead = d.windows > 2;
+        turn now = {}, before = {};
+        now.advance(d.windows);
+        unsigned chunk = 1;
+        bool under_way = false;
+        do {
+            for (; chunk < d.chunks; chunk++) {
+                bulk_wait(halo_empty(now.at), now.parity ^ 1);
+                copy_halo<COPIERS>(chunk, now.at, warp - MULTIPLIERS);
+                if (!ahead) publish_halo<COPIERS, 0>(now.at);
+                if (ahead && under_way) publish_halo<COPIERS, 1>(before.at);
+                under_way = true, before = now;
+                now.advance(d.windows);
+            }
+            chunk = 0;
+        } while (go_to_next());
+        if (ahead && under_way) publish_halo<COPIERS, 0>(before.at);
     }
 
     /* The warp beside them. */
@@ -237,34 +270,36 @@ template <pixels kind, bool moments> struct tile {
     }
 
     /* One thread, or a warp: bring_stage's. */
-    __device__ void bring_weight() const
+    __device__ void bring_weight()
     {
         const unsigned taps = d.v.kh * d.v.kw;
         const unsigned char *weight = (const unsigned char *)d.v.weight;
         weight += blockIdx.y * width * ((size_t)d.chunks * taps * BLOCK_BYTES);
         turn now = {};
-        for (unsigned chunk = 0; chunk < d.chunks; chunk++)
-            for (unsigned p = 0; p < turns; p++)
-                for (unsigned a = 0; a < taps_down(p); a++)
-                    for (unsigned b = 0; b < taps_across(p); b++) {
-                        const size_t number = chunk * taps + tap_at(p, a, b);
-                        bulk_wait(empty(now.stage), now.parity ^ 1);
-                        bring_stage(now.stage, weight + number * BLOCK_BYTES);
-                        now.advance(d.stages);
-                    }
+        do {
+            for (unsigned chunk = 0; chunk < d.chunks; chunk++)
+                for (unsigned p = 0; p < turns; p++)
+                    for (unsigned a = 0; a < taps_down(p); a++)
+                        for (unsigned b = 0; b < taps_across(p); b++) {
+                            const size_t block = chunk * taps + tap_at(p, a, b);
+                            bulk_wait(empty(now.at), now.parity ^ 1);
+                            bring_stage(now.at, weight + block * BLOCK_BYTES);
+                            now.advance(d.stages);
+                        }
+        } while (go_to_next());
     }
 
     /* Rows of a tile: the first of this group's, pixels of a line of them. */
     __device__ unsigned group_row() const { return warp / (TENSOR_GROUP / WARP) * (TILE_H / GROUPS * height); }
     __device__ unsigned line() const { return runs ? (unsigned)TILE_W : halo_w(); }
 
-    /* The pixels that part p's first tap meets, or the first part's, of this group's and a chunk. */
-    __device__ tensor_matrix pixels_at(unsigned chunk, unsigned p) const
+    /* The pixels that part p's first tap meets, or the first part's, of this group's and a window. */
+    __device__ tensor_matrix pixels_at(unsigned window, unsigned p) const
     {
         unsigned first_pixel = group_row() * line();
         if (kind == ALL_PHASES)
             first_pixel += (unsigned)(down_of(p).shift - down.shift) * line() + (unsigned)(across_of(p).shift - across.shift);
-        return tensor_matrix_at(halo + chunk % 2 * halo_bytes(d) + first_pixel * TENSOR_GRANULE_BYTES, halo_step(),
+        return tensor_matrix_at(halo + window * halo_bytes(d) + first_pixel * TENSOR_GRANULE_BYTES, halo_step(),
                                 line() * TENSOR_GRANULE_BYTES);
     }
 
@@ -284,37 +319,46 @@ template <pixels kind, bool moments> struct tile {
         tensor_group_commit();
     }
 
-    /* MULTIPLIERS. A tap's products run while the next one's are started; what they have read is given back then. Loops that
-     * might not be entered would leave sums that are no products', and the compiler would then wait for each product. */
-    __device__ void multiply_all(sums_of_block &sums) const
+    /* This warp is done with a stage of the weight; one that leaves a window gives it back, too. */
+    __device__ void give_back(unsigned stage, bool leaves, unsigned window) const
     {
-        turn now = {}, before = {};
-        unsigned chunk = 0;
-        do {
-            bulk_wait(halo_full(chunk), chunk / 2 % 2);
-#pragma unroll
-            for (unsigned p = 0; p < turns; p++)
-                multiply_taps(*(sums_of_turn *)&sums[p * height], chunk, p, now, before);
-        } while (++chunk < d.chunks);
-        tensor_group_wait<0>();
+        __syncwarp();
+        if (lane == 0) bulk_arrive(empty(stage));
+        if (leaves && lane == 0) bulk_arrive(halo_empty(window));
     }
 
-    __device__ void multiply_taps(sums_of_turn &sums, unsigned chunk, unsigned p, turn &now, turn &before) const
+    /* MULTIPLIERS, a tile. A tap's products run while the next one's are started; what they have read is given back then.
+     * Loops that might not be entered would leave sums that are no products', and the compiler would then wait for each
+     * product. */
+    __device__ void multiply_all(sums_of_block &sums, turn &stage, turn &window) const
+    {
+        turn stage_before = stage, window_before = window;
+        unsigned chunk = 0;
+        do {
+            bulk_wait(halo_full(window.at), window.parity);
+#pragma unroll
+            for (unsigned p = 0; p < turns; p++)
+                multiply_taps(*(sums_of_turn *)&sums[p * height], chunk, p, stage, stage_before, window.at, window_before.at);
+            window_before = window;
+            window.advance(d.windows);
+        } while (++chunk < d.chunks);
+        tensor_group_wait<0>();
+        if (goes_on) give_back(stage_before.at, true, window_before.at);
+    }
+
+    __device__ void multiply_taps(sums_of_turn &sums, unsigned chunk, unsigned p, turn &stage, turn &before, unsigned window,
+                                  unsigned window_before) const
     {
         const unsigned width = taps_across(p), taps = taps_down(p) * width;
-        tensor_matrix pixels = pixels_at(chunk, p);
+        tensor_matrix pixels = pixels_at(window, p);
         unsigned tap = 0, b = 0;
         do {
-            bulk_wait(full(now.stage), now.parity);
-            multiply(sums, pixels, now.stage);
+            bulk_wait(full(stage.at), stage.parity);
+            multiply(sums, pixels, stage.at);
             tensor_group_wait<1>();
-            if (chunk + p + tap > 0) {
-                __syncwarp();
-                if (lane == 0) bulk_arrive(empty(before.stage));
-                if (p + tap == 0 && lane == 0) bulk_arrive(halo_empty(chunk - 1));
-                before.advance(d.stages);
-            }
-            now.advance(d.stages);
+            if (chunk + p + tap > 0) give_back(before.at, p + tap == 0, window_before);
+            before = stage;
+            stage.advance(d.stages);
             bool last = ++b == width;
             pixels = tensor_matrix_moved(pixels, (last ? halo_w() + 1 - width : 1) * TENSOR_GRANULE_BYTES);
             if (last) b = 0;
@@ -336,59 +380,75 @@ template <pixels kind, bool moments> struct tile {
         return row < d.v.h && column < d.v.w;
     }
 
-    /* This warp's products are done. */
-    __device__ void publish_products() const
+    /* Of all images' parts; phases in the order of their parities: an image's first one has pixels. */
+    __device__ size_t part_number() const
     {
+        if (kind != PHASES) return number;
+        const unsigned tiles = d.rows * d.columns, phase = down.parity * 2 + across.parity;
+        return (image * ALL + phase) * tiles + number % tiles;
+    }
+
+    /* What is stored goes through shared memory. A block of one tile has the picture's and the weight's place for it when all
+     * warps have read them. */
+    __device__ void await_space() const
+    {
+        bulk_wait(bias_there(), 0);
+        if (goes_on) return;
         __syncwarp();
         if (lane == 0) bulk_arrive(multiplied());
+        bulk_wait(multiplied(), 0);
     }
 
-    /* Of all images' blocks; phases in the order of their parities: an image's first one has pixels. */
-    __device__ size_t block_number() const
-    {
-        if (kind != PHASES) return blockIdx.x;
-        const unsigned tiles = d.rows * d.columns, phase = down.parity * 2 + across.parity;
-        return (image * ALL + phase) * tiles + blockIdx.x % tiles;
-    }
-
-    /* MULTIPLIERS. The result goes through shared memory, in the picture's and the weight's place: nothing is on its way there
-     * any more, and all have read what they need. Moments lie behind it. */
-    __device__ void finish(const sums_of_block &sums) const
+    /* MULTIPLIERS. parity: of the block's tiles. */
+    __device__ void finish(const sums_of_block &sums, unsigned parity) const
     {
         const unsigned bytes = result_bytes(d.v.halves);
         unsigned char *space = CUDA_SHARED() + BARRIER_BYTES + BIAS_BYTES;
         conv_moments_shared *shared = (conv_moments_shared *)(void *)(space + MULTIPLIERS * bytes);
-        publish_products();
-        bulk_wait(bias_there(), 0);
-        bulk_wait(multiplied(), 0);
+        await_space();
+        if (moments) bulk_wait(moments_empty(), parity ^ 1);
         result_finish<moments>(*this, d.v, sums, bias(), first, space + warp * bytes, shared);
         if (!moments) return;
         __syncwarp();
         if (lane == 0) bulk_arrive(moments_left());
-        if (warp >= width * MOMENTS_CHANNELS / WARP) return;
-        bulk_wait(moments_left(), 0);
-        const unsigned k = threadIdx.x / MOMENTS_CHANNELS;
-        moments_store(d.v, shared[k], first + k * MOMENTS_CHANNELS, threadIdx.x % MOMENTS_CHANNELS, block_number());
+        if (warp < width * MOMENTS_CHANNELS / WARP) {
+            const unsigned k = threadIdx.x / MOMENTS_CHANNELS;
+            bulk_wait(moments_left(), parity);
+            moments_store(d.v, shared[k], first + k * MOMENTS_CHANNELS, threadIdx.x % MOMENTS_CHANNELS, part_number());
+        }
+        __syncwarp();
+        if (lane == 0) bulk_arrive(moments_empty());
+    }
+
+    /* MULTIPLIERS. */
+    __device__ void multiply_tiles()
+    {
+        turn stage = {}, window = {};
+        unsigned parity = 0;
+        do {
+            sums_of_block sums = {};
+            multiply_all(sums, stage, window);
+            finish(sums, parity);
+            parity ^= 1;
+        } while (go_to_next());
     }
 };
 
-/* blockIdx.x: image and tile; blockIdx.y: channels of the result; blockIdx.z: the phase, where a block has one. */
+/* blockIdx.x: the first tile; blockIdx.y: channels of the result; blockIdx.z: the phase, where a block has one. */
 template <pixels kind, bool moments>
 static __global__ void __launch_bounds__(THREADS, is_alone(kind) ? 1 : 2) convolve_grouped(grouped d)
 {
     typedef tile<kind, moments> tile;
-    const tile t(d);
+    tile t(d);
     if (threadIdx.x == THREADS - 1) t.make_barriers();
     cuda_wait_for_others();
-    if (t.warp < MULTIPLIERS) t.template copy_halo<CHUNK>(0, t.warp);
+    if (t.warp < MULTIPLIERS) t.template copy_halo<CHUNK>(0, 0, t.warp);
     __syncthreads();
     if (is_alone(kind) && t.warp >= MULTIPLIERS) tensor_group_give_registers<COPIER_REGISTERS>();
     if (t.warp < MULTIPLIERS) {
         if (is_alone(kind)) tensor_group_take_registers<MULTIPLIER_REGISTERS>();
-        typename tile::sums_of_block sums = {};
-        t.template publish_halo<CHUNK>(0);
-        t.multiply_all(sums);
-        t.finish(sums);
+        t.template publish_halo<CHUNK, 0>(0);
+        t.multiply_tiles();
     } else if (t.warp < MULTIPLIERS + COPIERS) {
         t.bring_picture();
     } else if (t.warp == MULTIPLIERS + COPIERS) {
@@ -401,9 +461,9 @@ static __global__ void __launch_bounds__(THREADS, is_alone(kind) ? 1 : 2) convol
 template <pixels kind> static void launch(const nn_call *call, const grouped &d)
 {
     cuda_launch_early(call, d.v.moments ? convolve_grouped<kind, true> : convolve_grouped<kind, false>, d,
-                       dim3(d.v.p.images * d.rows * d.columns, (unsigned)cuda_divide_up(d.v.c, ROWS * width_of(kind)),
+                       dim3(d.places, (unsigned)cuda_divide_up(d.v.c, ROWS * width_of(kind)),
                             kind == PHASES ? ALL : 1),
-                       dim3(THREADS), fixed_bytes(d) + d.stages * stage_bytes(kind));
+                       dim3(THREADS), fixed_bytes(d, kind) + d.stages * stage_bytes(kind));
 }
 
 void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)

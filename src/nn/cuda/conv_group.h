@@ -3,7 +3,7 @@
 #define NN_CUDA_CONV_GROUP_H
 
 #include "nn/cuda/bulk.h"
-#include "nn/cuda/conv_tensor.h"
+#include "nn/cuda/conv_result.h"
 #include "nn/cuda/tensor_group.h"
 
 enum {
@@ -22,7 +22,8 @@ enum {
     BLOCK_BYTES = CHUNK * PLANE_BYTES,
     ALL = 4,          /* phases */
     MOST_STAGES = 16, /* of the weight */
-    BARRIERS = 2 * MOST_STAGES + 7,
+    MOST_WINDOWS = 4, /* of the picture */
+    BARRIERS = 2 * MOST_STAGES + 2 * MOST_WINDOWS + 4,
     BARRIER_BYTES = 512,     /* with what aligns the rest */
     BIAS_BYTES = 512,
     MOST_SHARED = 113 << 10, /* two blocks: of a multiprocessor's 228 KiB 1 for each is the system's */
@@ -36,7 +37,8 @@ struct grouped {
     unsigned rows, columns;    /* tiles of an image */
     unsigned granules, chunks; /* of a pixel of the picture */
     unsigned halo_w, halo_pixels, halo_step; /* of a window; step: granules from plane to plane */
-    unsigned stages;
+    unsigned tiles, places;    /* of all images; so many at once, where a block takes one after the other */
+    unsigned windows, stages;  /* of the picture and of the weight, in shared memory */
 };
 
 /* One side of a phase. Result pixel x = 2 i + parity meets source pixel o at tap a where x = 2 o + a - padding: at the taps
@@ -73,8 +75,6 @@ __host__ __device__ static inline unsigned halo_bytes(const grouped &d)
     return CHUNK * d.halo_step * TENSOR_GRANULE_BYTES;
 }
 
-__host__ __device__ static inline unsigned halo_buffers(const grouped &d) { return d.chunks > 1 ? 2 : 1; }
-
 /* What a block's pixels are: a tile; as many that follow on one another in the picture, beyond whose row's end come some
  * that no result belongs to; twice as many of either, times twice as many channels; a tile of a phase; the same tile of all
  * phases. */
@@ -89,10 +89,20 @@ __host__ __device__ static constexpr unsigned height_of(pixels kind) { return is
 __host__ __device__ static constexpr unsigned width_of(pixels kind) { return is_wide(kind) ? 2 : 1; }
 /* Sums of 64 pixels that a thread group has. */
 __host__ __device__ static constexpr unsigned parts_of(pixels kind) { return kind == ALL_PHASES ? (unsigned)ALL : height_of(kind); }
-/* Whether a block has a multiprocessor's shared memory for itself. */
+/* Whether a block has a multiprocessor for itself. It takes tile after tile then. */
 __host__ __device__ static constexpr bool is_alone(pixels kind) { return parts_of(kind) > 1; }
 
-static inline unsigned fixed_bytes(const grouped &d) { return BARRIER_BYTES + BIAS_BYTES + halo_buffers(d) * halo_bytes(d); }
+/* What is stored and its moments, where the next tile's windows and weights come meanwhile; elsewhere it takes their place. */
+__host__ __device__ static inline unsigned result_space(pixels kind, bool halves)
+{
+    if (!is_alone(kind)) return 0;
+    return MULTIPLIERS * result_bytes(halves) + width_of(kind) * (unsigned)sizeof(conv_moments_shared);
+}
+
+static inline unsigned fixed_bytes(const grouped &d, pixels kind)
+{
+    return BARRIER_BYTES + BIAS_BYTES + result_space(kind, d.v.halves) + d.windows * halo_bytes(d);
+}
 
 /* Bytes of the weight that are there at once: one tap of 64 channels. */
 __host__ __device__ static constexpr unsigned stage_bytes(pixels kind) { return BLOCK_BYTES * width_of(kind); }

@@ -18,11 +18,20 @@ static void plan_runs(grouped *d, unsigned height)
     d->halo_w = v.p.w, d->halo_pixels = d->halo_step = run + (v.kh - 1) * v.p.w + v.kw - 1;
 }
 
-/* Room for a few taps beside the windows. */
-static bool fits(const grouped &d, unsigned shared, pixels kind)
+static unsigned shared_bytes(pixels kind) { return is_alone(kind) ? MOST_SHARED_ALONE : MOST_SHARED; }
+
+/* Windows of 64 channels that are there at once, and whether there is room for a few taps beside them. */
+static bool fits(grouped *d, pixels kind, unsigned windows)
 {
     enum { LEAST_STAGES = 4 };
-    return fixed_bytes(d) + LEAST_STAGES * stage_bytes(kind) <= shared;
+    d->windows = windows;
+    return fixed_bytes(*d, kind) + LEAST_STAGES * stage_bytes(kind) <= shared_bytes(kind);
+}
+
+/* Products of all phases with one window take about as long as a copy is on its way. */
+static bool fits(grouped *d, pixels kind)
+{
+    return (kind == ALL_PHASES && fits(d, kind, MOST_WINDOWS)) || fits(d, kind, is_alone(kind) || d->chunks > 1 ? 2 : 1);
 }
 
 static size_t blocks_of(const grouped &d, pixels kind)
@@ -45,14 +54,14 @@ static pixels plan_one_phase(const cuda_backend *cuda, grouped *d)
     plan_tiles(d, 1);
     grouped runs = *d;
     plan_runs(&runs, 1);
-    const bool in_runs = runs.rows < d->rows * d->columns && fits(runs, MOST_SHARED, RUNS);
+    const bool in_runs = runs.rows < d->rows * d->columns && fits(&runs, RUNS);
     if (in_runs) *d = runs;
     const pixels small = in_runs ? RUNS : TILES, wide = in_runs ? WIDE_RUNS : WIDE_TILES;
     grouped large = *d;
     in_runs ? plan_runs(&large, height_of(wide)) : plan_tiles(&large, height_of(wide));
     const size_t blocks = blocks_of(*d, small), quarter = blocks_of(large, wide);
     if (4 * quarter > blocks + blocks / WASTED || cuda_divide_up(d->v.c, ROWS) % width_of(wide) != 0 || !fill(cuda, quarter) ||
-        !fits(large, MOST_SHARED_ALONE, wide))
+        !fits(&large, wide))
         return small;
     *d = large;
     return wide;
@@ -80,10 +89,13 @@ grouped plan_grouped(const nn_call *call, const tensor_conv *conv, pixels *kind)
     d.granules = conv->p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
     *kind = conv->stride == 2 ? plan_phases(cuda_of(call), &d) : plan_one_phase(cuda_of(call), &d);
     /* Three at least: of kernels that tensor_conv_suits lets pass none needs a tile's window of more than 352 pixels (1x15). */
-    const unsigned shared = is_alone(*kind) ? MOST_SHARED_ALONE : MOST_SHARED;
+    fits(&d, *kind);
     const unsigned most = is_alone(*kind) ? MOST_STAGES : MOST_STAGES / 2;
-    const unsigned stages = (shared - fixed_bytes(d)) / stage_bytes(*kind);
+    const unsigned stages = (shared_bytes(*kind) - fixed_bytes(d, *kind)) / stage_bytes(*kind);
     d.stages = stages < most ? stages : most;
+    d.tiles = d.places = conv->p.images * d.rows * d.columns;
+    const size_t at_once = cuda_of(call)->multiprocessors / cuda_divide_up(conv->c, ROWS * width_of(*kind));
+    if (is_alone(*kind) && at_once < d.tiles) d.places = at_once > 0 ? (unsigned)at_once : 1;
     return d;
 }
 

@@ -25,7 +25,6 @@
 enum {
     PARITIES = 4, /* of a picture's rows and columns */
     LEAST_WINDOWS = 3,
-    MOST_WINDOWS = 4,
     LEAST_STAGES = 4,
     MOST_AHEAD = 8, /* stages of the weight */
     WINDOW_BARRIERS = 2 * MOST_AHEAD,
@@ -384,7 +383,7 @@ static striding plan_of_size(const nn_call *call, const tensor_conv &conv, unsig
     const unsigned shared = size == 1 ? MOST_SHARED - stride_tile<1, true>::first_window(conv.halves)
                                       : MOST_SHARED_ALONE - stride_tile<LARGE, true>::first_window(conv.halves);
     const unsigned stage = size * BLOCK_BYTES;
-    d.windows = MOST_WINDOWS * window_bytes(d) + LEAST_STAGES * stage <= shared ? MOST_WINDOWS : LEAST_WINDOWS;
+    d.windows = MOST_WINDOWS * window_bytes(d) + LEAST_STAGES * stage <= shared ? (unsigned)MOST_WINDOWS : (unsigned)LEAST_WINDOWS;
     d.stages = (shared - d.windows * window_bytes(d)) / stage;
     if (d.stages > MOST_AHEAD) d.stages = MOST_AHEAD;
     return d;
