@@ -28,8 +28,9 @@
  *
  * Where so many fill the device, a block has twice as many pixels and 128 channels, which ask the second-level cache for half
  * of the bytes (for eight pictures of 64x64x256 two blocks on each multiprocessor took 5.6 TB/s, all that it gave), and read
- * pixels from shared memory once for two blocks of the weight. It has a multiprocessor for itself, and its warps share out the
- * registers: those that copy need few.
+ * pixels from shared memory once for two blocks of the weight. It has a multiprocessor for itself, as has one of all phases.
+ * Nobody else computes there while such a block begins or stores. So it takes tile after tile, and the next one's windows and
+ * weights are copied while it stores; and its warps share out the registers, of which those that copy need few.
  *
  * A norm behind it gets moments of each block's pixels (conv_moments.h).
  */
