@@ -232,6 +232,7 @@ static const gradient_case wide_cases[] = {
     {"conv2d on tensor cores, valid", 2, {S(1, 11, 18, 64), S(64, 64, 3, 3)}, conv_valid, 0, 0},
     {"conv2d on tensor cores, many pixels", 2, {S(2, 33, 31, 32), S(100, 32, 2, 2)}, conv_valid, 0, 0},
     {"conv2d narrow, of many tiles", 3, {S(2, 14, 61, 17), S(3, 17, 7, 7), S(1, 1, 1, 3)}, conv_reflected3, 0, 0},
+    {"conv2d narrow, of long strips", 3, {S(5, 33, 10, 17), S(3, 17, 7, 7), S(1, 1, 1, 3)}, conv_reflected3, 0, 0},
     {"conv2d on tensor cores, 83 wide to 200", 2, {S(1, 5, 83, 72), S(200, 72, 3, 3)}, conv_plain, 0, 0},
     {"conv2d thin, 4x4 to 1", 2, {S(1, 9, 7, 65), S(1, 65, 4, 4)}, conv_plain, 0, 0},
     {"transposed on tensor cores, odd", 2, {S(1, 17, 5, 40), S(40, 136, 3, 3)}, transposed4, 0, 0},

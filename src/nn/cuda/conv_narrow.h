@@ -7,7 +7,7 @@
  *
  * where the second sum is over a few numbers in shared memory.
  *
- * Weights are (channels / 64, kh, 8, 32, 8) of bf16: for 64 channels and a row of taps eight planes of granules, one for
+ * Weights are (channels / 64, kh, 8, 24, 8) of bf16: for 64 channels and a row of taps eight planes of granules, one for
  * each (b, c); zeros behind the last. In CUDA_IN_NARROW taps are counted from the last, as a data gradient meets them.
  */
 #ifndef NN_CUDA_CONV_NARROW_H

@@ -45,6 +45,12 @@ __device__ static inline unsigned tensor_warp() { return __shfl_sync(0xFFFFFFFF,
 /* 64 rows of a, 16 numbers along k, in the registers of a group: read once for several products. */
 typedef tensor_fragment tensor_group_rows;
 
+/* A barrier of the group alone: groups that do not wait for one another run their products in turn. */
+__device__ static inline void tensor_group_meet()
+{
+    asm volatile("bar.sync %0, %1;" ::"r"(1 + threadIdx.x / TENSOR_GROUP), "n"((int)TENSOR_GROUP) : "memory");
+}
+
 /* From where tensor_matrix_at would find them, across. */
 __device__ static inline tensor_group_rows tensor_group_load_across(tensor_address first, unsigned along_k,
                                                                     unsigned along_rows)
@@ -89,11 +95,12 @@ template <int pending> __device__ static inline void tensor_group_wait()
 
 /* sums += a b, 16 numbers along k. */
 template <bool across>
-__device__ static inline void tensor_group_multiply(tensor_group_sums<32> &s, tensor_matrix a, tensor_matrix b)
+__device__ static inline void tensor_group_multiply(tensor_group_sums<48> &s, tensor_matrix a, tensor_matrix b)
 {
-    asm volatile("wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 "
-                 "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15}, %16, %17, 1, 1, 1, %18, %18;"
-                 : SUMS8(s, 0), SUMS8(s, 8)
+    asm volatile("wgmma.mma_async.sync.aligned.m64n48k16.f32.bf16.bf16 "
+                 "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
+                 "%16,%17,%18,%19,%20,%21,%22,%23}, %24, %25, 1, 1, 1, %26, %26;"
+                 : SUMS8(s, 0), SUMS8(s, 8), SUMS8(s, 16)
                  : "l"(a), "l"(b), "n"(across ? 1 : 0));
 }
 

@@ -22,6 +22,7 @@ static inline tensor_matrix tensor_matrix_moved(tensor_matrix m, unsigned bytes)
 static inline unsigned tensor_warp() { return threadIdx.x / 32; }
 static inline void tensor_publish() {}
 static inline void tensor_group_begin() {}
+void tensor_group_meet();
 void tensor_group_commit();
 void emulated_group_wait(int pending);
 template <int pending> static inline void tensor_group_wait() { emulated_group_wait(pending); }

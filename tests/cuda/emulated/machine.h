@@ -51,7 +51,7 @@ struct fiber {
     bool (*ready)(const fiber &); /* AT_WAIT: whether it goes on */
     const void *barrier;          /* that it waits for, and the parity or the cluster's meeting */
     unsigned turn_of_barrier;
-    unsigned warp_meetings, cluster_meetings;
+    unsigned warp_meetings, group_meetings, cluster_meetings;
     unsigned given[2]; /* to the others of the warp, twice: those who are slower still look at the one before */
     unsigned gifts;
     void *fake_stack; /* AddressSanitizer's, while another fiber runs */
