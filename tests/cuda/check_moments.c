@@ -176,6 +176,8 @@ static const layer layers[] = {
      * a block */
     {PLAIN, 2, 30, 63, 40, 72, 3, 0, 8},     {PLAIN, 4, 39, 24, 72, 128, 3, 0, 4},   {PLAIN, 3, 30, 40, 136, 128, 3, 0, 5},
     {TRANSPOSED, 3, 20, 30, 136, 72, 3, 1, 8}, {STRIDED, 3, 63, 29, 40, 72, 3, 0, 2},   {STRIDED, 3, 64, 32, 32, 328, 4, 0, 2},
+    /* four teams to a block, each with three tiles, some in another image */
+    {THIN, 2, 47, 61, 3, 72, 7, 0, 24},
     /* more parts than blocks of the second pass merge */
     {THIN, 1, 18, 521, 4, 32, 3, 0, 132}};
 enum { LAYERS = sizeof layers / sizeof *layers };

@@ -60,7 +60,7 @@ __device__ static inline void moments_merge(conv_moments &m, const conv_moments 
 
 __device__ static inline void moments_leave(const conv_moments &m, conv_moments_shared &shared)
 {
-    const unsigned warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    const unsigned warp = threadIdx.x / 32 % MOMENTS_WARPS, lane = threadIdx.x % 32;
     if (lane == 0) shared.count[warp] = m.count;
     *(float2 *)(void *)&shared.mean[warp][lane * 2] = m.mean;
     *(float2 *)(void *)&shared.squares[warp][lane * 2] = m.squares;

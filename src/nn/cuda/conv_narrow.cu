@@ -155,11 +155,11 @@ static __global__ void __launch_bounds__(THREADS) convolve_narrow(narrow d)
     for (unsigned step = 0; step < d.steps; step++) {
         sums_of_step sums = {};
         multiply(d, sums, step);
-        tensor_group_meet(); /* those kept before are stored */
+        tensor_groups_meet<1>(group); /* those kept before are stored */
         keep(sums, shared.kept[group]);
         tensor_wait<0>();
         tensor_publish();
-        tensor_group_meet(); /* sums are kept, the next lines there, and those before them no longer needed */
+        tensor_groups_meet<1>(group); /* sums are kept, the next lines there, and those before them no longer needed */
         if (step + 2 < d.steps) copy_lines(d, t, d.v.kh - 1 + (step + 2) * STEP, STEP);
         tensor_commit();
         store(d, t, step, shared.kept[group]);

@@ -64,7 +64,7 @@ struct tensor_tile {
     unsigned top, left;
 };
 
-__device__ static inline tensor_tile tensor_tile_at(unsigned number, unsigned rows, unsigned columns, unsigned h, unsigned w)
+__host__ __device__ static inline tensor_tile tensor_tile_at(unsigned number, unsigned rows, unsigned columns, unsigned h, unsigned w)
 {
     unsigned per_image = rows * columns, image = number / per_image, at = number - image * per_image;
     tensor_tile t = {image, at / columns * h, at % columns * w};

@@ -42,14 +42,14 @@ __device__ static inline tensor_matrix tensor_matrix_moved(tensor_matrix m, unsi
 /* The thread's warp, known to be the same for all of the warp: what is computed from it needs no registers of threads. */
 __device__ static inline unsigned tensor_warp() { return __shfl_sync(0xFFFFFFFF, threadIdx.x / 32, 0); }
 
+/* A barrier of the `groups` groups of a team; number: the team's among the block's, which all begin with its first group. */
+template <int groups> __device__ static inline void tensor_groups_meet(unsigned number)
+{
+    asm volatile("bar.sync %0, %1;" ::"r"(number + 1), "n"(groups * TENSOR_GROUP) : "memory"); /* 0: __syncthreads */
+}
+
 /* 64 rows of a, 16 numbers along k, in the registers of a group: read once for several products. */
 typedef tensor_fragment tensor_group_rows;
-
-/* A barrier of the group alone: groups that do not wait for one another run their products in turn. */
-__device__ static inline void tensor_group_meet()
-{
-    asm volatile("bar.sync %0, %1;" ::"r"(1 + threadIdx.x / TENSOR_GROUP), "n"((int)TENSOR_GROUP) : "memory");
-}
 
 /* From where tensor_matrix_at would find them, across. */
 __device__ static inline tensor_group_rows tensor_group_load_across(tensor_address first, unsigned along_k,

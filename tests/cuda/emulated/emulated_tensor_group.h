@@ -22,7 +22,11 @@ static inline tensor_matrix tensor_matrix_moved(tensor_matrix m, unsigned bytes)
 static inline unsigned tensor_warp() { return threadIdx.x / 32; }
 static inline void tensor_publish() {}
 static inline void tensor_group_begin() {}
-void tensor_group_meet();
+void emulated_groups_meet(unsigned number, unsigned threads);
+template <int groups> static inline void tensor_groups_meet(unsigned number)
+{
+    emulated_groups_meet(number, groups * TENSOR_GROUP);
+}
 void tensor_group_commit();
 void emulated_group_wait(int pending);
 template <int pending> static inline void tensor_group_wait() { emulated_group_wait(pending); }

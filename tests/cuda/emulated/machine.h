@@ -49,9 +49,9 @@ struct fiber {
     bool done;
     stop at;
     bool (*ready)(const fiber &); /* AT_WAIT: whether it goes on */
-    const void *barrier;          /* that it waits for, and the parity or the cluster's meeting */
+    const void *barrier;          /* that it waits for, and the parity, or how many shall have come */
     unsigned turn_of_barrier;
-    unsigned warp_meetings, group_meetings, cluster_meetings;
+    unsigned warp_meetings, team_meetings, cluster_meetings;
     unsigned given[2]; /* to the others of the warp, twice: those who are slower still look at the one before */
     unsigned gifts;
     void *fake_stack; /* AddressSanitizer's, while another fiber runs */
@@ -69,6 +69,7 @@ struct block_run {
     unsigned count, rank, running; /* running: threads that have not ended */
     bool together; /* all are at the same barrier, load or product */
     std::vector<char> shared; /* asked for at the launch */
+    unsigned arrived[MOST_THREADS / TENSOR_GROUP]; /* threads, at each team's barrier, since the first */
 };
 
 /* A bulk copy on its way. */

@@ -107,7 +107,7 @@ void prepare(fiber &f, block_run *block, unsigned number, uint3 index)
     f.index = index;
     f.done = false;
     f.at = AT_BEGIN;
-    f.warp_meetings = f.group_meetings = f.cluster_meetings = 0;
+    f.warp_meetings = f.team_meetings = f.cluster_meetings = 0;
     f.copies.clear();
     f.products.clear();
     f.groups = f.commits = f.turn = f.gifts = 0;
@@ -189,18 +189,6 @@ void __syncwarp()
         const fiber *warp = f.block->fibers + f.number / 32 * 32;
         for (unsigned i = 0; i < 32; i++)
             if (warp[i].warp_meetings < f.warp_meetings) return false;
-        return true;
-    });
-}
-
-/* Likewise of the group. */
-void tensor_group_meet()
-{
-    machine.current->group_meetings++;
-    wait_until([](const fiber &f) {
-        const fiber *group = f.block->fibers + f.number / TENSOR_GROUP * TENSOR_GROUP;
-        for (unsigned i = 0; i < TENSOR_GROUP; i++)
-            if (group[i].group_meetings < f.group_meetings) return false;
         return true;
     });
 }

@@ -112,6 +112,18 @@ void emulated_group_wait(int pending)
     f->products.erase(f->products.begin(), f->products.begin() + (ptrdiff_t)done);
 }
 
+/* All threads of the team have been here as often as this one. */
+void emulated_groups_meet(unsigned number, unsigned threads)
+{
+    fiber *f = machine.current;
+    if (f->number / threads != number) misuse("a barrier of another team");
+    unsigned *arrived = &f->block->arrived[number];
+    *arrived += 1;
+    f->barrier = arrived;
+    f->turn_of_barrier = ++f->team_meetings * threads;
+    wait_until([](const fiber &waiting) { return *(const unsigned *)waiting.barrier >= waiting.turn_of_barrier; });
+}
+
 tensor_fragment tensor_load(tensor_address granule)
 {
     tensor_fragment f;
