@@ -334,6 +334,9 @@ static void strided_convolutions_in_large_blocks(test *t)
         {"conv2d, strided, valid", 2, {S(1, 65, 31, 33), S(99, 33, 3, 3)}, conv_strided_valid, 0, 0},
         {"conv2d, strided, 4x4", 2, {S(1, 63, 16, 64), S(193, 64, 4, 4)}, conv_strided, 0, 0},
         {"conv2d, strided, 5x6", 2, {S(2, 62, 14, 40), S(72, 40, 5, 6)}, conv_strided_far, 0, 0},
+        /* for which these have no room */
+        {"conv2d, strided, 2x12", 2, {S(1, 62, 26, 40), S(72, 40, 2, 12)}, conv_strided_valid, 0, 0},
+        {"conv2d, strided, 2x13", 2, {S(1, 62, 27, 40), S(72, 40, 2, 13)}, conv_strided_valid, 0, 0},
     };
     setenv("EMULATED_MULTIPROCESSORS", "1", 1);
     check_cases(t, BF16, cases, sizeof cases / sizeof *cases);

@@ -379,7 +379,8 @@ static striding plan_of_size(const nn_call *call, const tensor_conv &conv, unsig
     d.granules = conv.p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
     /* Odd, so that granules of a pixel go to different banks. */
     d.plane = ((TILE_H * size + taps_of(conv.kh, 0) - 1) * (TILE_W + taps_of(conv.kw, 0) - 1)) | 1;
-    /* There is room: of kernels that tensor_conv_suits lets pass none has windows of more than 187 or 363 pixels (3x7). */
+    /* There is room for three stages where blocks are small: of kernels that tensor_conv_suits lets pass none has windows of
+     * more than 225 pixels (2x13). */
     const unsigned shared = size == 1 ? MOST_SHARED - stride_tile<1, true>::first_window(conv.halves)
                                       : MOST_SHARED_ALONE - stride_tile<LARGE, true>::first_window(conv.halves);
     const unsigned stage = size * BLOCK_BYTES;
@@ -391,18 +392,19 @@ static striding plan_of_size(const nn_call *call, const tensor_conv &conv, unsig
 
 static size_t blocks_of(const striding &d, unsigned size) { return d.tiles * cuda_divide_up(d.v.c, size * ROWS); }
 
-/* Large blocks where hardly any pixels or channels of theirs are for nothing, and where with the last ones a quarter of the
- * device is idle at most. */
+/* Large blocks where hardly any pixels or channels of theirs are for nothing, where with the last ones a quarter of the
+ * device is idle at most, and where windows leave room (those of 2x13 do not): a stage of the weight is free when products
+ * with the next one have begun. */
 static striding plan_strided(const nn_call *call, const tensor_conv *conv, unsigned *size)
 {
-    enum { WASTED = 8 /* one of so many */ };
+    enum { WASTED = 8 /* one of so many */, NEEDED_STAGES = 2 };
     const striding small = plan_of_size(call, *conv, 1), large = plan_of_size(call, *conv, LARGE);
     const size_t processors = cuda_of(call)->multiprocessors, blocks = blocks_of(large, LARGE);
     const size_t needed = blocks_of(small, 1), taken = blocks * LARGE * LARGE;
     const bool fills = 4 * blocks >= 3 * cuda_divide_up(large.tiles, large.places) * processors;
     const bool whole = cuda_divide_up(conv->c, ROWS) % LARGE == 0 && taken <= needed + needed / WASTED;
-    *size = fills && whole ? LARGE : 1;
-    return fills && whole ? large : small;
+    *size = fills && whole && large.stages >= NEEDED_STAGES ? LARGE : 1;
+    return *size == LARGE ? large : small;
 }
 
 /* A block takes a third of a microsecond of an H200 for a tap of 64 channels. A gather, a product that shares its sums among
