@@ -25,24 +25,23 @@ struct conv_moments {
     float2 mean, squares;
 };
 
-/* Of the rows whose bit in `exists` is one. x: the thread's values. */
-__device__ static inline conv_moments moments_of(const float2 (&x)[MOMENTS_ROWS], unsigned exists)
+/* Of the rows whose bit in `exists` is one, all of them or not. x: the thread's values; base: one of them: of equal ones the
+ * mean is exact. */
+template <bool all>
+__device__ static inline conv_moments moments_about(const float2 (&x)[MOMENTS_ROWS], unsigned exists, float2 base)
 {
     conv_moments m = {};
-    float2 base = {}; /* one of them: of equal ones the mean is exact */
-#pragma unroll
-    for (unsigned r = MOMENTS_ROWS; r-- > 0;)
-        if (exists >> r & 1) base = x[r];
+    m.count = (float)__popc(exists);
     float2 sum = {};
 #pragma unroll
     for (unsigned r = 0; r < MOMENTS_ROWS; r++)
-        if (exists >> r & 1) m.count += 1, sum.x += x[r].x - base.x, sum.y += x[r].y - base.y;
-    const float share = m.count > 0 ? 1 / m.count : 0;
+        if (all || (exists >> r & 1)) sum.x += x[r].x - base.x, sum.y += x[r].y - base.y;
+    const float share = 1 / m.count;
     m.mean.x = base.x + sum.x * share, m.mean.y = base.y + sum.y * share;
 #pragma unroll
     for (unsigned r = 0; r < MOMENTS_ROWS; r++) {
         const float2 off = {x[r].x - m.mean.x, x[r].y - m.mean.y};
-        if (exists >> r & 1) m.squares.x += off.x * off.x, m.squares.y += off.y * off.y;
+        if (all || (exists >> r & 1)) m.squares.x += off.x * off.x, m.squares.y += off.y * off.y;
     }
     return m;
 }

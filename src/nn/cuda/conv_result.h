@@ -55,14 +55,17 @@ __device__ static inline void result_take(const tensor_group_sums<columns> (&sum
 template <bool halves>
 __device__ static inline void result_stage(const tensor_group_sums<RESULT_CHANNELS> &slice, const float *bias, unsigned char *to)
 {
+    enum { PAIRS = RESULT_CHANNELS / 8 };
     const unsigned lane = threadIdx.x % 32;
+    float2 b[PAIRS]; /* all of them before anything is stored: for all that is known they could lie there */
 #pragma unroll
-    for (unsigned j = 0; j < RESULT_CHANNELS / 8; j++) {
+    for (unsigned j = 0; j < PAIRS; j++) b[j] = *(const float2 *)(const void *)(bias + j * 8 + lane % 4 * 2);
+#pragma unroll
+    for (unsigned j = 0; j < PAIRS; j++) {
         const unsigned column = j * 8 + lane % 4 * 2;
-        const float2 b = *(const float2 *)(const void *)(bias + column);
 #pragma unroll
         for (unsigned half = 0; half < 2; half++) {
-            const float2 pair = {slice.part[j * 4 + half * 2] + b.x, slice.part[j * 4 + half * 2 + 1] + b.y};
+            const float2 pair = {slice.part[j * 4 + half * 2] + b[j].x, slice.part[j * 4 + half * 2 + 1] + b[j].y};
             const unsigned at = ((half * 8 + lane / 4) * RESULT_STEP + column) / 2;
             if (halves)
                 ((uint32_t *)(void *)to)[at] = tensor_pair(pair.x, pair.y);
@@ -96,25 +99,29 @@ __device__ static inline void result_store(const B &block, const tensor_conv &v,
     }
 }
 
-/* The same rows' moments: a thread's of channels 2 lane and the next. */
+template <bool halves> __device__ static inline float2 result_pair(const unsigned char *from, unsigned row, unsigned lane)
+{
+    const unsigned at = row * (RESULT_STEP / 2) + lane;
+    if (!halves) return ((const float2 *)(const void *)from)[at];
+    const uint32_t bits = ((const uint32_t *)(const void *)from)[at];
+    return {__uint_as_float(bits << 16), __uint_as_float(bits & 0xFFFF0000)};
+}
+
+/* The same rows' moments: a thread's of channels 2 lane and the next. Nearly always all rows exist, and then there is half as
+ * much to do. */
 template <bool halves, typename B>
 __device__ static inline conv_moments result_moments(const B &block, unsigned part, const unsigned char *from)
 {
+    enum : unsigned { ALL = (1u << RESULT_ROWS) - 1 };
     const unsigned lane = threadIdx.x % 32;
     size_t pixel;
-    const unsigned exists = __ballot_sync(0xFFFFFFFF, block.find(part, lane % RESULT_ROWS, &pixel));
+    const unsigned exists = __ballot_sync(0xFFFFFFFF, block.find(part, lane % RESULT_ROWS, &pixel)) & ALL;
+    if (exists == 0) return {};
     float2 x[RESULT_ROWS];
 #pragma unroll
-    for (unsigned r = 0; r < RESULT_ROWS; r++) {
-        const unsigned at = r * (RESULT_STEP / 2) + lane;
-        if (halves) {
-            const uint32_t bits = ((const uint32_t *)(const void *)from)[at];
-            x[r].x = __uint_as_float(bits << 16), x[r].y = __uint_as_float(bits & 0xFFFF0000);
-        } else {
-            x[r] = ((const float2 *)(const void *)from)[at];
-        }
-    }
-    return moments_of(x, exists);
+    for (unsigned r = 0; r < RESULT_ROWS; r++) x[r] = result_pair<halves>(from, r, lane);
+    if (exists == ALL) return moments_about<true>(x, exists, x[0]);
+    return moments_about<false>(x, exists, result_pair<halves>(from, (unsigned)__ffs((int)exists) - 1, lane));
 }
 
 template <bool halves, bool moments, int columns, unsigned parts, typename B>
@@ -132,7 +139,13 @@ __device__ static inline void result_slices(const B &block, const tensor_conv &v
             result_stage<halves>(slice, bias + k * RESULT_CHANNELS, own);
             __syncwarp();
             result_store<halves>(block, v, p, first + k * RESULT_CHANNELS, own);
-            if (moments) moments_merge(all, result_moments<halves>(block, p, own));
+            if (moments) {
+                const conv_moments more = result_moments<halves>(block, p, own);
+                if (parts > 1)
+                    moments_merge(all, more);
+                else
+                    all = more;
+            }
             __syncwarp(); /* before others come in its place */
         }
         if (moments) moments_leave(all, shared[k]);

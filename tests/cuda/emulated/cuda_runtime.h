@@ -68,6 +68,8 @@ static inline float __uint_as_float(unsigned bits)
     return value;
 }
 
+static inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
+static inline int __ffs(int bits) { return __builtin_ffs(bits); }
 static inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
 static inline float __fadd_rn(float a, float b) { return a + b; } /* never part of a multiply-add */
 
