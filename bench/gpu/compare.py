@@ -4,8 +4,8 @@
   compare.py BENCH_GPU [PART OF A JOB'S NAME]...
   compare.py --compile        fills torch.compile's caches for all jobs at once, which takes minutes, and measures nothing
 
-Prints a table and writes it with all figures to BENCH_OUT (bench/results)/DATE-COMMIT-DEVICE.json, after every job, so
-that what has been measured is kept when it is stopped. BENCH_SECONDS: no job is begun after so many (none: no limit);
+Prints a table and writes it with all figures to BENCH_OUT (bench/results)/DATE-COMMIT-DEVICE.json, after every figure,
+so that what has been measured is kept when it is stopped. BENCH_SECONDS: no job is begun after so many (none: no limit);
 what was left out is said. Without a PyTorch that sees the GPU (TORCH_PYTHON names another interpreter) only this
 program's figures appear.
 """
@@ -84,17 +84,18 @@ def show(row):
         say(f"    {ours} against {theirs}: {t['seconds'] / o['seconds']:.2f} times as fast")
 
 
-def measure(binary, torch, job, left):
-    found = {}
+def measure(binary, torch, job, left, keep):
+    """A row of the record, which `keep` is called with after each figure."""
+    row = {"job": job, "found": {}}
     *fixed, count = job
-    for name in PRECISIONS:
+    commands = {name: [binary] for name in PRECISIONS}
+    if torch:
+        commands |= {name: [torch, str(HERE / "torch_gpu.py")] for name in variants_of(job)}
+    for name, command in commands.items():
         if left() > 0:
-            found[name] = run([binary, *fixed, name, count], min(JOB_SECONDS, left() + 30))
-    for name in variants_of(job) if torch else ():
-        if left() > 0:
-            command = [torch, str(HERE / "torch_gpu.py"), *fixed, name, count]
-            found[name] = run(command, min(JOB_SECONDS, left() + 30))
-    return {"job": job, "found": found}
+            row["found"][name] = run([*command, *fixed, name, count], min(JOB_SECONDS, left() + 30))
+            keep(row)
+    return row
 
 
 def fill_caches(torch):
@@ -104,6 +105,16 @@ def fill_caches(torch):
     running = [subprocess.Popen(c, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for c in commands]
     for process, command in zip(running, commands):
         say(f"{' '.join(command[2:])}: {'compiled' if process.wait() == 0 else 'failed'}")
+
+
+def write(record, device):
+    """To BENCH_OUT; its path."""
+    slug = re.sub(r"[^a-z0-9]+", "-", record.setdefault("device", device).lower()).strip("-")
+    folder = pathlib.Path(os.environ.get("BENCH_OUT", HERE.parent / "results"))
+    path = folder / f"{record['date']}-{record['commit'] or 'nocommit'}-{slug}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    return path
 
 
 def sees_gpu(python):
@@ -126,7 +137,14 @@ def main(binary, *only):
     if torch:
         record["ceilings"] = run([torch, str(HERE / "torch_gpu.py"), "ceilings"], JOB_SECONDS)
         say(f"ceilings: {json.dumps(record['ceilings'])}")
-    folder = pathlib.Path(os.environ.get("BENCH_OUT", HERE.parent / "results"))
+    rows, path = record["rows"], None
+
+    def keep(row):
+        nonlocal path
+        record["rows"] = [*rows, row]
+        device = next((f["device"] for f in row["found"].values() if "device" in f), None)
+        path = write(record, device) if device else path
+
     for job in JOBS:
         name = " ".join(job[:-1])
         if only and not any(part in name for part in only):
@@ -134,18 +152,13 @@ def main(binary, *only):
         if time.monotonic() - begin > limit:
             say(f"{name}: left out, the time is over")
             continue
-        row = measure(binary, torch, job, lambda: limit - (time.monotonic() - begin))
-        record["rows"].append(row)
+        row = measure(binary, torch, job, lambda: limit - (time.monotonic() - begin), keep)
+        rows.append(row)
         say(name)
         show(row)
-        device = next((f["device"] for f in row["found"].values() if "device" in f), None)
-        if device is None:
+        if path is None:
             sys.exit("compare.py: nothing ran; a GPU is needed")
-        slug = re.sub(r"[^a-z0-9]+", "-", record.setdefault("device", device).lower()).strip("-")
-        path = folder / f"{record['date']}-{commit or 'nocommit'}-{slug}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record, indent=1) + "\n")
-    if record["rows"]:
+    if path:
         say(f"written: {path}")
 
 
