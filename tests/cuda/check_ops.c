@@ -363,6 +363,66 @@ static void convolutions_of_many_blocks(test *t)
     if (emulated) SKIP(t, "an emulated device is filled by small ones");
 }
 
+/* What a convolution to so many channels leaves in a block from number `offset` on. */
+static float *run_into_block(test *t, nn_backend *device, size_t stride, size_t to, size_t offset, size_t *count)
+{
+    error err = {0};
+    nn_program *p = NULL;
+    nn_arena arena = {0};
+    nn_block block = {0};
+    nn_graph *g = nn_graph_create();
+    nn_value x = nn_input(g, "x", nn_shape_of(1, 9, 10, 32)), w = nn_input(g, "w", nn_shape_of(to, 32, 3, 3));
+    nn_value y = nn_conv2d(g, x, w, stride, 1);
+    *count = nn_count(nn_shape_at(g, y));
+    float *out = calloc(*count, sizeof *out);
+    status result = nn_block_allocate(&block, device, offset + *count, &err);
+    nn_store(g, y, &block, offset);
+    if (result == STATUS_OK) result = nn_program_create(g, device, &(nn_program_options){.precision = NN_BF16}, &p, &err);
+    if (result == STATUS_OK) result = nn_arena_bind(&arena, device, &p, 1, &err);
+    if (result == STATUS_OK) {
+        check_write_noise(p, g, x, 0);
+        check_write_noise(p, g, w, 1);
+        nn_program_run(p);
+        nn_block_read(&block, offset, out, *count);
+        result = nn_backend_check(device, &err);
+    }
+    if (result != STATUS_OK) test_failed(t, __FILE__, __LINE__, "to number %zu of a block: %s", offset, err.message);
+    nn_program_destroy(p);
+    nn_arena_free(&arena);
+    nn_block_free(&block);
+    nn_graph_destroy(g);
+    return out;
+}
+
+/* Wherever it begins, also where several numbers are not stored at once: by groups of threads, of stride 1 and 2, to few
+ * channels; and before Hopper. */
+static void convolutions_to_any_place(test *t)
+{
+    static const struct {
+        const char *major;
+        size_t stride, to;
+    } cases[] = {{"9", 1, 64}, {"9", 2, 64}, {"9", 1, 4}, {"8", 1, 64}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        error err = {0};
+        nn_backend *device;
+        size_t count;
+        setenv("EMULATED_MAJOR", cases[k].major, 1);
+        status result = check_create_device(&check_precisions[BF16], &device, &err);
+        unsetenv("EMULATED_MAJOR");
+        REQUIRE_OK(t, result, err);
+        float *whole = run_into_block(t, device, cases[k].stride, cases[k].to, 0, &count);
+        for (size_t offset = 1; offset < 4; offset++) {
+            float *y = run_into_block(t, device, cases[k].stride, cases[k].to, offset, &count);
+            if (!(test_relative(y, whole, count) <= check_precisions[BF16].bound))
+                test_failed(t, __FILE__, __LINE__, "stride %zu, to %zu channels, from number %zu of a block on: other numbers",
+                            cases[k].stride, cases[k].to, offset);
+            free(y);
+        }
+        free(whole);
+        nn_backend_destroy(device);
+    }
+}
+
 static nn_value bias_alone(nn_graph *g, const nn_value *x) { return nn_bias(g, x[0], x[1]); }
 
 /* More chunks, parts of rows and blocks than small pictures have, four channels at once and one by one: sums that a kernel
@@ -422,4 +482,5 @@ static void reflections_are_no_copies(test *t)
 TEST_MAIN(TEST(operations), TEST(wide_convolutions), TEST(many_tiles), TEST(wide_convolutions_on_ampere),
           TEST(wide_convolutions_that_fill_a_device), TEST(wide_convolutions_in_little_memory),
           TEST(wide_convolutions_of_many_shares), TEST(strided_convolutions_in_large_blocks),
-          TEST(convolutions_of_many_blocks), TEST(long_pictures), TEST(reflections_are_no_copies))
+          TEST(convolutions_of_many_blocks), TEST(convolutions_to_any_place), TEST(long_pictures),
+          TEST(reflections_are_no_copies))

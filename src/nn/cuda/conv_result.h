@@ -82,13 +82,14 @@ __device__ static inline void result_store(const B &block, const tensor_conv &v,
 {
     enum { BYTES = halves ? sizeof(uint16_t) : sizeof(float), FEW = sizeof(uint4) / BYTES, FEWS = RESULT_CHANNELS / FEW };
     unsigned char *y = (unsigned char *)(void *)v.y;
+    const bool whole = v.c % FEW == 0 && (uintptr_t)y % sizeof(uint4) == 0; /* blocks have values at any number's place */
     for (unsigned i = threadIdx.x % 32; i < RESULT_ROWS * FEWS; i += 32) {
         const unsigned row = i / FEWS, k = i % FEWS * FEW, channel = first + k;
         size_t pixel;
         if (!block.find(part, row, &pixel) || channel >= v.c) continue;
         const unsigned char *own = from + (row * RESULT_STEP + k) * BYTES;
         unsigned char *to = y + (pixel * v.c + channel) * BYTES;
-        if (v.c % FEW == 0)
+        if (whole)
             *(uint4 *)(void *)to = *(const uint4 *)(const void *)own;
         else
             for (unsigned e = 0; e < FEW && channel + e < v.c; e++)

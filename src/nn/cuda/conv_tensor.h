@@ -49,7 +49,7 @@ __device__ static inline void tensor_store_pair(const tensor_conv &v, size_t pix
         return;
     }
     float *y = v.y + at;
-    if (v.c % 2 == 0) {
+    if (v.c % 2 == 0 && (uintptr_t)v.y % sizeof(float2) == 0) { /* blocks have values at any number's place */
         float2 numbers = {low, high};
         *(float2 *)(void *)y = numbers;
         return;
