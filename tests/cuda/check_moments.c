@@ -175,6 +175,7 @@ static const layer layers[] = {
     /* wide tiles and runs, where the device has few multiprocessors, as the emulated one; of these and of all phases several for
      * a block */
     {PLAIN, 2, 30, 63, 40, 72, 3, 0, 8},     {PLAIN, 4, 39, 24, 72, 128, 3, 0, 4},   {PLAIN, 3, 30, 40, 136, 128, 3, 0, 5},
+    {PLAIN, 1, 17, 109, 32, 72, 3, 0, 8}, /* floats leave little room there */
     {TRANSPOSED, 3, 20, 30, 136, 72, 3, 1, 8}, {STRIDED, 3, 63, 29, 40, 72, 3, 0, 2},   {STRIDED, 3, 64, 32, 32, 328, 4, 0, 2},
     /* four teams to a block, each with three tiles, some in another image */
     {THIN, 2, 47, 61, 3, 72, 7, 0, 24},

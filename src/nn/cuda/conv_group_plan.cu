@@ -59,10 +59,13 @@ static pixels plan_one_phase(const cuda_backend *cuda, grouped *d)
     const pixels small = in_runs ? RUNS : TILES, wide = in_runs ? WIDE_RUNS : WIDE_TILES;
     grouped large = *d;
     in_runs ? plan_runs(&large, height_of(wide)) : plan_tiles(&large, height_of(wide));
+    /* A norm asks for parts before it is known whether the result is in bf16. It mostly is; floats leave two stages at least. */
+    large.v.halves = true;
     const size_t blocks = blocks_of(*d, small), quarter = blocks_of(large, wide);
     if (4 * quarter > blocks + blocks / WASTED || cuda_divide_up(d->v.c, ROWS) % width_of(wide) != 0 || !fill(cuda, quarter) ||
         !fits(&large, wide))
         return small;
+    large.v.halves = d->v.halves;
     *d = large;
     return wide;
 }
@@ -88,7 +91,8 @@ grouped plan_grouped(const nn_call *call, const tensor_conv *conv, pixels *kind)
     d.v = *conv;
     d.granules = conv->p.c / TENSOR_GRANULE, d.chunks = (unsigned)cuda_divide_up(d.granules, CHUNK);
     *kind = conv->stride == 2 ? plan_phases(cuda_of(call), &d) : plan_one_phase(cuda_of(call), &d);
-    /* Three at least: of kernels that tensor_conv_suits lets pass none needs a tile's window of more than 352 pixels (1x15). */
+    /* Three at least in blocks that share: of kernels that tensor_conv_suits lets pass none needs a tile's window of more than
+     * 352 pixels (1x15). */
     fits(&d, *kind);
     const unsigned most = is_alone(*kind) ? MOST_STAGES : MOST_STAGES / 2;
     const unsigned stages = (shared_bytes(*kind) - fixed_bytes(d, *kind)) / stage_bytes(*kind);

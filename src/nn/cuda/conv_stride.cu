@@ -390,20 +390,28 @@ static striding plan_of_size(const nn_call *call, const tensor_conv &conv, unsig
     return d;
 }
 
+/* Whether windows leave room for so much of the weight that a stage is free when products with the next one have begun: those
+ * of 2x13 do not. Of a result in floats: a norm asks for parts before it is known whether it is. */
+static bool large_fit(const striding &large)
+{
+    enum { NEEDED_STAGES = 2 };
+    return stride_tile<LARGE, true>::first_window(false) + LEAST_WINDOWS * window_bytes(large) + NEEDED_STAGES * LARGE * BLOCK_BYTES <=
+           MOST_SHARED_ALONE;
+}
+
 static size_t blocks_of(const striding &d, unsigned size) { return d.tiles * cuda_divide_up(d.v.c, size * ROWS); }
 
 /* Large blocks where hardly any pixels or channels of theirs are for nothing, where with the last ones a quarter of the
- * device is idle at most, and where windows leave room (those of 2x13 do not): a stage of the weight is free when products
- * with the next one have begun. */
+ * device is idle at most, and where there is room. */
 static striding plan_strided(const nn_call *call, const tensor_conv *conv, unsigned *size)
 {
-    enum { WASTED = 8 /* one of so many */, NEEDED_STAGES = 2 };
+    enum { WASTED = 8 /* one of so many */ };
     const striding small = plan_of_size(call, *conv, 1), large = plan_of_size(call, *conv, LARGE);
     const size_t processors = cuda_of(call)->multiprocessors, blocks = blocks_of(large, LARGE);
     const size_t needed = blocks_of(small, 1), taken = blocks * LARGE * LARGE;
     const bool fills = 4 * blocks >= 3 * cuda_divide_up(large.tiles, large.places) * processors;
     const bool whole = cuda_divide_up(conv->c, ROWS) % LARGE == 0 && taken <= needed + needed / WASTED;
-    *size = fills && whole && large.stages >= NEEDED_STAGES ? LARGE : 1;
+    *size = fills && whole && large_fit(large) ? LARGE : 1;
     return *size == LARGE ? large : small;
 }
 
