@@ -43,15 +43,6 @@
 /* The result and its moments lie where a window of the picture and the least stages of the weight were. */
 static_assert((int)MULTIPLIERS == MOMENTS_WARPS && (int)ROWS == MOMENTS_CHANNELS && (int)TILE_W * 2 == RESULT_ROWS);
 
-/* Stages of the weight or windows of the picture in turn, and the parity of their uses. */
-struct turn {
-    unsigned at, parity;
-    __device__ void advance(unsigned count)
-    {
-        if (++at == count) at = 0, parity ^= 1;
-    }
-};
-
 /* One block's place and memory: barriers, the picture's windows, the weight's stages. moments: of the result are wanted.
  * Its sums have `parts`, of a phase each or of one half of a group's pixels; part p is what loops over them, unrolled, have. */
 template <pixels kind, bool moments> struct tile {
@@ -254,28 +245,13 @@ template <pixels kind, bool moments> struct tile {
         return d.v.backwards ? d.v.kh * d.v.kw - 1 - tap : tap;
     }
 
-    /* A stage's, by one thread; where blocks of the weight lie beside one another, by a warp, whose lanes bring a plane each. */
-    __device__ void bring_stage(unsigned stage, const unsigned char *from) const
-    {
-        const tensor_address to = weights + stage * stage_bytes(kind);
-        if (width == 1) {
-            bulk_expect(full(stage), BLOCK_BYTES);
-            bulk_copy(to, from, BLOCK_BYTES, full(stage));
-            return;
-        }
-        if (lane == 0) bulk_expect(full(stage), stage_bytes(kind));
-        __syncwarp();
-        const size_t apart = (size_t)d.chunks * d.v.kh * d.v.kw * BLOCK_BYTES;
-        if (lane < CHUNK * width)
-            bulk_copy(to + lane * PLANE_BYTES, from + lane % width * apart + lane / width * PLANE_BYTES, PLANE_BYTES, full(stage));
-    }
-
     /* One thread, or a warp: bring_stage's. */
     __device__ void bring_weight()
     {
         const unsigned taps = d.v.kh * d.v.kw;
         const unsigned char *weight = (const unsigned char *)d.v.weight;
-        weight += blockIdx.y * width * ((size_t)d.chunks * taps * BLOCK_BYTES);
+        const size_t apart = (size_t)d.chunks * taps * BLOCK_BYTES;
+        weight += blockIdx.y * width * apart;
         turn now = {};
         do {
             for (unsigned chunk = 0; chunk < d.chunks; chunk++)
@@ -284,7 +260,8 @@ template <pixels kind, bool moments> struct tile {
                         for (unsigned b = 0; b < taps_across(p); b++) {
                             const size_t block = chunk * taps + tap_at(p, a, b);
                             bulk_wait(empty(now.at), now.parity ^ 1);
-                            bring_stage(now.at, weight + block * BLOCK_BYTES);
+                            bring_stage<width>(weights + now.at * stage_bytes(kind), weight + block * BLOCK_BYTES, apart,
+                                               full(now.at));
                             now.advance(d.stages);
                         }
         } while (go_to_next());

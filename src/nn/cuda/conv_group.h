@@ -41,6 +41,32 @@ struct grouped {
     unsigned windows, stages;  /* of the picture and of the weight, in shared memory */
 };
 
+/* Stages of the weight or windows of the picture in turn, and the parity of their uses. */
+struct turn {
+    unsigned at, parity;
+    __device__ void advance(unsigned count)
+    {
+        if (++at == count) at = 0, parity ^= 1;
+    }
+};
+
+/* A stage's weight: one tap of 64 channels for `width` blocks of the result's, which are `apart` bytes from one another and come
+ * to lie as one with more rows. By one thread; of more than one block by a warp, whose lanes bring a plane each. */
+template <unsigned width>
+__device__ static inline void bring_stage(tensor_address to, const unsigned char *from, size_t apart, tensor_address full)
+{
+    if (width == 1) {
+        bulk_expect(full, BLOCK_BYTES);
+        bulk_copy(to, from, BLOCK_BYTES, full);
+        return;
+    }
+    const unsigned lane = threadIdx.x % WARP;
+    if (lane == 0) bulk_expect(full, width * BLOCK_BYTES);
+    __syncwarp();
+    from += lane % width * apart + lane / width * PLANE_BYTES;
+    if (lane < CHUNK * width) bulk_copy(to + lane * PLANE_BYTES, from, PLANE_BYTES, full);
+}
+
 /* One side of a phase. Result pixel x = 2 i + parity meets source pixel o at tap a where x = 2 o + a - padding: at the taps
  * first, first + 2, ... last, where first is 0 or 1 and makes parity + padding - first even, the source's pixels
  * i + (parity + padding - a) / 2. So a window of `taps` pixels begins at i + shift with the last tap. */

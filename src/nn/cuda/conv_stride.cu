@@ -50,15 +50,6 @@ __host__ __device__ static inline unsigned window_bytes(const striding &d)
     return CHUNK * d.plane * TENSOR_GRANULE_BYTES;
 }
 
-/* Places in a ring of `count`, and the parity of their uses. */
-struct ring_place {
-    unsigned at, parity;
-    __device__ void advance(unsigned count)
-    {
-        if (++at == count) at = 0, parity ^= 1;
-    }
-};
-
 /* One block's place and memory. A thread has `size` groups of 8x8 pixels, `size` times 64 channels of each. */
 template <unsigned size, bool moments> struct stride_tile {
     enum { COLUMNS = size * ROWS, STAGE_BYTES = size * BLOCK_BYTES, RESULT_AT = STRIDE_BARRIER_BYTES + COLUMNS * sizeof(float) };
@@ -175,7 +166,7 @@ template <unsigned size, bool moments> struct stride_tile {
      * end of products with the window in its place before, needs no more than the LEAST_WINDOWS - 1 before it. */
     __device__ void bring_picture()
     {
-        ring_place now = {1, 0}, before = {};
+        turn now = {1, 0}, before = {};
         unsigned number = 1;
         bool under_way = false;
         do {
@@ -199,34 +190,20 @@ template <unsigned size, bool moments> struct stride_tile {
         if (lane == 0) bulk_arrive(bias_there());
     }
 
-    /* By one thread; of two blocks of the weight, which come to lie as one with twice as many rows, by a warp, whose lanes bring
-     * a plane each. */
-    __device__ void copy_weight(unsigned chunk, unsigned tap, unsigned stage) const
-    {
-        const unsigned taps = d.v.kh * d.v.kw;
-        const size_t block = ((size_t)blockIdx.y * size * d.chunks + chunk) * taps + tap;
-        const unsigned char *from = (const unsigned char *)d.v.weight + block * BLOCK_BYTES;
-        const tensor_address to = weights + stage * STAGE_BYTES;
-        if (size == 1) {
-            bulk_expect(full(stage), BLOCK_BYTES);
-            bulk_copy(to, from, BLOCK_BYTES, full(stage));
-            return;
-        }
-        if (lane == 0) bulk_expect(full(stage), STAGE_BYTES);
-        __syncwarp();
-        from += lane % size * ((size_t)d.chunks * taps * BLOCK_BYTES) + lane / size * PLANE_BYTES;
-        if (lane < CHUNK * size) bulk_copy(to + lane * PLANE_BYTES, from, PLANE_BYTES, full(stage));
-    }
-
+    /* One thread, or a warp: bring_stage's. */
     __device__ void bring_weight()
     {
-        ring_place now = {};
+        const unsigned taps = d.v.kh * d.v.kw;
+        const size_t apart = (size_t)d.chunks * taps * BLOCK_BYTES;
+        const unsigned char *weight = (const unsigned char *)d.v.weight + blockIdx.y * size * apart;
+        turn now = {};
         do {
             for (unsigned number = 0; number < count(); number++)
                 for (unsigned a = number / 2 % 2; a < d.v.kh; a += 2)
                     for (unsigned b = number % 2; b < d.v.kw; b += 2) {
+                        const size_t block = number / PARITIES * taps + a * d.v.kw + b;
                         bulk_wait(empty(now.at), now.parity ^ 1);
-                        copy_weight(number / PARITIES, a * d.v.kw + b, now.at);
+                        bring_stage<size>(weights + now.at * STAGE_BYTES, weight + block * BLOCK_BYTES, apart, full(now.at));
                         now.advance(d.stages);
                     }
         } while (go_to_next());
@@ -264,9 +241,9 @@ template <unsigned size, bool moments> struct stride_tile {
 
     /* A tile. A tap's products run while the next one's are started; what they have read is given back then. Loops are such
      * as conv_group.cu's. */
-    __device__ void multiply_all(sums_of_tile &sums, ring_place &stage, ring_place &window) const
+    __device__ void multiply_all(sums_of_tile &sums, turn &stage, turn &window) const
     {
-        ring_place stage_before = stage, window_before = window;
+        turn stage_before = stage, window_before = window;
         unsigned number = 0;
         do {
             const unsigned width = taps_across(number), taps = taps_down(number) * width;
@@ -332,7 +309,7 @@ template <unsigned size, bool moments> struct stride_tile {
     /* MULTIPLIERS. */
     __device__ void multiply_tiles()
     {
-        ring_place stage = {}, window = {};
+        turn stage = {}, window = {};
         unsigned turn = 0;
         do {
             sums_of_tile sums = {};
