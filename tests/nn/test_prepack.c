@@ -208,24 +208,55 @@ static void every_change_is_seen(test *t)
     tear_down(&s);
 }
 
+/* A program of few numbers, and lasting memory of 16. */
+typedef struct small {
+    nn_backend *backend;
+    nn_block memory;
+    nn_graph *graph;
+    nn_program *program;
+    nn_arena arena;
+} small;
+
+static small begin_small(test *t)
+{
+    error err = {0};
+    small s = {0};
+    if (nn_cpu_create(1, &s.backend, &err) != STATUS_OK || nn_block_allocate(&s.memory, s.backend, 16, &err) != STATUS_OK)
+        test_failed(t, __FILE__, __LINE__, "%s", err.message);
+    s.graph = nn_graph_create();
+    return s;
+}
+
+/* Of the graph as it is now, with prepacking. */
+static nn_program *bind_small(test *t, small *s)
+{
+    error err = {0};
+    status result = nn_program_create(s->graph, s->backend, &(nn_program_options){.prepack = true}, &s->program, &err);
+    if (result == STATUS_OK) result = nn_arena_bind(&s->arena, s->backend, &s->program, 1, &err);
+    if (result != STATUS_OK) test_failed(t, __FILE__, __LINE__, "%s", err.message);
+    return s->program;
+}
+
+static void end_small(small *s)
+{
+    nn_program_destroy(s->program);
+    nn_arena_free(&s->arena);
+    nn_graph_destroy(s->graph);
+    nn_block_free(&s->memory);
+    nn_backend_destroy(s->backend);
+}
+
 /* Nothing is kept of what the program changes itself: y = x + 2 relu(m), and m, or what is left in it, becomes y. */
 static void what_a_program_changes_is_not_kept(test *t)
 {
-    error err = {0};
-    nn_backend *backend;
-    nn_block memory;
-    REQUIRE_OK(t, nn_cpu_create(1, &backend, &err), err);
-    REQUIRE_OK(t, nn_block_allocate(&memory, backend, 16, &err), err);
-    nn_graph *g = nn_graph_create();
+    small s = begin_small(t);
+    nn_graph *g = s.graph;
     nn_shape shape = nn_shape_vector(16);
-    nn_value x = nn_input(g, "x", shape), m = nn_memory(g, "m", shape, &memory, 0);
+    nn_value x = nn_input(g, "x", shape), m = nn_memory(g, "m", shape, &s.memory, 0);
     nn_value y = nn_add(g, x, nn_scale(g, nn_relu(g, m), 2));
     nn_output(g, y);
-    nn_store(g, nn_scale(g, y, 1), &memory, 0);
-    nn_program *p;
-    nn_arena arena = {0};
-    REQUIRE_OK(t, nn_program_create(g, backend, &(nn_program_options){.prepack = true}, &p, &err), err);
-    REQUIRE_OK(t, nn_arena_bind(&arena, backend, &p, 1, &err), err);
+    nn_store(g, nn_scale(g, y, 1), &s.memory, 0);
+    nn_program *p = bind_small(t, &s);
     CHECK(t, nn_program_packed_bytes(p) == 0);
     float ones[16], out[16], expected = 0;
     for (int i = 0; i < 16; i++) ones[i] = 1;
@@ -236,63 +267,41 @@ static void what_a_program_changes_is_not_kept(test *t)
         expected = 1 + 2 * expected;
         for (int k = 0; k < 16; k++) CHECK(t, out[k] == expected);
     }
-    nn_program_destroy(p);
-    nn_arena_free(&arena);
-    nn_graph_destroy(g);
-    nn_block_free(&memory);
-    nn_backend_destroy(backend);
+    end_small(&s);
 }
 
 /* A program whose result depends on memory alone runs nothing, and gives it all the same. */
 static void a_result_may_be_packed(test *t)
 {
-    error err = {0};
-    nn_backend *backend;
-    nn_block memory;
-    REQUIRE_OK(t, nn_cpu_create(1, &backend, &err), err);
-    REQUIRE_OK(t, nn_block_allocate(&memory, backend, 16, &err), err);
-    nn_graph *g = nn_graph_create();
-    nn_value m = nn_memory(g, "m", nn_shape_vector(16), &memory, 0), y = nn_scale(g, nn_relu(g, m), 2);
+    small s = begin_small(t);
+    nn_graph *g = s.graph;
+    nn_value m = nn_memory(g, "m", nn_shape_vector(16), &s.memory, 0), y = nn_scale(g, nn_relu(g, m), 2);
     nn_output(g, y);
-    nn_program *p;
-    nn_arena arena = {0};
-    REQUIRE_OK(t, nn_program_create(g, backend, &(nn_program_options){.prepack = true}, &p, &err), err);
-    REQUIRE_OK(t, nn_arena_bind(&arena, backend, &p, 1, &err), err);
+    nn_program *p = bind_small(t, &s);
     CHECK(t, nn_program_length(p) == 0);
     float in[16], out[16];
     for (int i = 0; i < 2 * RUNS; i++) {
         fill(in, 16, (uint32_t)i / 2);
-        nn_block_write(&memory, 0, in, 16);
+        nn_block_write(&s.memory, 0, in, 16);
         nn_program_run(p);
         nn_program_read(p, y, out);
         for (int k = 0; k < 16; k++) CHECK(t, out[k] == (in[k] > 0 ? 2 * in[k] : 0));
     }
-    nn_program_destroy(p);
-    nn_arena_free(&arena);
-    nn_graph_destroy(g);
-    nn_block_free(&memory);
-    nn_backend_destroy(backend);
+    end_small(&s);
 }
 
 /* Nor by an operation that works in place, where nothing else reads it. */
 static void what_is_kept_is_not_written_over(test *t)
 {
-    error err = {0};
-    nn_backend *backend;
-    nn_block memory;
-    REQUIRE_OK(t, nn_cpu_create(1, &backend, &err), err);
-    REQUIRE_OK(t, nn_block_allocate(&memory, backend, 16, &err), err);
-    nn_graph *g = nn_graph_create();
+    small s = begin_small(t);
+    nn_graph *g = s.graph;
     nn_shape shape = nn_shape_vector(16);
-    nn_value x = nn_input(g, "x", shape), y = nn_add(g, nn_relu(g, nn_memory(g, "m", shape, &memory, 0)), nn_relu(g, x));
+    nn_value x = nn_input(g, "x", shape), y = nn_add(g, nn_relu(g, nn_memory(g, "m", shape, &s.memory, 0)), nn_relu(g, x));
     nn_output(g, y);
-    nn_program *p;
-    nn_arena arena = {0};
-    REQUIRE_OK(t, nn_program_create(g, backend, &(nn_program_options){.prepack = true}, &p, &err), err);
-    REQUIRE_OK(t, nn_arena_bind(&arena, backend, &p, 1, &err), err);
+    nn_program *p = bind_small(t, &s);
     float m[16], in[16], out[16];
     fill(m, 16, 1);
-    nn_block_write(&memory, 0, m, 16);
+    nn_block_write(&s.memory, 0, m, 16);
     for (uint32_t i = 0; i < RUNS; i++) {
         fill(in, 16, 2 + i);
         nn_program_write(p, x, in);
@@ -300,11 +309,7 @@ static void what_is_kept_is_not_written_over(test *t)
         nn_program_read(p, y, out);
         for (int k = 0; k < 16; k++) CHECK(t, out[k] == fmaxf(m[k], 0) + fmaxf(in[k], 0));
     }
-    nn_program_destroy(p);
-    nn_arena_free(&arena);
-    nn_graph_destroy(g);
-    nn_block_free(&memory);
-    nn_backend_destroy(backend);
+    end_small(&s);
 }
 
 TEST_MAIN(TEST(gives_the_same_bits), TEST(every_change_is_seen), TEST(what_a_program_changes_is_not_kept),
