@@ -281,22 +281,6 @@ template <pixels kind, bool moments> struct tile {
                                 line() * TENSOR_GRANULE_BYTES);
     }
 
-    /* sums += pixels, moved by a tap, times the tap's weight. */
-    __device__ void multiply(sums_of_turn &sums, tensor_matrix pixels, unsigned stage) const
-    {
-        const unsigned apart = TILE_H / GROUPS * line() * TENSOR_GRANULE_BYTES;
-        tensor_matrix weight =
-            tensor_matrix_at(weights + stage * stage_bytes(kind), width * PLANE_BYTES, 8 * TENSOR_GRANULE_BYTES);
-        tensor_group_begin();
-#pragma unroll
-        for (unsigned part = 0; part < height; part++)
-#pragma unroll
-            for (unsigned k = 0; k < CHUNK; k += 2)
-                tensor_group_multiply<false>(sums[part], tensor_matrix_moved(pixels, part * apart + k * halo_step()),
-                                             tensor_matrix_moved(weight, k * width * PLANE_BYTES));
-        tensor_group_commit();
-    }
-
     /* This warp is done with a stage of the weight; one that leaves a window gives it back, too. */
     __device__ void give_back(unsigned stage, bool leaves, unsigned window) const
     {
@@ -327,18 +311,18 @@ template <pixels kind, bool moments> struct tile {
     __device__ void multiply_taps(sums_of_turn &sums, unsigned chunk, unsigned p, turn &stage, turn &before, unsigned window,
                                   unsigned window_before) const
     {
-        const unsigned width = taps_across(p), taps = taps_down(p) * width;
+        const unsigned across = taps_across(p), taps = taps_down(p) * across, apart = TILE_H / GROUPS * line() * TENSOR_GRANULE_BYTES;
         tensor_matrix pixels = pixels_at(window, p);
         unsigned tap = 0, b = 0;
         do {
             bulk_wait(full(stage.at), stage.parity);
-            multiply(sums, pixels, stage.at);
+            multiply_stage<width>(sums, pixels, apart, halo_step(), weights + stage.at * stage_bytes(kind));
             tensor_group_wait<1>();
             if (chunk + p + tap > 0) give_back(before.at, p + tap == 0, window_before);
             before = stage;
             stage.advance(d.stages);
-            bool last = ++b == width;
-            pixels = tensor_matrix_moved(pixels, (last ? halo_w() + 1 - width : 1) * TENSOR_GRANULE_BYTES);
+            bool last = ++b == across;
+            pixels = tensor_matrix_moved(pixels, (last ? halo_w() + 1 - across : 1) * TENSOR_GRANULE_BYTES);
             if (last) b = 0;
         } while (++tap < taps);
     }
@@ -368,34 +352,15 @@ template <pixels kind, bool moments> struct tile {
 
     /* What is stored goes through shared memory. A block of one tile has the picture's and the weight's place for it when all
      * warps have read them. */
-    __device__ void await_space() const
+    __device__ unsigned char *await_space() const
     {
         bulk_wait(bias_there(), 0);
-        if (goes_on) return;
-        __syncwarp();
-        if (lane == 0) bulk_arrive(multiplied());
-        bulk_wait(multiplied(), 0);
-    }
-
-    /* MULTIPLIERS. parity: of the block's tiles. */
-    __device__ void finish(const sums_of_block &sums, unsigned parity) const
-    {
-        const unsigned bytes = result_bytes(d.v.halves);
-        unsigned char *space = CUDA_SHARED() + BARRIER_BYTES + BIAS_BYTES;
-        conv_moments_shared *shared = (conv_moments_shared *)(void *)(space + MULTIPLIERS * bytes);
-        await_space();
-        if (moments) bulk_wait(moments_empty(), parity ^ 1);
-        result_finish<moments>(*this, d.v, sums, bias(), first, space + warp * bytes, shared);
-        if (!moments) return;
-        __syncwarp();
-        if (lane == 0) bulk_arrive(moments_left());
-        if (warp < width * MOMENTS_CHANNELS / WARP) {
-            const unsigned k = threadIdx.x / MOMENTS_CHANNELS;
-            bulk_wait(moments_left(), parity);
-            moments_store(d.v, shared[k], first + k * MOMENTS_CHANNELS, threadIdx.x % MOMENTS_CHANNELS, part_number());
+        if (!goes_on) {
+            __syncwarp();
+            if (lane == 0) bulk_arrive(multiplied());
+            bulk_wait(multiplied(), 0);
         }
-        __syncwarp();
-        if (lane == 0) bulk_arrive(moments_empty());
+        return CUDA_SHARED() + BARRIER_BYTES + BIAS_BYTES;
     }
 
     /* MULTIPLIERS. */
@@ -406,7 +371,7 @@ template <pixels kind, bool moments> struct tile {
         do {
             sums_of_block sums = {};
             multiply_all(sums, stage, window);
-            finish(sums, parity);
+            finish_tile<moments>(*this, d.v, sums, await_space(), parity, part_number());
             parity ^= 1;
         } while (go_to_next());
     }

@@ -67,6 +67,45 @@ __device__ static inline void bring_stage(tensor_address to, const unsigned char
     if (lane < CHUNK * width) bulk_copy(to + lane * PLANE_BYTES, from, PLANE_BYTES, full);
 }
 
+/* sums += pixels times a stage's weight, of `width` blocks beside one another, for each group of 8x8 pixels, which lie `apart`
+ * bytes from one another; plane: bytes from granule to granule of a pixel. Started, as one group of products. */
+template <unsigned width, unsigned height>
+__device__ static inline void multiply_stage(tensor_group_sums<width * ROWS> (&sums)[height], tensor_matrix pixels, unsigned apart,
+                                             unsigned plane, tensor_address stage)
+{
+    const tensor_matrix weight = tensor_matrix_at(stage, width * PLANE_BYTES, 8 * TENSOR_GRANULE_BYTES);
+    tensor_group_begin();
+#pragma unroll
+    for (unsigned part = 0; part < height; part++)
+#pragma unroll
+        for (unsigned k = 0; k < CHUNK; k += 2)
+            tensor_group_multiply<false>(sums[part], tensor_matrix_moved(pixels, part * apart + k * plane),
+                                         tensor_matrix_moved(weight, k * width * PLANE_BYTES));
+    tensor_group_commit();
+}
+
+/* Stores a tile's result, and its moments as part number `number` of all images', through `space` in shared memory: of each
+ * warp's result_bytes, then of moments. By MULTIPLIERS; parity: of the block's tiles, that what the one before left is gone. */
+template <bool moments, typename B, int columns, unsigned parts>
+__device__ static inline void finish_tile(const B &block, const tensor_conv &v, const tensor_group_sums<columns> (&sums)[parts],
+                                          unsigned char *space, unsigned parity, size_t number)
+{
+    const unsigned bytes = result_bytes(v.halves);
+    conv_moments_shared *shared = (conv_moments_shared *)(void *)(space + MULTIPLIERS * bytes);
+    if (moments) bulk_wait(block.moments_empty(), parity ^ 1);
+    result_finish<moments>(block, v, sums, block.bias(), block.first, space + block.warp * bytes, shared);
+    if (!moments) return;
+    __syncwarp();
+    if (block.lane == 0) bulk_arrive(block.moments_left());
+    if (block.warp < columns / WARP) {
+        const unsigned k = threadIdx.x / MOMENTS_CHANNELS, own = threadIdx.x % MOMENTS_CHANNELS;
+        bulk_wait(block.moments_left(), parity);
+        moments_store(v, shared[k], block.first + k * MOMENTS_CHANNELS, own, number);
+    }
+    __syncwarp();
+    if (block.lane == 0) bulk_arrive(block.moments_empty());
+}
+
 /* One side of a phase. Result pixel x = 2 i + parity meets source pixel o at tap a where x = 2 o + a - padding: at the taps
  * first, first + 2, ... last, where first is 0 or 1 and makes parity + padding - first even, the source's pixels
  * i + (parity + padding - a) / 2. So a window of `taps` pixels begins at i + shift with the last tap. */

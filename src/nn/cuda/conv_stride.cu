@@ -100,7 +100,7 @@ template <unsigned size, bool moments> struct stride_tile {
     __device__ tensor_address window_full(unsigned at) const { return full(WINDOW_BARRIERS + at); }
     __device__ tensor_address window_empty(unsigned at) const { return window_full(MOST_WINDOWS + at); }
     /* All warps have left their moments; all have put them together. */
-    __device__ tensor_address moments_full() const { return full(LAST_BARRIERS); }
+    __device__ tensor_address moments_left() const { return full(LAST_BARRIERS); }
     __device__ tensor_address moments_empty() const { return full(LAST_BARRIERS + 1); }
     __device__ tensor_address bias_there() const { return full(LAST_BARRIERS + 2); }
     /* All products of a block with one tile are done. */
@@ -120,7 +120,7 @@ template <unsigned size, bool moments> struct stride_tile {
         bulk_make(bias_there(), 1);
         bulk_make(multiplied(), MULTIPLIERS);
         if (moments) {
-            bulk_make(moments_full(), MULTIPLIERS);
+            bulk_make(moments_left(), MULTIPLIERS);
             bulk_make(moments_empty(), MULTIPLIERS);
         }
         bulk_made();
@@ -217,20 +217,6 @@ template <unsigned size, bool moments> struct stride_tile {
                                 line(number) * TENSOR_GRANULE_BYTES);
     }
 
-    /* sums += pixels, moved by a tap, times the tap's weight. apart: bytes from one group of 8x8 pixels to the next. */
-    __device__ void multiply(sums_of_tile &sums, tensor_matrix pixels, unsigned apart, unsigned stage) const
-    {
-        tensor_matrix weight = tensor_matrix_at(weights + stage * STAGE_BYTES, size * PLANE_BYTES, 8 * TENSOR_GRANULE_BYTES);
-        tensor_group_begin();
-#pragma unroll
-        for (unsigned part = 0; part < size; part++)
-#pragma unroll
-            for (unsigned k = 0; k < CHUNK; k += 2)
-                tensor_group_multiply<false>(sums[part], tensor_matrix_moved(pixels, part * apart + k * plane_bytes()),
-                                             tensor_matrix_moved(weight, k * size * PLANE_BYTES));
-        tensor_group_commit();
-    }
-
     /* This warp is done with them; one that leaves a window gives it back with the stage. */
     __device__ void give_back(unsigned stage, bool leaves, unsigned window) const
     {
@@ -253,7 +239,7 @@ template <unsigned size, bool moments> struct stride_tile {
             bulk_wait(window_full(window.at), window.parity);
             do {
                 bulk_wait(full(stage.at), stage.parity);
-                multiply(sums, pixels, apart, stage.at);
+                multiply_stage<size>(sums, pixels, apart, plane_bytes(), weights + stage.at * STAGE_BYTES);
                 tensor_group_wait<1>();
                 if (number + tap > 0) give_back(stage_before.at, tap == 0, window_before.at);
                 stage_before = stage;
@@ -280,42 +266,27 @@ template <unsigned size, bool moments> struct stride_tile {
         return row < d.v.h && column < d.v.w;
     }
 
-    /* turn: parity of the block's tiles. */
-    __device__ void finish(const sums_of_tile &sums, unsigned turn) const
+    /* Where the result goes through. A block of one tile has the windows' place for it when all warps have read them. */
+    __device__ unsigned char *await_space() const
     {
-        const unsigned bytes = result_bytes(d.v.halves);
-        unsigned char *space = CUDA_SHARED() + (size > 1 ? (unsigned)RESULT_AT : first_window(d.v.halves));
-        conv_moments_shared *shared = (conv_moments_shared *)(void *)(space + MULTIPLIERS * bytes);
-        if (size == 1) { /* the windows' place is free when all warps have read them */
-            __syncwarp();
-            if (lane == 0) bulk_arrive(multiplied());
-            bulk_wait(multiplied(), 0);
-        }
         bulk_wait(bias_there(), 0);
-        if (moments) bulk_wait(moments_empty(), turn ^ 1);
-        result_finish<moments>(*this, d.v, sums, bias(), first, space + warp * bytes, shared);
-        if (!moments) return;
+        if (size > 1) return CUDA_SHARED() + RESULT_AT;
         __syncwarp();
-        if (lane == 0) bulk_arrive(moments_full());
-        if (warp < COLUMNS / WARP) {
-            const unsigned k = threadIdx.x / ROWS;
-            bulk_wait(moments_full(), turn);
-            moments_store(d.v, shared[k], first + k * ROWS, threadIdx.x % ROWS, tile);
-        }
-        __syncwarp();
-        if (lane == 0) bulk_arrive(moments_empty());
+        if (lane == 0) bulk_arrive(multiplied());
+        bulk_wait(multiplied(), 0);
+        return CUDA_SHARED() + first_window(d.v.halves);
     }
 
     /* MULTIPLIERS. */
     __device__ void multiply_tiles()
     {
         turn stage = {}, window = {};
-        unsigned turn = 0;
+        unsigned parity = 0;
         do {
             sums_of_tile sums = {};
             multiply_all(sums, stage, window);
-            finish(sums, turn);
-            turn ^= 1;
+            finish_tile<moments>(*this, d.v, sums, await_space(), parity, tile);
+            parity ^= 1;
         } while (go_to_next());
     }
 };
