@@ -171,11 +171,19 @@ static inline double nn_backend_available(nn_backend *backend)
 /* The CPU: oneDNN for convolutions, OpenMP for the rest. threads 0: all cores. Free with nn_backend_destroy. */
 status nn_cpu_create(int threads, nn_backend **out, error *err);
 
+/* For tests: kernels are chosen as on a device that has no more than this. 0: as much as it has. */
+typedef struct nn_cuda_limits {
+    size_t major;                         /* of the compute capability */
+    size_t multiprocessors, shared_bytes; /* shared: of a block at most */
+    size_t algorithms;                    /* of cuBLASLt that are measured for a shape */
+} nn_cuda_limits;
+
 /* tf32: products of fp32 programs round their operands to 10 bits behind the point, as PyTorch's convolutions do:
  * relative error 1e-3 instead of 1e-6, and tensor cores. Those of bf16 programs: 4e-3. Sums are in float always. */
 typedef struct nn_cuda_options {
     int device; /* counted from 0 */
     bool tf32;
+    nn_cuda_limits limits;
 } nn_cuda_options;
 
 /* An NVIDIA GPU of compute capability 8.0 or later. Fails with one line where there is no driver or it does not start, no

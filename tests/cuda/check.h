@@ -6,7 +6,8 @@
  * is compared; 3), CHECK_SIDE (of its pictures; 16), CHECK_WIDTH (its ngf and ndf; 4), CHECK_CURVES (a file that its
  * losses are written to; none), CHECK_NGF (of the generator whose gradients are compared; 8), CHECK_THREADS (of the CPU's
  * side; all cores), CHECK_LITTLE (1: the least that launches every kernel, for tools under which everything takes a
- * hundred times as long; 0).
+ * hundred times as long; 0), CHECK_MAJOR, CHECK_MINOR and CHECK_MULTIPROCESSORS (the compute capability and the
+ * multiprocessors of a lesser device, as which the real one is used; those it has).
  */
 #ifndef TESTS_CUDA_CHECK_H
 #define TESTS_CUDA_CHECK_H
@@ -53,13 +54,19 @@ static const check_precision check_precisions[] = {
     {"fp32", false, NN_FP32, 1e-5}, {"tf32", true, NN_FP32, 2e-3}, {"bf16", false, NN_BF16, 1e-2}};
 enum { CHECK_PRECISIONS = sizeof check_precisions / sizeof *check_precisions };
 
+/* With the kernels of the device that the environment describes. The emulated device is such a one. A block's memory: CUDA C++
+ * Programming Guide, "Technical Specifications per Compute Capability". */
 static inline status check_create_device(const check_precision *precision, nn_backend **out, error *err)
 {
-    return nn_cuda_module_create(&(nn_cuda_options){.tf32 = precision->tf32}, out, err);
+    size_t major = check_setting("CHECK_MAJOR", 0), minor = check_setting("CHECK_MINOR", 0);
+    const nn_cuda_limits limits = {.major = major,
+                                   .multiprocessors = check_setting("CHECK_MULTIPROCESSORS", 0),
+                                   .shared_bytes = (size_t)(major != 8 ? 0 : minor == 0 ? 163 : 99) << 10,
+                                   .algorithms = check_setting("CHECK_LITTLE", 0)};
+    return nn_cuda_module_create(&(nn_cuda_options){.tf32 = precision->tf32, .limits = limits}, out, err);
 }
 
-/* The emulated device is, in one program, now one of Hopper's and now one of Ampere's; and it takes the same time for
- * everything, so that what is measured comes out the same each time. */
+/* It takes the same time for everything, so that what is measured comes out the same each time. */
 static inline bool check_is_emulated(const nn_backend *device)
 {
     return strcmp(device->device_name, "emulated device") == 0;

@@ -35,17 +35,24 @@ for what in check_module check_ops check_transfers check_effects check_choices c
     # shellcheck disable=SC2086 # a program and perhaps a test
     begin "${CHECK_SECONDS:-120}" "1 $what" env CHECK_THREADS=$threads "$programs"/$what
 done
+# As a device of eight multiprocessors, which small pictures fill: kernels take other blocks then, and several for each.
+few=8
+for what in "check_ops wide_convolutions" check_pictures check_moments; do
+    # shellcheck disable=SC2086
+    begin "${CHECK_SECONDS:-120}" "2 $what, $few multiprocessors" env CHECK_THREADS=$CHECK_THREADS CHECK_MULTIPROCESSORS=$few \
+        "$programs"/$what
+done
 wait
 # The device's own view of a small model: reads and writes beside memory, races in shared memory. The least that launches
 # every kernel, and the long training left out: everything runs a hundred times slower.
 if command -v compute-sanitizer >/dev/null; then
     # Calls that fail are the program's own to tell: a test asks for more memory than there is.
     for tool in "memcheck --report-api-errors no" racecheck; do
-        for what in "check_ops operations" "check_ops wide_convolutions" "check_ops convolutions_of_many_blocks" check_transfers \
-            check_effects check_pictures check_moments "check_steps one_step"; do
+        for what in "check_ops operations" "check_ops wide_convolutions" "check_ops strided_convolutions_in_large_blocks" \
+            check_transfers check_effects check_pictures check_moments "check_steps one_step"; do
             # shellcheck disable=SC2086
-            begin "${CHECK_SANITIZER_SECONDS:-120}" "2 ${tool%% *} of $what" env CHECK_LITTLE=1 CHECK_GROWTH=1 \
-                CHECK_THREADS=1 compute-sanitizer --tool $tool --error-exitcode 9 "$programs"/$what
+            begin "${CHECK_SANITIZER_SECONDS:-120}" "3 ${tool%% *} of $what" env CHECK_LITTLE=1 CHECK_GROWTH=1 \
+                CHECK_THREADS=1 CHECK_MULTIPROCESSORS=$few compute-sanitizer --tool $tool --error-exitcode 9 "$programs"/$what
         done
     done
     wait

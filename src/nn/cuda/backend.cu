@@ -134,6 +134,16 @@ static status open_device(int number, cudaDeviceProp *properties, error *err)
     return STATUS_OK;
 }
 
+static size_t limited(size_t has, size_t limit) { return limit > 0 && limit < has ? limit : has; }
+
+static void describe_device(cuda_backend *cuda, const cudaDeviceProp *has, const nn_cuda_limits *limits)
+{
+    cuda->major = (int)limited((size_t)has->major, limits->major), cuda->minor = has->minor;
+    cuda->multiprocessors = limited((size_t)has->multiProcessorCount, limits->multiprocessors);
+    cuda->shared_bytes = limited(has->sharedMemPerBlockOptin, limits->shared_bytes);
+    cuda->algorithms = limited(CUDA_ALGORITHMS, limits->algorithms);
+}
+
 static status start(cuda_backend *cuda, error *err)
 {
     cuda_lanes_create(cuda);
@@ -154,11 +164,9 @@ extern "C" __attribute__((visibility("default"))) status nn_cuda_module_create(c
     cuda->base.wide = true;
     cuda->base.lanes = CUDA_LANES;
     memcpy(cuda->name, properties.name, sizeof cuda->name - 1);
-    cuda->major = properties.major, cuda->minor = properties.minor;
-    cuda->multiprocessors = (size_t)properties.multiProcessorCount;
-    cuda->shared_bytes = properties.sharedMemPerBlockOptin;
     cuda->base.device_name = cuda->name;
     cuda->tf32 = options->tf32;
+    describe_device(cuda, &properties, &options->limits);
     status result = start(cuda, err);
     if (result == STATUS_OK)
         *out = &cuda->base;

@@ -61,6 +61,7 @@ typedef struct cuda_backend {
     char name[256];
     int major, minor; /* compute capability */
     size_t multiprocessors, shared_bytes; /* shared: of a block at most */
+    size_t algorithms; /* of cuBLASLt that are measured for a shape, CUDA_ALGORITHMS at most */
     bool tf32;
     cuda_choices *choices;
     cuda_slot slot[CUDA_SLOTS];
@@ -72,7 +73,7 @@ typedef struct cuda_backend {
     error failure; /* of the first call that failed */
 } cuda_backend;
 
-enum { CUDA_LT_WORKSPACE = 32 << 20 };
+enum { CUDA_LT_WORKSPACE = 32 << 20, CUDA_ALGORITHMS = 8 };
 
 /* Whether kernels of tensor_group.h run here: the device is Hopper, and the module holds code for it. */
 static inline bool cuda_has_groups(const cuda_backend *cuda)

@@ -98,11 +98,11 @@ static cublasStatus_t multiply(cuda_backend *cuda, const cuda_product *p, const 
                           p->c, d->result, algorithm, cuda->lt_workspace, CUDA_LT_WORKSPACE, cuda->stream);
 }
 
-enum { CANDIDATES = 8, REPETITIONS = 5 };
+enum { REPETITIONS = 5 };
 
-/* Up to CANDIDATES algorithms, the library's favourite first. */
+/* Up to cuda->algorithms of them, the library's favourite first. */
 static cublasStatus_t candidates(cuda_backend *cuda, const description *d, const cuda_choice_key *key,
-                                 cublasLtMatmulHeuristicResult_t found[CANDIDATES], int *count)
+                                 cublasLtMatmulHeuristicResult_t found[CUDA_ALGORITHMS], int *count)
 {
     cublasLtMatmulPreference_t preference;
     uint64_t workspace = CUDA_LT_WORKSPACE;
@@ -115,7 +115,7 @@ static cublasStatus_t candidates(cuda_backend *cuda, const description *d, const
     for (int i = 0; i < 4; i++)
         cublasLtMatmulPreferenceSetAttribute(preference, names[i], &key->alignment[i < 2 ? i : 2], sizeof(uint32_t));
     cublasStatus_t code = cublasLtMatmulAlgoGetHeuristic(cuda->lt, d->product, d->first, d->second, d->result,
-                                                         d->result, preference, CANDIDATES, found, count);
+                                                         d->result, preference, (int)cuda->algorithms, found, count);
     cublasLtMatmulPreferenceDestroy(preference);
     return code;
 }
@@ -176,7 +176,7 @@ static cublasStatus_t choose(cuda_backend *cuda, const cuda_product *p, const de
         *algorithm = known->algorithm;
         return CUBLAS_STATUS_SUCCESS;
     }
-    cublasLtMatmulHeuristicResult_t found[CANDIDATES];
+    cublasLtMatmulHeuristicResult_t found[CUDA_ALGORITHMS];
     int count = 0;
     memset(found, 0, sizeof found); /* what the library leaves alone is compared and stored too */
     TRY_BLAS(candidates(cuda, d, &chosen.key, found, &count));

@@ -379,13 +379,13 @@ cudaError_t cudaGetDeviceCount(int *count)
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int)
 {
     strcpy(properties->name, "emulated device");
-    const char *major = getenv("EMULATED_MAJOR"), *minor = getenv("EMULATED_MINOR"); /* 8: Ampere's kernels */
+    const char *major = getenv("CHECK_MAJOR"), *minor = getenv("CHECK_MINOR"); /* 8: Ampere's kernels */
     properties->major = major ? atoi(major) : 9;
     properties->minor = minor ? atoi(minor) : 0;
     /* CUDA C++ Programming Guide, "Technical Specifications per Compute Capability": of 9.0, 8.0 and 8.6. */
     size_t kilobytes = properties->major == 9 ? 227 : properties->minor == 0 ? 163 : 99;
     machine.most_shared = properties->sharedMemPerBlockOptin = kilobytes << 10;
-    const char *count = getenv("EMULATED_MULTIPROCESSORS"); /* few, so that small pictures fill them */
+    const char *count = getenv("CHECK_MULTIPROCESSORS"); /* few, so that small pictures fill them */
     properties->multiProcessorCount = count ? atoi(count) : 8;
     return cudaSuccess;
 }
