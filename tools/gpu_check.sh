@@ -1,13 +1,15 @@
 #!/bin/bash
 # All that needs a GPU, in one call: builds, checks, measures, and leaves its records (8 files at most) in a folder.
 #
-#   tools/gpu_check.sh FOLDER [MINUTES]      MINUTES: for the benchmark; 4
+#   tools/gpu_check.sh FOLDER [MINUTES] [check|bench]      MINUTES: for the benchmark; 4. The last: that part alone
 #
 # Needs gcc, make and nvcc; for the comparison a python3 with PyTorch. None of the program's other libraries.
 set -uo pipefail
-[ $# -ge 1 ] || { sed -n '2,7p' "$0" | sed 's/^# \{0,1\}//' >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,6p' "$0" | sed 's/^# \{0,1\}//' >&2; exit 2; }
 out=$(mkdir -p "$1" && cd "$1" && pwd) || exit 1
 minutes=${2:-4}
+part=${3:-both}
+case "$part" in check | bench | both) ;; *) echo "gpu_check.sh: expected check or bench, found '$part'" >&2 && exit 2 ;; esac
 cd "$(dirname "$0")/.." || exit 1
 failures=0
 step() { # LOG COMMAND...: tells how it ended
@@ -32,10 +34,12 @@ if command -v cuobjdump >/dev/null && [ -e build/gpu/cyclegan-cuda.so ]; then
     echo "kernels: $(grep -c Function "$out/resources.txt"), with local memory: $(grep -cE 'LOCAL:[1-9]|STACK:[1-9]' "$out/resources.txt")"
 fi
 # torch.compile's minutes pass beside the checks, which are the CPU's work for the most part.
-TORCHINDUCTOR_COMPILE_THREADS=2 bench/gpu/compare.py --compile >"$out/compile.log" 2>&1 &
-compiling=$!
-CHECK_OUT="$out" step check.log make "${arguments[@]}" check-cuda
-wait "$compiling"
+if [ "$part" != check ]; then
+    TORCHINDUCTOR_COMPILE_THREADS=2 bench/gpu/compare.py --compile >"$out/compile.log" 2>&1 &
+fi
+[ "$part" = bench ] || CHECK_OUT="$out" step check.log make "${arguments[@]}" check-cuda
+wait
+[ "$part" = check ] && exit $((failures > 0))
 # Where a step's time goes, where CUPTI is there to tell.
 if gcc -shared -fPIC -O1 -I/usr/local/cuda/include -o build/gpu/kernels.so bench/gpu/kernels.c -L/usr/local/cuda/lib64 \
     -lcupti 2>"$out/kernels.txt"; then
