@@ -11,6 +11,8 @@
 #include "cli/arguments.h"
 #include "nn/backend.h"
 
+#define CLI_VERSION "0.1.0"
+
 typedef struct cli_context {
     log_sink *log;                     /* to stderr; a command sets `quiet` */
     const volatile sig_atomic_t *stop; /* the signal that asks to end, or 0 */
@@ -23,6 +25,7 @@ typedef status (*cli_command)(const cli_context *context, int count, char *const
 
 status cli_train(const cli_context *context, int count, char *const *words, error *err);
 status cli_translate(const cli_context *context, int count, char *const *words, error *err);
+status cli_export(const cli_context *context, int count, char *const *words, error *err);
 status cli_evaluate(const cli_context *context, int count, char *const *words, error *err);
 status cli_compare(const cli_context *context, int count, char *const *words, error *err);
 status cli_fractals(const cli_context *context, int count, char *const *words, error *err);

@@ -9,8 +9,6 @@
 #include "base/text.h"
 #include "cli/cli.h"
 
-static const char version[] = "0.1.0";
-
 typedef struct command {
     const char *name;
     cli_command run;
@@ -20,6 +18,7 @@ typedef struct command {
 static const command commands[] = {
     {"train", cli_train, "train a CycleGAN from a config file"},
     {"translate", cli_translate, "translate pictures with a trained generator"},
+    {"export", cli_export, "write a trained generator as an ONNX file"},
     {"gatys", cli_gatys, "paint pictures in the style of others, by optimising each"},
     {"inspect", cli_inspect, "tell what a checkpoint, a run or a folder of pictures holds"},
     {"evaluate", cli_evaluate, "measure translated pictures against real ones"},
@@ -106,7 +105,7 @@ static status dispatch(const cli_context *context, int argc, char **argv, error 
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
         print_help(stdout);
     else if (strcmp(word, "--version") == 0)
-        printf("cyclegan %s\n", version);
+        puts("cyclegan " CLI_VERSION);
     else
         return unknown_command(word, err);
     return STATUS_OK;
