@@ -24,7 +24,8 @@ typedef enum rng_stream {
     RNG_FEATURES, /* random perceptual networks */
     RNG_TEST,
     RNG_METRICS, /* patches and directions of the sliced Wasserstein distance */
-    RNG_NOISE /* pictures that style transfer starts from; step = scale */
+    RNG_NOISE, /* pictures that style transfer starts from; step = scale */
+    RNG_JUDGE /* how pictures are augmented before discriminators see them; step = training step */
 } rng_stream;
 
 /* Four independent 32-bit words. */

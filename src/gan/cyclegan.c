@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gan/augment.h"
 #include "gan/internal.h"
 #include "models/initialise.h"
 #include "training/memory.h"
@@ -99,9 +100,10 @@ status gan_create(const gan_options *options, gan_size size, nn_backend *backend
     g->generators = nn_parameters_create();
     g->discriminators = nn_parameters_create();
     g->decisions = calloc(2 * size.batch, sizeof *g->decisions);
+    g->draws = calloc(4 * size.batch * NN_DRAWS, sizeof *g->draws);
     status result = STATUS_OK;
-    if (!g->generators || !g->discriminators || !g->decisions)
-        result = error_no_memory(err, "a CycleGAN", 2 * size.batch * sizeof *g->decisions);
+    if (!g->generators || !g->discriminators || !g->decisions || !g->draws)
+        result = error_no_memory(err, "a CycleGAN", 4 * size.batch * NN_DRAWS * sizeof *g->draws);
     if (result == STATUS_OK) result = assemble(g, planning, err);
     if (result != STATUS_OK) {
         gan_destroy(g);
@@ -126,6 +128,7 @@ void gan_destroy(gan *g)
     nn_parameters_destroy(g->generators);
     nn_parameters_destroy(g->discriminators);
     free(g->decisions);
+    free(g->draws);
     free(g);
 }
 
@@ -142,7 +145,7 @@ static void begin_read(const gan_handles *h, const nn_program *program, training
     training_update_begin_read(&h->update, program, h->losses, GAN_LOSSES, reading);
 }
 
-static void write_inputs(const gan_handles *h, nn_program *program, const training_update_options *update,
+static void write_inputs(const gan *g, const gan_handles *h, nn_program *program, const training_update_options *update,
                          const gan_step_input *input)
 {
     for (int i = 0; i < 2; i++) {
@@ -151,6 +154,10 @@ static void write_inputs(const gan_handles *h, nn_program *program, const traini
             nn_program_write_pixels(program, h->images[i], input->pixels[i]);
         else
             nn_program_write(program, h->images[i], input->images[i]);
+    }
+    if (h->draws != NN_NONE) {
+        gan_augment_draw(g->seed, input->number, h->first_draw, h->draw_count, g->size.side, g->draws);
+        nn_program_write(program, h->draws, g->draws);
     }
     training_update_write(&h->update, program, update, input->number, input->learning_rate);
 }
@@ -165,7 +172,7 @@ static status end_both(gan_open_step *step, float *losses, error *err)
 
 static void begin_one_program(gan *g, const gan_step_input *input, gan_open_step *step)
 {
-    write_inputs(&g->d_handles, g->g_program, &g->d_update, input);
+    write_inputs(g, &g->d_handles, g->g_program, &g->d_update, input);
     run(g, g->g_program);
     begin_read(&g->g_handles, g->g_program, &step->of_g);
     begin_read(&g->d_handles, g->g_program, &step->of_d);
@@ -177,7 +184,7 @@ static status run_two_programs(gan *g, const gan_step_input *input, float *losse
     run(g, g->g_program);
     begin_read(&g->g_handles, g->g_program, &reading);
     TRY(training_update_end_read(&reading, gan_loss_names, losses, err));
-    write_inputs(&g->d_handles, g->d_program, &g->d_update, input);
+    write_inputs(g, &g->d_handles, g->d_program, &g->d_update, input);
     run(g, g->d_program);
     begin_read(&g->d_handles, g->d_program, &reading);
     return training_update_end_read(&reading, gan_loss_names, losses, err);
@@ -193,7 +200,7 @@ void gan_begin_step(gan *g, const gan_step_input *input)
 {
     gan_open_step *step = &g->open[(g->oldest_step + g->open_count++) % TRAINING_OPEN_STEPS];
     *step = (gan_open_step){.result = STATUS_OK};
-    write_inputs(&g->g_handles, g->g_program, &g->g_update, input);
+    write_inputs(g, &g->g_handles, g->g_program, &g->g_update, input);
     for (int i = 0; i < 2; i++) nn_program_write(g->g_program, g->g_handles.decisions[i], input->decisions[i]);
     if (g->d_program)
         step->result = run_two_programs(g, input, step->losses, &step->problem);

@@ -12,6 +12,8 @@ enum { GAN_NETWORK_STATES = 2 * 2 + 2 + 2 * 4 }; /* weights, averages, two momen
 /* Inputs and outputs of the generators' or the discriminators' part of a step. */
 typedef struct gan_handles {
     nn_value images[2], decisions[2]; /* images: NN_NONE where the other part has them */
+    nn_value draws; /* of the augmentation of what the part's discriminators see, or NN_NONE */
+    size_t first_draw, draw_count; /* which of a step's */
     nn_value losses[GAN_LOSSES]; /* NN_NONE where the program has none */
     training_update update;
 } gan_handles;
@@ -47,6 +49,7 @@ struct gan {
     gan_open_step open[TRAINING_OPEN_STEPS]; /* in turn: those that have begun follow on oldest_step */
     size_t oldest_step, open_count;
     float *decisions; /* 2 * batch */
+    float *draws;     /* the most that a part has: 4 * batch */
     nn_profile *profile;
     /* method.c */
     training_method method;

@@ -34,6 +34,8 @@ const config_field gan_fields[] = {
     TRAINING_UPDATE_FIELDS("0.5", "generators"),
     {"train.pool_size", CONFIG_INT, AT(pool_size), "50", 0, 100000,
      .help = "earlier translations kept to train the discriminators on (0: none)"},
+    {"train.augment", CONFIG_BOOL, AT(augment), "false", .flags = CONFIG_MAY_CHANGE,
+     .help = "discriminators see pictures in other colours, shifted and with a hole (DiffAugment): for few pictures"},
     {"train.init_from", CONFIG_STRING, AT(init_from), .flags = CONFIG_MAY_CHANGE,
      .help = "file whose weights a new run starts from: a training state, or one generator (else random weights)"},
 };

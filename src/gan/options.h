@@ -21,6 +21,7 @@ typedef struct gan_options {
     double ema;       /* decay of the averaged generators; 0: none */
     double clip_norm; /* greatest norm of a gradient; 0: none */
     int64_t pool_size;
+    bool augment; /* what discriminators see */
     char *init_from; /* file with weights to start from, or NULL */
 } gan_options;
 

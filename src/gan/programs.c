@@ -10,8 +10,10 @@
  *                    + lambda_identity (lambda_cycle_b |G_A(b) - b| + lambda_cycle_a |G_B(a) - a|)
  *   discriminators:  (gan(D_A(b), real) + gan(D_A(pool(G_A(a))), fake)) / 2, and the same for D_B
  *
- * with |.| the mean absolute difference, and gan() the mean square to 1 or 0, or cross-entropy with logits.
+ * with |.| the mean absolute difference, and gan() the mean square to 1 or 0, or cross-entropy with logits. With
+ * options.augment discriminators see all pictures changed at random (gan/augment.h), each time otherwise.
  */
+#include "gan/augment.h"
 #include "gan/internal.h"
 
 static const char *const generator_prefix[2] = {"G_A.", "G_B."};
@@ -24,8 +26,10 @@ static nn_value generate(gan *g, nn_graph *graph, int which, nn_value x, model_t
     return model_generator_build(graph, g->generators, generator_prefix[which], &g->generator, x, trained);
 }
 
-static nn_value judge(gan *g, nn_graph *graph, int which, nn_value x, model_trainables *trained)
+/* draw: of the part's, that of x's first picture. */
+static nn_value judge(gan *g, nn_graph *graph, int which, nn_value x, nn_value draws, size_t draw, model_trainables *trained)
 {
+    if (draws != NN_NONE) x = nn_augment(graph, x, draws, draw, gan_augment_hole(g->size.side));
     return model_discriminator_build(graph, g->discriminators, discriminator_prefix[which], &g->discriminator, x,
                                      trained);
 }
@@ -56,8 +60,18 @@ static nn_value total_of(nn_graph *graph, const gan_handles *h)
 
 static void clear_handles(gan_handles *h)
 {
-    *h = (gan_handles){.images = {NN_NONE, NN_NONE}, .update = {.rates = NN_NONE, .ema_rate = NN_NONE}};
+    *h = (gan_handles){.images = {NN_NONE, NN_NONE}, .draws = NN_NONE,
+                       .update = {.rates = NN_NONE, .ema_rate = NN_NONE}};
     for (int i = 0; i < GAN_LOSSES; i++) h->losses[i] = NN_NONE;
+}
+
+/* Draws for `count` batches that discriminators see, of which a step has `first` before. */
+static void ask_for_draws(const gan *g, nn_graph *graph, gan_handles *h, size_t first, size_t count)
+{
+    if (!g->options.augment) return;
+    h->first_draw = first * g->size.batch;
+    h->draw_count = count * g->size.batch;
+    h->draws = nn_input(graph, "draws", nn_shape_of(h->draw_count, 1, 1, NN_DRAWS));
 }
 
 /* Pixels of a batch that keep a wide device busy: more are not joined. */
@@ -96,12 +110,14 @@ static void translate_both(gan *g, nn_graph *graph, const nn_value images[2], nn
 static void judge_both(gan *g, nn_graph *graph, int i, nn_value real, nn_value fake, nn_value scores[2],
                        model_trainables *trained)
 {
+    nn_value draws = g->d_handles.draws;
+    size_t draw = 2 * (size_t)i * g->size.batch;
     if (!joins(g)) {
-        scores[0] = judge(g, graph, i, real, trained);
-        scores[1] = judge(g, graph, i, fake, trained);
+        scores[0] = judge(g, graph, i, real, draws, draw, trained);
+        scores[1] = judge(g, graph, i, fake, draws, draw + g->size.batch, trained);
         return;
     }
-    nn_value both = judge(g, graph, i, joined(graph, real, fake), trained);
+    nn_value both = judge(g, graph, i, joined(graph, real, fake), draws, draw, trained);
     for (size_t k = 0; k < 2; k++) scores[k] = part_of(g, graph, both, k);
 }
 
@@ -111,6 +127,7 @@ static void learn_to_judge(gan *g, nn_graph *graph, const nn_value images[2], co
     gan_handles *h = &g->d_handles;
     model_trainables trained = {0};
     clear_handles(h);
+    ask_for_draws(g, graph, h, 2, 4); /* of the generators' part are two */
     for (int i = 0; i < 2; i++) { /* D_A judges b */
         nn_value scores[2];
         judge_both(g, graph, i, images[1 - i], fake[i], scores, &trained);
@@ -148,11 +165,13 @@ void gan_build_generator_step(gan *g, nn_graph *graph)
     clear_handles(h);
     h->images[0] = nn_input(graph, "a", shape);
     h->images[1] = nn_input(graph, "b", shape);
+    ask_for_draws(g, graph, h, 0, 2);
     translate_both(g, graph, h->images, fake, same, &trained);
     for (int i = 0; i < 2; i++) { /* i: the direction, 0 a to b */
         nn_value back = generate(g, graph, 1 - i, fake[i], &trained);
         h->losses[GAN_LOSS_CYCLE_A + i] = weighted_distance(graph, back, h->images[i], cycle[i]);
-        h->losses[GAN_LOSS_GAN_A + i] = adversarial(g, graph, judge(g, graph, i, fake[i], NULL), true);
+        nn_value scores = judge(g, graph, i, fake[i], h->draws, (size_t)i * g->size.batch, NULL);
+        h->losses[GAN_LOSS_GAN_A + i] = adversarial(g, graph, scores, true);
         if (o->lambda_tv > 0) {
             float scale = (float)(o->lambda_tv / (double)nn_count(shape));
             h->losses[GAN_LOSS_TV_A + i] = nn_total_variation(graph, fake[i], scale, 1, tv_epsilon);

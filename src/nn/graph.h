@@ -64,6 +64,8 @@ nn_value nn_pad(nn_graph *g, nn_value x, nn_pad_mode mode, size_t amount);
 nn_value nn_pad_sides(nn_graph *g, nn_value x, nn_pad_mode mode, size_t top, size_t bottom, size_t left, size_t right);
 nn_value nn_concat(nn_graph *g, const nn_value *parts, size_t count, size_t axis);
 nn_value nn_slice(nn_graph *g, nn_value x, size_t axis, size_t begin, size_t extent);
+/* For discriminators: see ops/augment.c. first: the row of `draws` that is x's first picture's; hole: its side in pixels. */
+nn_value nn_augment(nn_graph *g, nn_value x, nn_value draws, size_t first, size_t hole);
 nn_value nn_resize_nearest(nn_graph *g, nn_value x, size_t factor);
 nn_value nn_resize_bilinear(nn_graph *g, nn_value x, size_t height, size_t width);
 nn_value nn_max_pool(nn_graph *g, nn_value x, size_t kernel, size_t stride, bool ceil_mode);

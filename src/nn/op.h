@@ -10,7 +10,7 @@
 
 #include "nn/tensor.h"
 
-enum { NN_MAX_INPUTS = 8, NN_MAX_OUTPUTS = 3 };
+enum { NN_MAX_INPUTS = 8, NN_MAX_OUTPUTS = 3, NN_DRAWS = 8 /* of a picture, for augment */ };
 
 typedef enum nn_op {
     /* Products. */
@@ -39,6 +39,8 @@ typedef enum nn_op {
     NN_SLICE,     /* x -> y: [begin, begin + extent) along n or c */
     NN_SLICE_GRAD,/* dy -> dx: zero outside the slice */
     NN_COPY,      /* x -> x */
+    NN_AUGMENT,   /* x, draws (m,1,1,8) -> y: colour, shift, a hole, by the draws of each picture from row begin on */
+    NN_AUGMENT_GRAD, /* dy, draws -> dx */
     NN_REORDER,   /* x in one physical layout -> another; inserted by the planner only */
     /* Resampling. */
     NN_RESIZE_NEAREST,       /* x -> y, by an integer factor */
@@ -80,7 +82,7 @@ typedef struct nn_attributes {
     nn_pad_mode mode;                                     /* pad; convolutions that fuse.c joined to one */
     size_t top, bottom, left, right;                      /* pad */
     size_t axis, begin, extent;                           /* concat, slice: axis is NN_N or NN_C; slice_grad: extent is
-                                                             the whole length of its result */
+                                                             the whole length of its result; augment: the hole's side */
     size_t factor;                                        /* resize_nearest; a conv2d that fuse.c joined to one by 2 */
     nn_activation activation;                             /* activation; fused into instance_norm and its gradient */
     bool has_moments;                                     /* instance_norm: its last input is x's moments */

@@ -13,6 +13,14 @@ static const gan_options small = {.generator = MODEL_RESNET_6, .discriminator = 
                                   .lambda_identity = 0.5, .beta1 = 0.5, .beta2 = 0.999, .adam_eps = 1e-3,
                                   .ema = 0.99, .pool_size = 2};
 
+/* The same, but for what discriminators see. */
+static gan_options augmenting(void)
+{
+    gan_options o = small;
+    o.augment = true;
+    return o;
+}
+
 enum { BATCH = 2, SIDE = 16, NUMBERS = GAN_LOSS_TV_A, SETS = 2 };
 
 typedef struct training {
@@ -156,7 +164,8 @@ static void compare_losses(test *t, const history *actual, const history *expect
  * for an error of d, changes the latter's gradients by sqrt(d). */
 static void one_step(test *t)
 {
-    const training what = {&small, SIDE, 1, false, false};
+    const gan_options options = augmenting();
+    const training what = {&options, SIDE, 1, false, false};
     history cpu, device;
     train_on(t, NULL, true, NULL, &what, &cpu);
     for (int i = check_setting("CHECK_LITTLE", 0) ? CHECK_PRECISIONS - 1 : 0; i < CHECK_PRECISIONS; i++) {
@@ -178,7 +187,8 @@ static void one_step(test *t)
  * kinks make much of it in bf16, and fp32 alone tells. Half of a batch that is lost puts the gradients off by 0.06. */
 static void joined_steps_are_the_separate_ones(test *t)
 {
-    const training together = {&small, SIDE, 1, false, false}, alone = {&small, SIDE, 1, false, true};
+    const gan_options options = augmenting();
+    const training together = {&options, SIDE, 1, false, false}, alone = {&options, SIDE, 1, false, true};
     bool emulated = false;
     nn_backend *backend;
     error err = {0};

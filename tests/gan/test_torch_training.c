@@ -35,6 +35,7 @@ static status open_model(training *w, const char *path)
                      .adam_eps = number(w, "adam_eps"), .pool_size = 2};
     if (strcmp(safetensors_metadata_get(w->file, "upsample"), "transpose") == 0) o.upsample = MODEL_TRANSPOSE;
     if (strcmp(safetensors_metadata_get(w->file, "gan"), "vanilla") == 0) o.mode = GAN_VANILLA;
+    o.augment = number(w, "augment") != 0;
     return gan_create(&o, (gan_size){1, (size_t)number(w, "side"), 0}, w->backend, 1, NULL, &w->model, &w->err);
 }
 
@@ -204,6 +205,7 @@ static void step_with_half_a_pool(test *t) { one_step(t, "tests/fixtures/trainin
 static void step_with_a_full_pool(test *t) { one_step(t, "tests/fixtures/training_step_2.safetensors", true); }
 static void step_with_cross_entropy(test *t) { one_step(t, "tests/fixtures/training_vanilla.safetensors", false); }
 static void step_with_resize_conv(test *t) { one_step(t, "tests/fixtures/training_resize_conv.safetensors", false); }
+static void step_with_augmentation(test *t) { one_step(t, "tests/fixtures/training_augment.safetensors", false); }
 
 TEST_MAIN(TEST(five_free_steps), TEST(step_from_the_start), TEST(step_with_half_a_pool), TEST(step_with_a_full_pool),
-          TEST(step_with_cross_entropy), TEST(step_with_resize_conv))
+          TEST(step_with_cross_entropy), TEST(step_with_resize_conv), TEST(step_with_augmentation))

@@ -31,7 +31,7 @@ static inline bool set_up(bench *b, const char *extra)
                           "data: {load_size: 20, crop_size: 16, workers: 2}\n"
                           "model: {generator: resnet_6blocks, ngf: 4, discriminator: n_layers, discriminator_layers: 1, "
                           "ndf: 4}\n"
-                          "train: {steps: 6, schedule: constant, pool_size: 2, ema: 0.9, clip_norm: 5}\n"
+                          "train: {steps: 6, schedule: constant, pool_size: 2, augment: true, ema: 0.9, clip_norm: 5}\n"
                           "output: {folder: %s/runs, checkpoint_every: 3, sample_every: 3, sample_count: 2, log_every: 1}\n%s",
                           r, r, r, extra);
     b->messages = tmpfile();

@@ -80,6 +80,10 @@ static nn_value bce_zero(nn_graph *g, const nn_value *x) { return nn_bce_logits(
 static nn_value gram(nn_graph *g, const nn_value *x) { return nn_gram(g, x[0], 0.05f); }
 static nn_value variation(nn_graph *g, const nn_value *x) { return nn_total_variation(g, x[0], 0.05f, 1.25f, 1e-3f); }
 static nn_value variation_keras(nn_graph *g, const nn_value *x) { return nn_total_variation(g, x[0], 0.05f, 2.5f, 0); }
+static nn_value augment(nn_graph *g, const nn_value *x) /* all draws are 1: grey, a shift by 1, a hole but for two sides */
+{
+    return nn_augment(g, x[0], nn_constant(g, nn_shape_of(64, 1, 1, 8), 1), 1, 2);
+}
 /* One weight in two places: gradients add up. Beside one another, since two in a row have the roundings of two. */
 static nn_value shared_twice(nn_graph *g, const nn_value *x)
 {
@@ -136,6 +140,7 @@ static const gradient_case gradient_cases[] = {
     {"gram", 1, {S(2, 4, 3, 5)}, gram, 0.02, 0},
     {"total_variation", 1, {S(1, 5, 4, 3)}, variation, 0.005, 0},
     {"total_variation 2.5", 1, {S(2, 4, 4, 2)}, variation_keras, 0.01, 0},
+    {"augment", 1, {S(2, 5, 4, 3)}, augment, 0.1, 0},
     {"one weight twice", 3, {S(1, 4, 4, 3), S(3, 3, 3, 3), S(1, 4, 4, 3)}, shared_twice, 0.1, 0},
 };
 #undef S

@@ -142,5 +142,55 @@ static void slices(test *t)
         }
 }
 
-TEST_MAIN(TEST(pads_all_modes), TEST(pad_gradient_is_the_adjoint), TEST(reflects_as_documented), TEST(concatenates),
+/* Colours of a pixel: draws[0..2] are brightness, saturation and contrast. */
+static void recolour(const float *x, const float *draws, size_t c, double *y)
+{
+    double mean = 0;
+    for (size_t k = 0; k < c; k++) mean += (double)x[k] / (double)c;
+    for (size_t k = 0; k < c; k++)
+        y[k] = (double)draws[2] * ((double)draws[1] * (x[k] - mean) + mean + (double)draws[0]);
+}
+
+typedef struct augment_case {
+    nn_shape shape;
+    size_t begin, hole;
+    int most_shift;
+} augment_case;
+
+/* Forward each pixel goes to where it is shifted; backward from there. Draws before `begin` are another's. */
+static void check_augment(test *t, const augment_case *c, bool grad)
+{
+    nn_shape s = c->shape, draws = nn_shape_of(c->begin + s.dim[NN_N] + 1, 1, 1, NN_DRAWS);
+    const size_t channels = s.dim[NN_C];
+    const int h = (int)s.dim[NN_H], w = (int)s.dim[NN_W];
+    kernel_test k;
+    kernel_test_open(&k, grad ? NN_AUGMENT_GRAD : NN_AUGMENT, (nn_attributes){.begin = c->begin, .extent = c->hole}, 2,
+                     (nn_shape[]){s, draws}, 1, &s);
+    kernel_test_fill(&k, 0, -1, 1);
+    kernel_test_fill(&k, 1, -1, 1);
+    for (size_t i = 0; i < nn_count(draws); i++)
+        if (i % NN_DRAWS > 2) k.input[1][i] = roundf(k.input[1][i] * (float)c->most_shift);
+    for (size_t i = 0; i < s.dim[NN_N] * s.dim[NN_H] * s.dim[NN_W]; i++) {
+        const float *d = k.input[1] + (c->begin + i / (size_t)(h * w)) * NN_DRAWS, no_brightness[3] = {0, d[1], d[2]};
+        int row = (int)(i / (size_t)w) % h + (int)d[3], column = (int)(i % (size_t)w) + (int)d[4];
+        if (row < 0 || row >= h || column < 0 || column >= w) continue;
+        int in_hole = row >= (int)d[5] && row < (int)d[5] + (int)c->hole && column >= (int)d[6] &&
+                      column < (int)d[6] + (int)c->hole;
+        size_t to = (i / (size_t)(h * w) * (size_t)h + (size_t)row) * (size_t)w + (size_t)column;
+        if (in_hole) continue;
+        if (grad) recolour(k.input[0] + to * channels, no_brightness, channels, k.expected[0] + i * channels);
+        else recolour(k.input[0] + i * channels, d, channels, k.expected[0] + to * channels);
+    }
+    kernel_test_run(t, &k);
+    kernel_test_close(&k);
+}
+
+static void augments(test *t)
+{
+    static const augment_case cases[] = {{{{1, 9, 11, 3}}, 0, 4, 3}, {{{3, 33, 17, 3}}, 2, 16, 20}, {{{2, 1, 1, 3}}, 1, 1, 1},
+                                         {{{1, 7, 5, 1}}, 0, 0, 2},  {{{2, 65, 40, 5}}, 0, 7, 60}};
+    for (size_t i = 0; i < COUNT(cases) * 2; i++) check_augment(t, &cases[i / 2], i % 2 == 1);
+}
+
+TEST_MAIN(TEST(augments), TEST(pads_all_modes), TEST(pad_gradient_is_the_adjoint), TEST(reflects_as_documented), TEST(concatenates),
           TEST(slices))

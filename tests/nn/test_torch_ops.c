@@ -21,7 +21,7 @@ typedef struct torch_case {
     const safetensors_file *file;
     const char *name, *words; /* "conv2d.k3s1p1c3", "stride=1 padding=1" */
     nn_graph *graph;
-    nn_value input[MOST_INPUTS], gradient[MOST_INPUTS], y, r;
+    nn_value input[MOST_INPUTS], gradient[MOST_INPUTS], y, r, draws; /* draws: NN_NONE but for augment */
     const char *suffix[MOST_INPUTS];
     size_t inputs;
 } torch_case;
@@ -65,6 +65,10 @@ static nn_value moves(torch_case *c, const char *op)
 {
     nn_graph *g = c->graph;
     nn_value x = c->input[0];
+    if (strcmp(op, "augment") == 0) {
+        c->draws = nn_input(g, "draws", shape_of(find(c, "", "draws")));
+        return nn_augment(g, x, c->draws, 0, number(c, "hole"));
+    }
     if (strcmp(op, "pad") == 0) {
         const char *mode = word(c, "mode");
         return nn_pad_sides(g, x, mode[0] == 'z' ? NN_PAD_ZERO : mode[0] == 'r' ? NN_PAD_REFLECT : NN_PAD_EDGE,
@@ -187,6 +191,7 @@ static void run(test *t, const torch_case *c, nn_backend *backend, const nn_prog
     if (result == STATUS_OK) {
         for (size_t i = 0; i < c->inputs; i++) write_input(c, p, c->input[i], c->suffix[i]);
         write_input(c, p, c->r, "r");
+        if (c->draws != NN_NONE) write_input(c, p, c->draws, "draws");
         nn_program_run(p);
         compare(t, c, p, c->y, "", "y");
         for (size_t i = 0; i < c->inputs; i++) compare(t, c, p, c->gradient[i], "d", c->suffix[i]);
@@ -200,7 +205,8 @@ static void run(test *t, const torch_case *c, nn_backend *backend, const nn_prog
 static void check_case(test *t, const safetensors_file *file, safetensors_metadata row, nn_backend *backend)
 {
     static const nn_program_options ways[] = {{.no_reuse = false}, {.no_reuse = true, .no_fusion = true}};
-    torch_case c = {.file = file, .name = row.key, .words = row.value, .graph = nn_graph_create(), .r = NN_NONE};
+    torch_case c = {.file = file, .name = row.key, .words = row.value, .graph = nn_graph_create(), .r = NN_NONE,
+                    .draws = NN_NONE};
     error err = {0};
     if (c.graph) build_whole(&c);
     if (!c.graph || nn_graph_status(c.graph, &err) != STATUS_OK)
@@ -257,7 +263,8 @@ static void check_operation(test *t, const char *op, size_t count)
     X(mean_square, 3)                                                                                                 \
     X(bce_logits, 2)                                                                                                  \
     X(gram, 2)                                                                                                        \
-    X(total_variation, 3)
+    X(total_variation, 3)                                                                                             \
+    X(augment, 4)
 
 #define DEFINE(op, count)                                                                                             \
     static void check_##op(test *t) { check_operation(t, #op, count); }

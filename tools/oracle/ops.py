@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import augment
 import safetensors_io
 
 random = np.random.RandomState(20)
@@ -157,8 +158,19 @@ def total_variation(x, scale, exponent, epsilon):
     return scale * ((down**2 + right**2 + epsilon) ** (exponent / 2)).sum()
 
 
+def augmentations():
+    """Colours alone; shifts both ways; a hole in the middle and over a corner."""
+    for name, shape, hole, draws in [
+            ("colour", (2, 5, 4, 3), 0, [[0.3, 1.7, 0.6, 0, 0, 0, 0, 0], [-0.4, 0.2, 1.4, 0, 0, 0, 0, 0]]),
+            ("shift", (3, 6, 5, 3), 0, [[0, 1, 1, 2, -1, 0, 0, 0], [0, 1, 1, -3, 4, 0, 0, 0], [0, 1, 1, 0, 5, 0, 0, 0]]),
+            ("all", (2, 7, 8, 3), 4, [[0.3, 0.5, 1.2, 1, 2, 2, 3, 0], [-0.2, 1.5, 0.7, -2, 1, -2, 6, 0]]),
+            ("four", (1, 4, 4, 4), 2, [[0.1, 0.5, 2, 1, 0, 1, 1, 0]])]:
+        case(f"augment.{name}", lambda x: augment.augment(x, draws, hole), {"x": normal(*shape)}, hole=hole)
+        tensors[f"augment.{name}.draws"] = np.array(draws, np.float32)[:, None, None, :]
+
+
 def main(folder):
-    for group in (convolutions, normalisations, elementwise, moves, resampling, losses):
+    for group in (convolutions, normalisations, elementwise, moves, resampling, losses, augmentations):
         group()
     safetensors_io.write(f"{folder}/ops.safetensors", tensors, attributes,
                          bfloat16={name for name in tensors if name.endswith(".r")})

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+import augment
 import networks
 import safetensors_io
 from network_fixtures import distance, images_to_torch, to_images
@@ -19,11 +20,13 @@ NAMES = ("G_A", "G_B", "D_A", "D_B")
 LOSSES = ("gan_a", "gan_b", "cycle_a", "cycle_b", "identity_a", "identity_b", "d_a", "d_b")
 DECISIONS_A, DECISIONS_B = (1, 2, 0, -2, -1), (1, 2, -1, 0, -2)
 SIDE, LAMBDA_CYCLE, LAMBDA_IDENTITY = 32, 10.0, 0.5
+SEED = 1  # of what is drawn in a step
 
 
 class Training:
-    def __init__(self, dtype, epsilon, rate=2e-4, gan="lsgan", upsample="transpose", seed=7):
-        self.dtype, self.gan, self.upsample = dtype, gan, upsample
+    def __init__(self, dtype, epsilon, rate=2e-4, gan="lsgan", upsample="transpose", augments=False, seed=7):
+        self.dtype, self.gan, self.upsample, self.augments = dtype, gan, upsample, augments
+        self.steps = 0
         random = np.random.RandomState(seed)
         self.networks = {}
         for name in NAMES:
@@ -61,8 +64,17 @@ class Training:
         stored, pool[-decision - 1] = pool[-decision - 1], image
         return stored
 
-    def discriminator_loss(self, network, real, fake):
-        loss = (self.gan_loss(network(real), True) + self.gan_loss(network(fake.detach()), False)) * 0.5
+    def seen(self, images, number):
+        """What a discriminator sees; number: in the order that fake_b and fake_a teach the generators, and then real and
+        fake teach D_A and D_B."""
+        if not self.augments:
+            return images
+        draws = augment.draws_of(SEED, self.steps, number, SIDE)
+        return augment.augment(images, [draws], augment.hole_of(SIDE))
+
+    def discriminator_loss(self, network, real, fake, number):
+        loss = (self.gan_loss(network(self.seen(real, number)), True)
+                + self.gan_loss(network(self.seen(fake.detach(), number + 1)), False)) * 0.5
         loss.backward()
         return loss
 
@@ -81,8 +93,8 @@ class Training:
         loss = {
             "identity_a": F.l1_loss(g_a(b), b) * LAMBDA_CYCLE * LAMBDA_IDENTITY,
             "identity_b": F.l1_loss(g_b(a), a) * LAMBDA_CYCLE * LAMBDA_IDENTITY,
-            "gan_a": self.gan_loss(d_a(fake_b), True),
-            "gan_b": self.gan_loss(d_b(fake_a), True),
+            "gan_a": self.gan_loss(d_a(self.seen(fake_b, 0)), True),
+            "gan_b": self.gan_loss(d_b(self.seen(fake_a, 1)), True),
             "cycle_a": F.l1_loss(restored_a, a) * LAMBDA_CYCLE,
             "cycle_b": F.l1_loss(restored_b, b) * LAMBDA_CYCLE,
         }
@@ -92,10 +104,11 @@ class Training:
         for network in (d_a, d_b):
             network.requires_grad_(True)
         self.optimizer_d.zero_grad()
-        loss["d_a"] = self.discriminator_loss(d_a, b, self.query("b", fake_b, decision_b))
-        loss["d_b"] = self.discriminator_loss(d_b, a, self.query("a", fake_a, decision_a))
+        loss["d_a"] = self.discriminator_loss(d_a, b, self.query("b", fake_b, decision_b), 2)
+        loss["d_b"] = self.discriminator_loss(d_b, a, self.query("a", fake_a, decision_a), 4)
         self.gradients = {name: p.grad.numpy().copy() for name, p in self.parameters()}
         self.optimizer_d.step()
+        self.steps += 1
         return {name: loss[name].item() for name in LOSSES}
 
     def moments(self):
@@ -126,7 +139,7 @@ def describe(epsilon, rate, training):
     return {"network": "resnet_6blocks", "ngf": 2, "discriminator": "patchgan", "ndf": 2, "upsample": training.upsample,
             "side": SIDE, "gan": training.gan, "lambda_cycle": LAMBDA_CYCLE, "lambda_identity": LAMBDA_IDENTITY,
             "learning_rate": rate, "beta1": 0.5, "beta2": 0.999, "adam_eps": epsilon, "pool": 2,
-            "cancelled": " ".join(training.cancelled())}
+            "cancelled": " ".join(training.cancelled()), **({"augment": 1} if training.augments else {})}
 
 
 def free_run(folder, steps=5, epsilon=1e-3, rate=2e-4):
@@ -185,7 +198,8 @@ def main(folder):
         training.round_state()
         one_step(folder, f"training_step_{index}", training, training32, describe(1e-8, 2e-4, training), index, a, b)
     for file, options in (("training_vanilla", dict(gan="vanilla")),
-                          ("training_resize_conv", dict(upsample="resize_conv"))):
+                          ("training_resize_conv", dict(upsample="resize_conv")),
+                          ("training_augment", dict(augments=True))):
         training, training32 = (Training(dtype, 1e-8, seed=8, **options) for dtype in (torch.float64, torch.float32))
         one_step(folder, file, training, training32, describe(1e-8, 2e-4, training), 0, a, b)
 

@@ -25,6 +25,8 @@ const nn_kernel *cuda_kernel(const nn_backend *backend, nn_op op)
     case NN_SLICE: return &cuda_slice;
     case NN_SLICE_GRAD: return &cuda_slice_grad;
     case NN_COPY: return &cuda_copy;
+    case NN_AUGMENT: return &cuda_augment;
+    case NN_AUGMENT_GRAD: return &cuda_augment_grad;
     case NN_REORDER: return &cuda_reorder;
     case NN_RESIZE_NEAREST: return &cuda_resize_nearest;
     case NN_RESIZE_NEAREST_GRAD: return &cuda_resize_nearest_grad;

@@ -11,6 +11,7 @@ extern const nn_op_def nn_def_instance_norm, nn_def_instance_norm_grad;
 extern const nn_op_def nn_def_activation, nn_def_activation_grad;
 extern const nn_op_def nn_def_add, nn_def_multiply, nn_def_scale, nn_def_copy, nn_def_reorder, nn_def_constant;
 extern const nn_op_def nn_def_pad, nn_def_pad_grad;
+extern const nn_op_def nn_def_augment, nn_def_augment_grad;
 extern const nn_op_def nn_def_concat, nn_def_slice, nn_def_slice_grad;
 extern const nn_op_def nn_def_resize_nearest, nn_def_resize_nearest_grad;
 extern const nn_op_def nn_def_resize_bilinear, nn_def_resize_bilinear_grad;

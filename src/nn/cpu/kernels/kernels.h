@@ -15,7 +15,7 @@ extern const nn_kernel CPU_NAME(cpu_conv_lines_to_many), CPU_NAME(cpu_conv_lines
 extern const nn_kernel CPU_NAME(cpu_gram), CPU_NAME(cpu_gram_grad), CPU_NAME(cpu_bias), CPU_NAME(cpu_bias_grad),
     CPU_NAME(cpu_instance_norm), CPU_NAME(cpu_instance_norm_grad), CPU_NAME(cpu_activation),
     CPU_NAME(cpu_activation_grad), CPU_NAME(cpu_add), CPU_NAME(cpu_multiply), CPU_NAME(cpu_scale), CPU_NAME(cpu_pad),
-    CPU_NAME(cpu_pad_grad), CPU_NAME(cpu_concat), CPU_NAME(cpu_slice), CPU_NAME(cpu_slice_grad), CPU_NAME(cpu_copy),
+    CPU_NAME(cpu_pad_grad), CPU_NAME(cpu_augment), CPU_NAME(cpu_augment_grad), CPU_NAME(cpu_concat), CPU_NAME(cpu_slice), CPU_NAME(cpu_slice_grad), CPU_NAME(cpu_copy),
     CPU_NAME(cpu_resize_nearest), CPU_NAME(cpu_resize_nearest_grad), CPU_NAME(cpu_resize_bilinear),
     CPU_NAME(cpu_resize_bilinear_grad), CPU_NAME(cpu_max_pool), CPU_NAME(cpu_max_pool_grad),
     CPU_NAME(cpu_average_pool), CPU_NAME(cpu_average_pool_grad), CPU_NAME(cpu_mean_abs), CPU_NAME(cpu_mean_abs_grad),
