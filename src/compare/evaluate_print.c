@@ -26,12 +26,26 @@ static void print_measure(const compare_measure *m, text *out)
     text_format(out, "%-22s %10.4g  %-22s %5zu %5s  %s\n", m->key, e->value, interval, e->n, other, m->meaning);
 }
 
+static bool is_close(const compare_match *match) { return match->name && match->close; }
+
 static void print_match(const char *name, const char *what, const compare_match *match, text *out)
 {
     char output[300], training[300];
-    if (!match->name || !match->close) return;
     text_format(out, "%s is close to the training picture %s: %s %.4g\n", text_printable(name, output, sizeof output),
                 text_printable(match->name, training, sizeof training), what, match->distance);
+}
+
+/* Of a network that has learnt its pictures by heart there are hundreds, which would push the table out of sight. */
+static void print_matches(const compare_evaluation *e, text *out)
+{
+    enum { MOST = 20 };
+    size_t count = 0;
+    for (size_t i = 0; i < e->output_count; i++) {
+        const compare_output *o = &e->outputs[i];
+        if (is_close(&o->features) && ++count <= MOST) print_match(o->name, "distance in features", &o->features, out);
+        if (is_close(&o->pixels) && ++count <= MOST) print_match(o->name, "distance in pixels", &o->pixels, out);
+    }
+    if (count > MOST) text_format(out, "and %zu more, which --json lists\n", count - MOST);
 }
 
 void compare_evaluation_print(const compare_evaluation *e, const compare_network *network, const char *layer,
@@ -43,8 +57,5 @@ void compare_evaluation_print(const compare_evaluation *e, const compare_network
     text_format(out, "\nAt %zux%zu pixels, seed %llu. n, m: pictures (pairs of input and output) of the first and the "
                      "second set.\n",
                 e->side, e->side, (unsigned long long)e->seed);
-    for (size_t i = 0; i < e->output_count; i++) {
-        print_match(e->outputs[i].name, "distance in features", &e->outputs[i].features, out);
-        print_match(e->outputs[i].name, "distance in pixels", &e->outputs[i].pixels, out);
-    }
+    print_matches(e, out);
 }

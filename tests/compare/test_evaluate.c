@@ -359,5 +359,28 @@ static void prints_a_table(test *t)
     end(&s);
 }
 
+/* Of 30 outputs that are copies and 3 that are none. */
+static void lists_some_of_many_copies(test *t)
+{
+    enum { OUTPUTS = 33, LISTED = 20 };
+    compare_output outputs[OUTPUTS] = {0};
+    compare_evaluation e = {.outputs = outputs};
+    for (size_t i = 0; i < OUTPUTS; i++) {
+        outputs[i].name = "out.png";
+        outputs[i].pixels = (compare_match){.name = "training.png", .distance = 0.5, .close = i % 11 != 10};
+    }
+    for (size_t count = LISTED; count <= OUTPUTS; count += OUTPUTS - LISTED) {
+        text lines = {0};
+        size_t listed = 0;
+        e.output_count = count;
+        compare_evaluation_print(&e, NULL, NULL, &lines);
+        for (const char *at = text_get(&lines); (at = strstr(at, "out.png is close")); at++) listed++;
+        CHECK(t, listed == (count == LISTED ? LISTED - 1 : LISTED));
+        CHECK(t, !strstr(text_get(&lines), " more") == (count == LISTED));
+        if (count == OUTPUTS) CHECK_CONTAINS(t, text_get(&lines), "distance in pixels 0.5\nand 10 more, which --json lists\n");
+        text_free(&lines);
+    }
+}
+
 TEST_MAIN(TEST(measures_folders), TEST(keeps_features), TEST(needs_no_network), TEST(leaves_out), TEST(refuses), TEST(prints_json),
-          TEST(prints_a_table))
+          TEST(prints_a_table), TEST(lists_some_of_many_copies))
