@@ -108,6 +108,16 @@ static status begin_step(training_loop *loop, prefetch *batches, position *at, e
     return STATUS_OK;
 }
 
+/* A failing device is found out when a step ends, and may then have failed in the one that has begun behind it. A NaN is
+ * the step's own. */
+static status name_steps(const position *at, status result, error *err)
+{
+    unsigned long long step = at->step;
+    if (result != STATUS_NOT_FINITE && at->begun > at->step)
+        return error_prefix(err, "step %llu or %llu", step, (unsigned long long)at->begun);
+    return error_prefix(err, "step %llu", step);
+}
+
 static status end_step(training_loop *loop, position *at, progress *bar, error *err)
 {
     float losses[TRAINING_MAX_LOSSES];
@@ -116,7 +126,7 @@ static status end_step(training_loop *loop, position *at, progress *bar, error *
     status result = loop->method->end(loop->method->context, losses, err);
     at->step++;
     at->save_failed = at->save_failed || result != STATUS_OK; /* its weights are of no step */
-    if (result != STATUS_OK) return error_prefix(err, "step %llu", (unsigned long long)at->step);
+    if (result != STATUS_OK) return name_steps(at, result, err);
     summarise(loop->method, losses, note, sizeof note);
     progress_update(bar, at->step, note);
     return after_step(loop, at, losses, rate, err);

@@ -288,7 +288,7 @@ static void a_nan_leaves_the_last_checkpoint(test *t)
     }
 }
 
-/* Of the last step too, after which none begins. */
+/* Of the last step too, after which none begins. Where one has begun, it may be that one's failure. */
 static void what_fails_in_the_end_is_never_saved(test *t)
 {
     for (size_t open_steps = 1; open_steps <= TRAINING_OPEN_STEPS; open_steps++)
@@ -298,7 +298,9 @@ static void what_fails_in_the_end_is_never_saved(test *t)
             REQUIRE(t, set_up(&f, open_steps));
             f.c.lost_at = at;
             CHECK(t, training_loop_run(&f.loop, &f.err) == STATUS_FAILED);
-            snprintf(said, sizeof said, "step %d: the device is gone", (int)at);
+            bool alone = open_steps == 1 || at % 4 == 0 || at % 5 == 0; /* or something is due after it */
+            snprintf(said, sizeof said, alone ? "step %d: the device is gone" : "step %d or %d: the device is gone", (int)at,
+                     (int)at + 1);
             CHECK_TEXT(t, f.err.message, said);
             CHECK(t, checkpoint_step(t, &f) == (double)((at - 1) / 4 * 4) && f.c.ended == f.c.begun);
             tear_down(&f);
