@@ -362,6 +362,30 @@ static void convolutions_of_many_blocks(test *t)
     if (emulated) SKIP(t, "an emulated device is filled by small ones");
 }
 
+/* Of blocks whose threads hand registers on: one that the compiler gave too few would hang, and is never launched. */
+static void kernels_of_too_few_registers_are_refused(test *t)
+{
+    static const gradient_case cases[] = {{"conv2d", 2, {S(2, 17, 9, 72), S(72, 72, 3, 3)}, conv, 0, 0},
+                                          {"conv2d, strided", 2, {S(1, 65, 31, 33), S(99, 33, 3, 3)}, conv_strided_valid, 0, 0}};
+    setenv("CHECK_MULTIPROCESSORS", "1", 1);
+    bool emulated = true;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases && emulated; i++) {
+        nn_backend *device;
+        error err = {0};
+        results r = {0};
+        REQUIRE_OK(t, check_create_device(&check_precisions[BF16], &device, &err), err);
+        emulated = check_is_emulated(device);
+        setenv("EMULATED_REGISTERS", "160", 1);
+        if (emulated) CHECK(t, run_on(t, device, NN_BF16, &cases[i], &r, &err) == STATUS_FAILED);
+        unsetenv("EMULATED_REGISTERS");
+        if (emulated) CHECK_CONTAINS(t, err.message, "was compiled to 160 registers a thread and would hang with fewer than 168");
+        free(r.data);
+        nn_backend_destroy(device);
+    }
+    unsetenv("CHECK_MULTIPROCESSORS");
+    if (!emulated) SKIP(t, "a real device has the registers that its compiler gave");
+}
+
 /* What a convolution to so many channels leaves in a block from number `offset` on. */
 static float *run_into_block(test *t, nn_backend *device, size_t stride, size_t to, size_t offset, size_t *count)
 {
@@ -481,5 +505,5 @@ static void reflections_are_no_copies(test *t)
 TEST_MAIN(TEST(operations), TEST(wide_convolutions), TEST(many_tiles), TEST(wide_convolutions_on_ampere),
           TEST(wide_convolutions_that_fill_a_device), TEST(wide_convolutions_in_little_memory),
           TEST(wide_convolutions_of_many_shares), TEST(strided_convolutions_in_large_blocks),
-          TEST(convolutions_of_many_blocks), TEST(convolutions_to_any_place), TEST(long_pictures),
-          TEST(reflections_are_no_copies))
+          TEST(convolutions_of_many_blocks), TEST(kernels_of_too_few_registers_are_refused), TEST(convolutions_to_any_place),
+          TEST(long_pictures), TEST(reflections_are_no_copies))

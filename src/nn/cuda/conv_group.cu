@@ -403,10 +403,11 @@ static __global__ void __launch_bounds__(THREADS, is_alone(kind) ? 1 : 2) convol
 
 template <pixels kind> static void launch(const nn_call *call, const grouped &d)
 {
-    cuda_launch_early(call, d.v.moments ? convolve_grouped<kind, true> : convolve_grouped<kind, false>, d,
-                       dim3(d.places, (unsigned)cuda_divide_up(d.v.c, ROWS * width_of(kind)),
-                            kind == PHASES ? ALL : 1),
-                       dim3(THREADS), fixed_bytes(d, kind) + d.stages * stage_bytes(kind));
+    void (*kernel)(grouped) = d.v.moments ? convolve_grouped<kind, true> : convolve_grouped<kind, false>;
+    if (is_alone(kind) && !has_launch_registers(call, kernel)) return;
+    cuda_launch_early(call, kernel, d,
+                      dim3(d.places, (unsigned)cuda_divide_up(d.v.c, ROWS * width_of(kind)), kind == PHASES ? ALL : 1),
+                      dim3(THREADS), fixed_bytes(d, kind) + d.stages * stage_bytes(kind));
 }
 
 void tensor_conv_run_grouped(const nn_call *call, const tensor_conv *conv)

@@ -15,7 +15,8 @@ enum {
     MULTIPLIERS = GROUPS * TENSOR_GROUP / WARP,
     COPIERS = 2,
     THREADS = (GROUPS + 1) * TENSOR_GROUP,
-    MULTIPLIER_REGISTERS = 232,            /* of a block that is alone: all that three groups of 168 have */
+    LAUNCH_REGISTERS = 168,                /* of each thread of a block that is alone: 65536 over THREADS, in eights */
+    MULTIPLIER_REGISTERS = 232,            /* then: all that three groups have */
     COPIER_REGISTERS = 40,
     ROWS = 64,                             /* channels of the result in a block of the weight */
     PLANE_BYTES = ROWS * TENSOR_GRANULE_BYTES,
@@ -30,7 +31,22 @@ enum {
     MOST_SHARED_ALONE = 227 << 10
 };
 static_assert(BARRIERS * BULK_BARRIER_BYTES <= BARRIER_BYTES && MULTIPLIERS == CHUNK && MULTIPLIERS % COPIERS == 0);
+static_assert(GROUPS * MULTIPLIER_REGISTERS + COPIER_REGISTERS <= (GROUPS + 1) * LAUNCH_REGISTERS);
 static_assert(MULTIPLIERS + COPIERS + 2 == THREADS / WARP && 2 * ROWS * (int)sizeof(float) <= BIAS_BYTES);
+
+/* Whether a block of this kernel starts with so many. With fewer, what its copiers give is less than its multipliers take, and
+ * these would wait for ever. Launch bounds only say the most that ptxas may use, and nothing the least: so the device is asked
+ * about the very code that it is to run, whichever compiler it is from, before each launch (a replay asks no more). */
+template <typename A> static bool has_launch_registers(const nn_call *call, void (*kernel)(A))
+{
+    cudaFuncAttributes found = {};
+    error *failure = &cuda_of(call)->failure;
+    if (!cuda_note_call(call, "cudaFuncGetAttributes", cudaFuncGetAttributes(&found, kernel))) return false;
+    if (found.numRegs < LAUNCH_REGISTERS && failure->code == STATUS_OK)
+        error_set(failure, STATUS_FAILED, "cuda: %s: its kernel was compiled to %d registers a thread and would hang with fewer "
+                  "than %d: build it with another nvcc", nn_op_name(call->op), found.numRegs, LAUNCH_REGISTERS);
+    return found.numRegs >= LAUNCH_REGISTERS;
+}
 
 struct grouped {
     tensor_conv v;

@@ -375,6 +375,7 @@ bool stride_conv_suits(const nn_call *call, const tensor_conv *conv)
 
 template <unsigned size, bool moments> static void launch(const nn_call *call, const striding &d)
 {
+    if (size > 1 && !has_launch_registers(call, convolve_strided<size, moments>)) return;
     cuda_launch_early(call, convolve_strided<size, moments>, d,
                       dim3(d.places, (unsigned)cuda_divide_up(d.v.c, size * ROWS)), dim3(THREADS),
                       stride_tile<size, moments>::first_window(d.v.halves) + d.windows * window_bytes(d) + d.stages * size * BLOCK_BYTES);

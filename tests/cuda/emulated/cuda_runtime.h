@@ -99,6 +99,15 @@ cudaError_t cudaMallocHost(void **memory, size_t bytes);
 cudaError_t cudaFreeHost(void *memory);
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream);
+struct cudaFuncAttributes {
+    int numRegs;
+};
+/* 168 for all kernels, or EMULATED_REGISTERS of the environment. */
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *kernel);
+template <typename A> static cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, void (*kernel)(A))
+{
+    return cudaFuncGetAttributes(attributes, (const void *)kernel);
+}
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);

@@ -463,6 +463,13 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t 
     return cudaSuccess;
 }
 
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *)
+{
+    const char *registers = getenv("EMULATED_REGISTERS");
+    attributes->numRegs = registers ? atoi(registers) : 168;
+    return cudaSuccess;
+}
+
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
 {
     *stream = new emulated_stream{nullptr, {}, {}, 0};
