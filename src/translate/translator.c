@@ -224,6 +224,12 @@ static double whole_bytes(const translator *t)
     return picture_bytes + padded_bytes + (translator_shares_memory(t) ? 0 : pinned_bytes);
 }
 
+/* On a device with memory of its own, where the limits are about what a picture takes beside its programs. */
+static bool pictures_fit(const translator *t, const translate_program *p)
+{
+    return allowed(t, p->batch * p->width * p->height, whole_bytes(t)) >= 0;
+}
+
 /* The arena that is there counts as available, and what other programs have of their own does not. */
 static bool fits(const translator *t, const translate_program *p)
 {
@@ -232,7 +238,7 @@ static bool fits(const translator *t, const translate_program *p)
     double need = arena + own, more = fmax(arena - (double)t->arena.bytes, 0) + own, bytes = whole_bytes(t);
     if (translator_shares_memory(t)) return need <= allowed(t, pixels, bytes) && more <= available(t, pixels, bytes);
     double device = nn_backend_available(t->backend);
-    return (device <= 0 || more <= device) && allowed(t, pixels, bytes) >= 0;
+    return (device <= 0 || more <= device) && pictures_fit(t, p);
 }
 
 bool translator_fits_in_lanes(const translator *t, size_t width, size_t height)
@@ -268,10 +274,12 @@ static status compile_if_it_fits(translator *t, bool prepack, translate_program 
 }
 
 /* On a device with memory of its own weights are prepacked where there is room, a copy for each program; and before a picture
- * goes by strips, or not at all, other programs and their copies are given up for it. */
+ * goes by strips, or not at all, other programs and their copies are given up for it. None of that makes room for the picture
+ * itself where it is too large for the limits. */
 static status compile_to_fit(translator *t, translate_program *p, error *err)
 {
     bool device = !translator_shares_memory(t);
+    if (device && !pictures_fit(t, p)) return STATUS_OK;
     TRY(compile_if_it_fits(t, device, p, err));
     if (p->program || !device) return STATUS_OK;
     TRY(compile_if_it_fits(t, false, p, err));
@@ -430,11 +438,18 @@ static large_network strips_of(const translator *t, size_t width, size_t height)
                            .progressed = t->limits.progressed, .context = t->limits.context};
 }
 
+/* Programs give way to a picture in strips, but where these find more of a device's own memory than the limits let them use. */
+static void make_room_for_strips(translator *t, size_t pixels)
+{
+    if (translator_shares_memory(t) || nn_backend_available(t->backend) < allowed(t, pixels, picture_bytes))
+        translator_forget_programs(t);
+}
+
 /* width, height: padded. Before the result's memory is taken, for which it leaves room. */
 static status plan_strips(translator *t, size_t width, size_t height, const image *in, large_plan *plan, error *err)
 {
     size_t pixels = width * height;
-    translator_forget_programs(t);
+    make_room_for_strips(t, pixels);
     if (model_generator_is_unet(&t->generator)) {
         double need;
         TRY(measure_whole(t, width, height, &need, err));

@@ -338,7 +338,50 @@ static void copies_of_weights_are_in_nobodys_way(test *t)
     check_little_memory(t, &unet, 128, 4000 << 10, 5200 << 10);
 }
 
+/* A picture for which the limits on the host's memory leave no room, after one that has a program: it goes in strips, or is
+ * refused. */
+static void keep_programs(test *t, fixture *f, const model_generator_options *options, size_t side, double limit, bool in_strips)
+{
+    image in[2] = {fixture_image(side, side, 1), fixture_image(24, 16000, 2)}, out = {0};
+    nn_backend_interface limited = *f->backend->interface;
+    small = (struct small){.all = f->backend->interface, .bytes = (size_t)1 << 30};
+    limited.allocate = take, limited.release = give_back, limited.available = left;
+    f->backend->interface = &limited;
+    translator *tr = create(t, f, options);
+    translator_limit(tr, &(translator_limits){.max_memory = limit});
+    REQUIRE_OK(t, translate_image(tr, &in[0], &out, &f->err), f->err);
+    image_free(&out);
+    size_t used = small.used;
+    status result = translate_image(tr, &in[1], &out, &f->err);
+    if (in_strips)
+        CHECK(t, result == STATUS_OK);
+    else
+        CHECK_CONTAINS(t, f->err.message, "a picture of 24x16000 needs --max-memory of");
+    CHECK(t, used > 0 && small.used == used);
+    image_free(&out);
+    translator_destroy(tr);
+    f->backend->interface = small.all;
+    for (int i = 0; i < 2; i++) image_free(&in[i]);
+}
+
+static void programs_are_kept_where_the_host_is_why(test *t)
+{
+    const model_generator_options unet = {.kind = MODEL_UNET_128, .ngf = 2, .in_channels = 3, .out_channels = 3,
+                                          .upsample = MODEL_TRANSPOSE};
+    fixture f = fixture_begin();
+    double least;
+    bool cpu = is_cpu(&f);
+    if (!cpu) {
+        REQUIRE_OK(t, translator_least_memory(f.backend, &tiny, 24, 16000, &least, &f.err), f.err);
+        keep_programs(t, &f, &tiny, 32, least, true);
+        keep_programs(t, &f, &unet, 128, 58 << 20, false);
+    }
+    fixture_end(&f);
+    if (cpu) SKIP(t, "programs are in the memory that the limits are about");
+}
+
 TEST_MAIN(TEST(each_is_as_by_itself), TEST(so_are_those_of_a_unet), TEST(too_large_ones_are_taken_singly),
           TEST(those_of_a_batch_that_does_not_fit_follow_others),
           TEST(sizes_take_turns), TEST(folders_are_as_one_by_one), TEST(big_ones_come_between),
-          TEST(the_last_ones_may_need_strips), TEST(copies_of_weights_are_in_nobodys_way))
+          TEST(the_last_ones_may_need_strips), TEST(copies_of_weights_are_in_nobodys_way),
+          TEST(programs_are_kept_where_the_host_is_why))
