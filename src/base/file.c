@@ -207,6 +207,56 @@ status file_write_all(const char *path, const void *bytes, size_t size, error *e
     return file_writer_commit(w, err);
 }
 
+struct file_reader {
+    char *path;
+    int descriptor, failure; /* errno of the first failed read, or 0 */
+    uint64_t size;
+};
+
+status file_reader_open(const char *path, file_reader **out, error *err)
+{
+    struct stat info;
+    *out = NULL;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return failed(err, "open", path, errno);
+    int number = fstat(descriptor, &info) != 0 ? errno : S_ISDIR(info.st_mode) ? EISDIR : 0;
+    file_reader *r = number ? NULL : calloc(1, sizeof *r);
+    if (r) r->path = text_copy(path);
+    if (!r || !r->path) {
+        close(descriptor);
+        free(r);
+        return number ? failed(err, "read", path, number) : error_no_memory(err, path, sizeof *r);
+    }
+    r->descriptor = descriptor;
+    r->size = (uint64_t)info.st_size;
+    *out = r;
+    return STATUS_OK;
+}
+
+uint64_t file_reader_size(const file_reader *r) { return r->size; }
+
+size_t file_read(file_reader *r, void *to, size_t count)
+{
+    size_t done = 0;
+    while (!r->failure && done < count) {
+        ssize_t n = read(r->descriptor, (char *)to + done, count - done);
+        if (n == 0) break;
+        if (n < 0 && errno != EINTR) r->failure = errno;
+        if (n > 0) done += (size_t)n;
+    }
+    return done;
+}
+
+status file_reader_close(file_reader *r, error *err)
+{
+    if (!r) return STATUS_OK;
+    status result = r->failure ? failed(err, "read", r->path, r->failure) : STATUS_OK;
+    close(r->descriptor);
+    free(r->path);
+    free(r);
+    return result;
+}
+
 status file_read_all(const char *path, size_t limit, char **out, size_t *size, error *err)
 {
     *out = NULL;

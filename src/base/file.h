@@ -5,6 +5,11 @@
  *     file_write(w, bytes, size);           errors are kept until the commit
  *     TRY(file_writer_commit(w, err));      fsync, rename, fsync of the folder; or nothing happened
  *
+ *     file_reader *r;
+ *     TRY(file_reader_open("snack.png", &r, err));
+ *     while ((n = file_read(r, buffer, sizeof buffer)) > 0) use(buffer, n);
+ *     TRY(file_reader_close(r, err));       whether all of it could be read
+ *
  * A crash, a full disk or a kill at any moment leaves the previous file whole.
  */
 #ifndef BASE_FILE_H
@@ -17,6 +22,7 @@
 #include "base/status.h"
 
 typedef struct file_writer file_writer;
+typedef struct file_reader file_reader;
 
 /* Opens a temporary file beside `path` (".NAME.XXXXXX.part"), creating no folders. Ends with commit or abort. */
 status file_writer_create(const char *path, file_writer **out, error *err);
@@ -33,6 +39,13 @@ void file_writer_abort(file_writer *w);
 status file_write_all(const char *path, const void *bytes, size_t size, error *err);
 /* Reads a whole file of at most `limit` bytes; *out has a NUL after its end and is freed with free(). */
 status file_read_all(const char *path, size_t limit, char **out, size_t *size, error *err);
+
+/* For a file of which little is in memory at a time; not buffered. A folder is refused. Ends with close. */
+status file_reader_open(const char *path, file_reader **out, error *err);
+uint64_t file_reader_size(const file_reader *r); /* of the file when it was opened */
+/* Fewer than `count` at the end, and after a failure, which is remembered and reported by the close. */
+size_t file_read(file_reader *r, void *to, size_t count);
+status file_reader_close(file_reader *r, error *err); /* always frees `r`, which may be NULL */
 
 /* mkdir -p. */
 status file_make_folders(const char *path, error *err);

@@ -11,11 +11,13 @@
 
 #include "base/status.h"
 #include "image/image.h"
+#include "image/source.h"
 
 /* STATUS_FAILED when width x height is over the limit, STATUS_NO_MEMORY when its bytes are, or are not there; else
- * limits->admit is told. To be called once, before the pixels
- * are allocated. */
-status image_check_limits(const char *name, size_t width, size_t height, const image_limits *limits, error *err);
+ * limits->admit is told. beside: bytes that decoding takes beside 4 for each pixel. To be called once, before any of that is
+ * allocated. */
+status image_check_limits(const char *name, size_t width, size_t height, double beside, const image_limits *limits,
+                          error *err);
 
 /* The orientation, 1 to 8, that an EXIF block (after its "Exif\0\0") tells; 0 when it tells none. */
 int image_exif_orientation(const uint8_t *exif, size_t size);
@@ -30,13 +32,10 @@ status image_copy_profile(const image *from, image *to, error *err);
 
 /* A decoder leaves *out with the orientation as EXIF has it and not yet applied, and may leave an alpha that is opaque
  * everywhere. */
-status image_png_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
-                        error *err);
-status image_jpeg_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
-                         error *err);
-/* `bytes` start with a whole RIFF header. */
-status image_webp_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
-                         error *err);
+status image_png_decode(const char *name, image_source *source, const image_limits *limits, image *out, error *err);
+status image_jpeg_decode(const char *name, image_source *source, const image_limits *limits, image *out, error *err);
+/* It starts with a whole RIFF header. */
+status image_webp_decode(const char *name, image_source *source, const image_limits *limits, image *out, error *err);
 
 /* Pixels of a JPEG that gets Huffman codes of its own, 5 to 10 % smaller than with the standard's: until they are known all
  * coefficients are kept, 6 bytes a pixel. */

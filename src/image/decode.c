@@ -10,17 +10,18 @@
 
 static const size_t default_max_pixels = 256000000;
 static const double worth_asking = 64 << 20; /* bytes */
-static const size_t max_file_bytes = (size_t)2 << 30;
 
-/* Memory that is not there may be promised all the same, and touching it would end the program. */
-static status check_memory(const char *name, size_t width, size_t height, const image_limits *limits, error *err)
+/* need: bytes that are to be allocated; taken: for the same picture, before. Memory that is not there may be promised all the
+ * same, and touching it would end the program. */
+static status check_memory(const char *name, size_t width, size_t height, double need, double taken,
+                           const image_limits *limits, error *err)
 {
     char need_text[32], there_text[32];
-    double need = 4 * (double)width * (double)height, most = limits ? limits->max_bytes : 0;
-    if (most > 0 && need > most)
+    double all = need + taken + (limits ? limits->taken_bytes : 0), most = limits ? limits->max_bytes : 0;
+    if (most > 0 && all > most)
         return error_set(err, STATUS_NO_MEMORY, "%s: reading a picture of %zux%zu takes %s of memory, the limit is %s: "
                          "raise --max-memory, or shrink the picture", name, width, height,
-                         text_bytes(need, need_text, sizeof need_text), text_bytes(most, there_text, sizeof there_text));
+                         text_bytes(all, need_text, sizeof need_text), text_bytes(most, there_text, sizeof there_text));
     double there = need > worth_asking ? memory_available() : 0;
     if (there <= 0 || need <= there) return STATUS_OK;
     return error_set(err, STATUS_NO_MEMORY, "%s: reading a picture of %zux%zu takes %s of memory, %s are available", name,
@@ -28,13 +29,14 @@ static status check_memory(const char *name, size_t width, size_t height, const 
                      text_bytes(there, there_text, sizeof there_text));
 }
 
-status image_check_limits(const char *name, size_t width, size_t height, const image_limits *limits, error *err)
+status image_check_limits(const char *name, size_t width, size_t height, double beside, const image_limits *limits,
+                          error *err)
 {
     size_t most = limits && limits->max_pixels ? limits->max_pixels : default_max_pixels;
     if (width != 0 && height != 0 && width > most / height)
         return error_set(err, STATUS_FAILED, "%s: a picture of %zux%zu is over the limit of %zu pixels", name, width,
                          height, most);
-    TRY(check_memory(name, width, height, limits, err));
+    TRY(check_memory(name, width, height, 4 * (double)width * (double)height + beside, 0, limits, err));
     if (limits && limits->admit) limits->admit(limits->context, width, height);
     return STATUS_OK;
 }
@@ -67,7 +69,7 @@ int image_exif_orientation(const uint8_t *exif, size_t size)
 }
 
 /* EXIF 2.3, 4.6.4 A: orientations 5 to 8 swap the axes; the rest mirror one or both. */
-static status apply_orientation(image *picture, error *err)
+static status apply_orientation(const char *name, image *picture, const image_limits *limits, error *err)
 {
     int orientation = picture->orientation;
     if (orientation <= 1) return STATUS_OK;
@@ -75,11 +77,14 @@ static status apply_orientation(image *picture, error *err)
     bool right_to_left = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
     bool bottom_to_top = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
     size_t width = picture->width, height = picture->height;
+    double bytes = (picture->alpha ? 4 : 3) * (double)width * (double)height;
     image turned;
-    TRY(image_create(&turned, swapped ? height : width, swapped ? width : height, err));
+    TRY(check_memory(name, width, height, bytes, bytes, limits, err));
+    if (image_create(&turned, swapped ? height : width, swapped ? width : height, err) != STATUS_OK)
+        return error_prefix(err, "%s", name);
     if (picture->alpha && image_alpha_create(&turned, err) != STATUS_OK) {
         image_free(&turned);
-        return STATUS_NO_MEMORY;
+        return error_prefix(err, "%s", name);
     }
     for (size_t y = 0, to = 0; y < turned.height; y++) {
         for (size_t x = 0; x < turned.width; x++, to++) {
@@ -138,39 +143,50 @@ static image_format format_of(const uint8_t *bytes, size_t size)
     return IMAGE_UNKNOWN;
 }
 
-static status decode_any(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
-                         error *err)
+static status decode_any(const char *name, image_format format, image_source *source, const image_limits *limits,
+                         image *out, error *err)
 {
-    switch (format_of(bytes, size)) {
-    case IMAGE_PNG: return image_png_decode(name, bytes, size, limits, out, err);
-    case IMAGE_JPEG: return image_jpeg_decode(name, bytes, size, limits, out, err);
-    case IMAGE_WEBP: return image_webp_decode(name, bytes, size, limits, out, err);
+    switch (format) {
+    case IMAGE_PNG: return image_png_decode(name, source, limits, out, err);
+    case IMAGE_JPEG: return image_jpeg_decode(name, source, limits, out, err);
+    case IMAGE_WEBP: return image_webp_decode(name, source, limits, out, err);
     case IMAGE_UNKNOWN: break;
     }
     return error_set(err, STATUS_FAILED, "%s: expected a PNG, JPEG or WebP picture, found %s", name,
-                     kind_of(bytes, size));
+                     kind_of(source->next, source->there));
+}
+
+/* Closes the source. */
+static status decode(const char *name, image_source *source, const image_limits *limits, image *out, error *err)
+{
+    error unread = {0};
+    image_format format = format_of(source->next, source->there);
+    status result = decode_any(name, format, source, limits, out, err);
+    if (image_source_close(source, &unread) != STATUS_OK) { /* the reason for whatever else was found */
+        image_free(out);
+        return error_set(err, STATUS_FAILED, "%s", unread.message);
+    }
+    TRY(result);
+    out->format = format;
+    drop_opaque_alpha(out);
+    result = apply_orientation(name, out, limits, err);
+    if (result != STATUS_OK) image_free(out);
+    return result;
 }
 
 status image_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
                     error *err)
 {
+    image_source source = image_source_of(bytes, size);
     *out = (image){0};
-    TRY(decode_any(name, bytes, size, limits, out, err));
-    out->format = format_of(bytes, size);
-    drop_opaque_alpha(out);
-    if (apply_orientation(out, err) == STATUS_OK) return STATUS_OK;
-    image_free(out);
-    return error_prefix(err, "%s", name);
+    return decode(name, &source, limits, out, err);
 }
 
 status image_read(const char *path, const image_limits *limits, image *out, error *err)
 {
-    char *bytes;
-    size_t size;
+    image_source source;
     *out = (image){0};
     TRY(file_check_readable(path, err));
-    TRY(file_read_all(path, max_file_bytes, &bytes, &size, err));
-    status result = image_decode(path, (const uint8_t *)bytes, size, limits, out, err);
-    free(bytes);
-    return result;
+    TRY(image_source_open(path, &source, err));
+    return decode(path, &source, limits, out, err);
 }

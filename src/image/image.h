@@ -42,7 +42,8 @@ status image_copy_extras(const image *from, image *to, error *err);
 
 typedef struct image_limits {
     size_t max_pixels; /* width * height that may be decoded; 0: the default of 256 million */
-    double max_bytes;  /* of the decoded picture with alpha, 4 a pixel; 0: what is available */
+    double max_bytes;  /* that reading may take, with 4 for each pixel of the result; 0: what is available */
+    double taken_bytes; /* of these, before */
     /* Told the size once it is known and within the limit, before memory for it is taken; may wait. NULL: nobody is. */
     void (*admit)(void *context, size_t width, size_t height);
     void *context;
@@ -54,9 +55,10 @@ typedef struct image_limits {
  * an sRGB chunk, whose gamma is over 5 % from 1/2.2 is brought to 1/2.2, as browsers do.
  *
  * A truncated or damaged file and an animation are errors, and so is a picture over the limits, or of more bytes than are
- * available (STATUS_NO_MEMORY), for which nothing is allocated. Decoding takes up to 12 bytes a pixel (the result: 3, or 4 with alpha), twice the file's size, and 16 MiB
- * for what else a PNG holds; a lossless WebP made for it can have libwebp take 1.4 GB of Huffman tables. limits may be
- * NULL. */
+ * available (STATUS_NO_MEMORY), for which nothing is allocated. Decoding takes up to 13 bytes a pixel (the result: 3, or 4
+ * with alpha), and the file's size where it is a WebP, of which others are in memory piece by piece. Not counted are
+ * what else a PNG holds, 16 MiB at most, and Huffman tables, of which a WebP made for it can have libwebp take 1.4 GB.
+ * limits may be NULL. */
 status image_read(const char *path, const image_limits *limits, image *out, error *err);
 /* The same from memory; `name` is for messages. */
 status image_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,

@@ -62,10 +62,39 @@ typedef struct jpeg_reader {
     struct jpeg_decompress_struct jpeg;
     struct jpeg_progress_mgr progress;
     jpeg_failure failure;
+    struct jpeg_source_mgr feed;
+    image_source *source;
     image picture;
     uint8_t *inks;   /* one row of CMYK */
     JOCTET *profile; /* whole, as libjpeg joins it from its segments */
 } jpeg_reader;
+
+static void start_source(j_decompress_ptr jpeg) { (void)jpeg; }
+
+/* At its end an end of image is made up, with the warning, which is an error here, as libjpeg's own sources do. */
+static boolean feed(j_decompress_ptr jpeg)
+{
+    static const JOCTET end[] = {0xff, JPEG_EOI};
+    jpeg_reader *r = (jpeg_reader *)jpeg;
+    r->feed.bytes_in_buffer = image_source_next(r->source, &r->feed.next_input_byte);
+    if (r->feed.bytes_in_buffer > 0) return TRUE;
+    WARNMS(jpeg, JWRN_JPEG_EOF);
+    r->feed.next_input_byte = end;
+    r->feed.bytes_in_buffer = sizeof end;
+    return TRUE;
+}
+
+static void skip(j_decompress_ptr jpeg, long count)
+{
+    jpeg_reader *r = (jpeg_reader *)jpeg;
+    size_t left = count > 0 ? (size_t)count : 0;
+    while (left > r->feed.bytes_in_buffer) {
+        left -= r->feed.bytes_in_buffer;
+        feed(jpeg);
+    }
+    r->feed.next_input_byte += left;
+    r->feed.bytes_in_buffer -= left;
+}
 
 /* A small progressive file can ask for thousands of passes over a large picture. */
 static void limit_scans(j_common_ptr common)
@@ -102,14 +131,26 @@ static void read_rows(jpeg_reader *r)
     }
 }
 
-/* A Huffman code takes at least one bit, and each block of 8x8 samples needs one for its mean: a header that claims
- * more lies, and is found out before memory is taken. Arithmetic coding has no such bound. */
-static bool claims_too_much(const struct jpeg_decompress_struct *jpeg, size_t size)
+/* Of 8x8 samples. */
+static double count_blocks(const struct jpeg_decompress_struct *jpeg)
 {
     double blocks = 0;
     for (int c = 0; c < jpeg->num_components; c++)
         blocks += (double)jpeg->comp_info[c].width_in_blocks * jpeg->comp_info[c].height_in_blocks;
-    return !jpeg->arith_code && blocks / 8 > (double)size;
+    return blocks;
+}
+
+/* A Huffman code takes at least one bit, and each block of 8x8 samples needs one for its mean: a header that claims
+ * more lies, and is found out before memory is taken. Arithmetic coding has no such bound. */
+static bool claims_too_much(const struct jpeg_decompress_struct *jpeg, size_t size)
+{
+    return !jpeg->arith_code && count_blocks(jpeg) / 8 > (double)size;
+}
+
+/* Of a file with several scans libjpeg keeps all coefficients, two bytes each. */
+static double coefficient_bytes(struct jpeg_decompress_struct *jpeg)
+{
+    return jpeg_has_multiple_scans(jpeg) ? count_blocks(jpeg) * DCTSIZE2 * sizeof(JCOEF) : 0;
 }
 
 static status create_picture(jpeg_reader *r, size_t size, const image_limits *limits)
@@ -117,7 +158,7 @@ static status create_picture(jpeg_reader *r, size_t size, const image_limits *li
     const char *name = r->failure.name;
     error *err = r->failure.err;
     size_t width = r->jpeg.image_width, height = r->jpeg.image_height;
-    TRY(image_check_limits(name, width, height, limits, err));
+    TRY(image_check_limits(name, width, height, coefficient_bytes(&r->jpeg), limits, err));
     if (claims_too_much(&r->jpeg, size))
         return error_set(err, STATUS_FAILED, "%s: JPEG: the file is too short for its %zux%zu pixels", name, width,
                          height);
@@ -129,15 +170,18 @@ static status create_picture(jpeg_reader *r, size_t size, const image_limits *li
     return STATUS_OK;
 }
 
-static void decode(jpeg_reader *r, const uint8_t *bytes, size_t size, const image_limits *limits)
+static void decode(jpeg_reader *r, const image_limits *limits)
 {
     jpeg_failure *f = &r->failure;
+    size_t size = image_source_left(r->source);
     unsigned profile_bytes;
     if (setjmp(f->jump)) return;
     jpeg_create_decompress(&r->jpeg);
     r->progress.progress_monitor = limit_scans;
     r->jpeg.progress = &r->progress;
-    jpeg_mem_src(&r->jpeg, bytes, size);
+    r->feed = (struct jpeg_source_mgr){.init_source = start_source, .fill_input_buffer = feed, .skip_input_data = skip,
+                                       .resync_to_restart = jpeg_resync_to_restart, .term_source = start_source};
+    r->jpeg.src = &r->feed;
     jpeg_save_markers(&r->jpeg, EXIF_MARKER, 0xffff);
     jpeg_save_markers(&r->jpeg, PROFILE_MARKER, 0xffff);
     jpeg_read_header(&r->jpeg, TRUE);
@@ -151,14 +195,13 @@ static void decode(jpeg_reader *r, const uint8_t *bytes, size_t size, const imag
     jpeg_finish_decompress(&r->jpeg);
 }
 
-status image_jpeg_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
-                         error *err)
+status image_jpeg_decode(const char *name, image_source *source, const image_limits *limits, image *out, error *err)
 {
-    jpeg_reader r = {.failure = {.name = name, .err = err}};
+    jpeg_reader r = {.failure = {.name = name, .err = err}, .source = source};
     *out = (image){0};
     r.jpeg.err = failure_handler(&r.failure);
     r.jpeg.client_data = &r.failure;
-    decode(&r, bytes, size, limits);
+    decode(&r, limits);
     jpeg_destroy_decompress(&r.jpeg);
     free(r.inks);
     free(r.profile);

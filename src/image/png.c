@@ -16,8 +16,7 @@ typedef struct png_state {
     const char *name;
     error *err;
     status result;
-    const uint8_t *in; /* reading */
-    size_t left;
+    image_source *source; /* reading */
     image picture;
     uint8_t *levels; /* the 8-bit level of each value of a sample */
     uint8_t *row;    /* RGB or RGBA; reading, of one pass of an interlaced file, maybe with 16 bits */
@@ -43,10 +42,7 @@ static void on_warning(png_structp png, png_const_charp message)
 static void read_bytes(png_structp png, png_bytep to, size_t count)
 {
     png_state *s = png_get_io_ptr(png);
-    if (count > s->left) png_error(png, "the file is truncated");
-    memcpy(to, s->in, count);
-    s->in += count;
-    s->left -= count;
+    if (!image_source_take(s->source, to, count)) png_error(png, "the file is truncated");
 }
 
 /* Of the chunks that can be left, only these are looked into: none of the others may unpack to more than it is worth. */
@@ -62,7 +58,7 @@ static void choose_chunks(png_structp png)
 static bool claims_too_much(png_state *s, size_t width, size_t height)
 {
     double bits = png_get_bit_depth(s->png, s->info) * png_get_channels(s->png, s->info);
-    return (double)width * (double)height * bits / 8 / 1032 > (double)s->left;
+    return (double)width * (double)height * bits / 8 / 1032 > (double)image_source_left(s->source);
 }
 
 /* What brings samples to the gamma 1/2.2 of sRGB: 1 when they have it, within libpng's threshold of 5 %. libpng's own
@@ -153,7 +149,7 @@ static void decode(png_state *s, const image_limits *limits)
     choose_chunks(s->png);
     png_read_info(s->png, s->info);
     size_t width = png_get_image_width(s->png, s->info), height = png_get_image_height(s->png, s->info);
-    s->result = image_check_limits(s->name, width, height, limits, s->err);
+    s->result = image_check_limits(s->name, width, height, 0, limits, s->err);
     if (s->result != STATUS_OK) return;
     if (claims_too_much(s, width, height)) png_error(s->png, "the file is too short for its pixels");
     png_set_expand(s->png);
@@ -165,13 +161,12 @@ static void decode(png_state *s, const image_limits *limits)
     read_extras(s);
 }
 
-status image_png_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
-                        error *err)
+status image_png_decode(const char *name, image_source *source, const image_limits *limits, image *out, error *err)
 {
-    png_state s = {.name = name, .err = err, .in = bytes, .left = size};
+    png_state s = {.name = name, .err = err, .source = source};
     *out = (image){0};
     s.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, on_error, on_warning);
-    if (!s.png) return error_no_memory(err, name, size);
+    if (!s.png) return error_no_memory(err, name, image_source_left(source));
     /* The limit on pixels is ours; a strip of a million by one is as good as a square. */
     png_set_user_limits(s.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     decode(&s, limits);

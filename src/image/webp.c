@@ -89,19 +89,42 @@ static status read_metadata(const uint8_t *bytes, size_t size, image *picture, e
     return profile ? image_keep_profile(picture, profile, length, err) : STATUS_OK;
 }
 
-static status decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *picture,
-                     error *err)
+/* Bytes beside 4 for each pixel: the file; libwebp's own pixels (4) of a lossless picture, or its alpha as it is unpacked (5)
+ * of a lossy one; and with alpha the pixels that it gives (4). A beginning need not tell yet whether a picture is lossy. */
+static double bytes_beside(const WebPBitstreamFeatures *features, size_t size)
+{
+    enum { LOSSY = 1 };
+    double each = features->has_alpha ? 8 : 4;
+    if (features->format == LOSSY) each = features->has_alpha ? 9 : 0;
+    return each * features->width * features->height + (double)size;
+}
+
+/* Before all of the file is in memory: it begins with what tells the size. */
+static status look_at_beginning(const char *name, const image_source *source, size_t size, const image_limits *limits,
+                                error *err)
 {
     WebPBitstreamFeatures features;
-    size_t riff = riff_number(bytes + 4);
-    if (riff > size - 8) return say(name, VP8_STATUS_NOT_ENOUGH_DATA, err);
-    if (riff < 4) return say(name, VP8_STATUS_BITSTREAM_ERROR, err);
-    size = riff + 8; /* what follows is not the picture's */
-    VP8StatusCode code = WebPGetFeatures(bytes, size, &features);
+    VP8StatusCode code = WebPGetFeatures(source->next, source->there < size ? source->there : size, &features);
     if (code != VP8_STATUS_OK) return say(name, code, err);
     if (features.has_animation)
         return error_set(err, STATUS_FAILED, "%s: expected a still picture, found an animated WebP", name);
-    TRY(image_check_limits(name, (size_t)features.width, (size_t)features.height, limits, err));
+    return image_check_limits(name, (size_t)features.width, (size_t)features.height, bytes_beside(&features, size),
+                              limits, err);
+}
+
+static status decode(const char *name, image_source *source, const image_limits *limits, image *picture, error *err)
+{
+    WebPBitstreamFeatures features;
+    size_t riff = riff_number(source->next + 4);
+    if (riff > image_source_left(source) - 8) return say(name, VP8_STATUS_NOT_ENOUGH_DATA, err);
+    if (riff < 4) return say(name, VP8_STATUS_BITSTREAM_ERROR, err);
+    size_t size = riff + 8; /* what follows is not the picture's */
+    TRY(look_at_beginning(name, source, size, limits, err));
+    TRY(image_source_gather(source, name, err));
+    if (source->there < size) return say(name, VP8_STATUS_NOT_ENOUGH_DATA, err);
+    const uint8_t *bytes = source->next;
+    VP8StatusCode code = WebPGetFeatures(bytes, size, &features);
+    if (code != VP8_STATUS_OK) return say(name, code, err);
     if (claims_too_much(&features, size)) return say(name, VP8_STATUS_NOT_ENOUGH_DATA, err);
     if (image_create(picture, (size_t)features.width, (size_t)features.height, err) != STATUS_OK)
         return error_prefix(err, "%s", name);
@@ -112,11 +135,10 @@ static status decode(const char *name, const uint8_t *bytes, size_t size, const 
     return read_metadata(bytes, size, picture, err);
 }
 
-status image_webp_decode(const char *name, const uint8_t *bytes, size_t size, const image_limits *limits, image *out,
-                         error *err)
+status image_webp_decode(const char *name, image_source *source, const image_limits *limits, image *out, error *err)
 {
     *out = (image){0};
-    status result = decode(name, bytes, size, limits, out, err);
+    status result = decode(name, source, limits, out, err);
     if (result != STATUS_OK) image_free(out);
     return result;
 }

@@ -483,12 +483,19 @@ static void choose_pace(folder_run *r)
     r->pace = !r->batched ? one_by_one : device ? beside_device((size_t)omp_get_num_procs()) : in_lanes;
 }
 
+/* Small pictures are read beside the one that is translated, by the eighth of the memory that is left to them: they are for
+ * the translator to refuse, who knows what they need. */
+static image_limits reading_limits(const translator *t, const translate_request *request)
+{
+    double most = request->max_memory, idle = translator_idle_bytes(t);
+    size_t pixels = request->max_pixels ? request->max_pixels : (size_t)TRANSLATE_MAX_MEGAPIXELS * 1000000;
+    return (image_limits){.max_pixels = pixels, .max_bytes = most, .taken_bytes = idle < most * 7 / 8 ? idle : most * 7 / 8};
+}
+
 status translate_folder(translator *t, const translate_request *request, log_sink *log, translate_summary *summary,
                         error *err)
 {
-    folder_run r = {.t = t, .request = request, .log = log,
-                    .limits = {.max_pixels = request->max_pixels, .max_bytes = request->max_memory}};
-    if (!r.limits.max_pixels) r.limits.max_pixels = (size_t)TRANSLATE_MAX_MEGAPIXELS * 1000000;
+    folder_run r = {.t = t, .request = request, .log = log, .limits = reading_limits(t, request)};
     translator_limit(t, &(translator_limits){.max_memory = request->max_memory, .stop = request->stop,
                                              .progressed = tell_share, .context = &r});
     double begin = log_clock();

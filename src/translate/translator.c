@@ -28,6 +28,8 @@ static const double lane_bytes = 16;
 enum { MOST_LANE_PIXELS = 1 << 18 };
 /* The program with its libraries and its threads' stacks. */
 static const double process_bytes = 48 << 20;
+/* The same when it rests (31 MiB, two threads). */
+static const double resting_bytes = 32 << 20;
 
 const char *translator_from(const translator *t) { return t->from; }
 const char *translator_to(const translator *t) { return t->to; }
@@ -191,11 +193,15 @@ static double memory_limit(const translator *t)
     return t->limits.max_memory > 0 ? t->limits.max_memory : memory_total() / 2;
 }
 
+static double weight_bytes(const translator *t) { return (double)t->weights->total * sizeof(float); }
+
 /* What a picture takes beside its programs, of which so many bytes a pixel. */
 static double beside(const translator *t, size_t pixels, double bytes)
 {
-    return process_bytes + (double)t->weights->total * sizeof(float) + (double)pixels * bytes;
+    return process_bytes + weight_bytes(t) + (double)pixels * bytes;
 }
+
+double translator_idle_bytes(const translator *t) { return resting_bytes + weight_bytes(t); }
 
 /* What the limits allow its programs. */
 static double allowed(const translator *t, size_t pixels, double bytes)

@@ -43,6 +43,8 @@ typedef struct translator_limits {
  * and writes the results meanwhile. */
 void translator_limit(translator *t, const translator_limits *limits);
 
+/* Bytes that the process takes while a picture is read and none is translated, beside those that reading takes. */
+double translator_idle_bytes(const translator *t);
 /* STATUS_NO_MEMORY when a result as large as `in`, and `bytes` for each of its pixels to write it with, are more than the
  * limits allow or than there is. */
 status translator_check_writing(const translator *t, const image *in, double bytes, error *err);

@@ -85,6 +85,31 @@ static void writes_and_reads(test *t)
     folder_remove(folder);
 }
 
+static void files_are_read_piece_by_piece(test *t)
+{
+    enum { SIZE = 1000 };
+    char folder[64], bytes[SIZE], back[SIZE + 1];
+    error err = {0};
+    REQUIRE(t, folder_make(folder));
+    char *path = text_join_path(folder, "x.bin");
+    for (int i = 0; i < SIZE; i++) bytes[i] = (char)(i * 7);
+    REQUIRE_OK(t, file_write_all(path, bytes, SIZE, &err), err);
+    file_reader *r;
+    REQUIRE_OK(t, file_reader_open(path, &r, &err), err);
+    CHECK(t, file_reader_size(r) == SIZE);
+    CHECK(t, file_read(r, back, 300) == 300 && file_read(r, back + 300, SIZE) == SIZE - 300 && file_read(r, back, 1) == 0);
+    CHECK(t, memcmp(back, bytes, SIZE) == 0);
+    REQUIRE_OK(t, file_reader_close(r, &err), err);
+    REQUIRE_OK(t, file_reader_close(NULL, &err), err);
+    CHECK(t, file_reader_open(folder, &r, &err) == STATUS_FAILED && !r);
+    CHECK_CONTAINS(t, err.message, ": cannot read: Is a directory");
+    unlink(path);
+    CHECK(t, file_reader_open(path, &r, &err) == STATUS_FAILED && !r);
+    CHECK_CONTAINS(t, err.message, "x.bin: cannot open: No such file");
+    free(path);
+    folder_remove(folder);
+}
+
 static void abort_leaves_the_old_file(test *t)
 {
     char folder[64];
@@ -361,7 +386,8 @@ static void forbidden_folder_says_why(test *t)
     folder_remove(folder);
 }
 
-TEST_MAIN(TEST(writes_and_reads), TEST(abort_leaves_the_old_file), TEST(full_disk_leaves_the_old_file),
+TEST_MAIN(TEST(writes_and_reads), TEST(files_are_read_piece_by_piece), TEST(abort_leaves_the_old_file),
+          TEST(full_disk_leaves_the_old_file),
           TEST(kill_leaves_the_old_file), TEST(mode_follows_the_umask), TEST(writers_in_parallel), TEST(long_names),
           TEST(long_paths), TEST(removes_leftovers),
           TEST(refusals), TEST(makes_folders), TEST(forbidden_folder_says_why))
