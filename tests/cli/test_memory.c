@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "../translate/fixture.h"
+#include "base/rng.h"
 #include "program.h"
 
 enum { MEBIBYTE = 1 << 20, MOST_WORDS = 12 };
@@ -123,5 +124,32 @@ static void keeps_to_the_limit_in_a_folder(test *t)
     fixture_end(&f);
 }
 
+/* Of noise, whose file is as large as its pixels. */
+static void write_noise(fixture *f, const char *path, size_t width, size_t height)
+{
+    image picture = fixture_image(width, height, 1);
+    for (size_t i = 0; i < width * height * 3; i++)
+        picture.pixels[i] = (uint8_t)(256 * rng_uniform(1, RNG_TEST, 0, (uint32_t)i));
+    file_make_parent(path, NULL);
+    image_write(path, &picture, NULL, &f->err);
+    image_free(&picture);
+}
+
+/* Neither files nor what was freed, nor anything that was made for pictures of other sizes, stays in memory. */
+static void a_folder_takes_no_more_than_its_largest_picture(test *t)
+{
+    NEED_HONEST_MEMORY(t);
+    enum { LIMIT = 100, PICTURES = 4, MORE = 6 };
+    const model_generator_options options = {.kind = MODEL_RESNET_6, .ngf = 4, .in_channels = 3, .out_channels = 3,
+                                             .upsample = MODEL_RESIZE_CONV};
+    fixture f = fixture_begin();
+    fixture_save(&f, fixture_path(&f, "model.safetensors"), &options, 3, (char *)NULL);
+    for (size_t i = 0; i < PICTURES; i++) write_noise(&f, fixture_path(&f, "in/%zu.png", i), 2000 - 52 * i, 1500 - 36 * i);
+    double one = translate(&f, "in/0.png", "one", LIMIT), all = translate(&f, "in", "all", LIMIT);
+    if (!(one > 0 && all > 0 && all <= one + (double)MORE * MEBIBYTE))
+        test_failed(t, __FILE__, __LINE__, "one picture takes %.1f MiB, with three others %.1f", one / MEBIBYTE, all / MEBIBYTE);
+    fixture_end(&f);
+}
+
 TEST_MAIN(TEST(keeps_to_the_limit_with_resize_conv), TEST(keeps_to_the_limit_with_transpose),
-          TEST(keeps_to_the_limit_in_a_folder))
+          TEST(keeps_to_the_limit_in_a_folder), TEST(a_folder_takes_no_more_than_its_largest_picture))

@@ -25,6 +25,10 @@ int onednn_use_threads(int threads)
     return before;
 }
 
+/* The library keeps kernels that it has made, half a megabyte each, for whoever asks for the same again: 1024 of them, which
+ * nobody does. Programs hold their own; only those of strips, pass after pass, find a few of the last ones again. */
+enum { KEPT_KERNELS = 16 };
+
 struct cpu_onednn *cpu_onednn_create(int threads, error *err)
 {
     struct cpu_onednn *onednn = calloc(1, sizeof *onednn);
@@ -33,7 +37,8 @@ struct cpu_onednn *cpu_onednn_create(int threads, error *err)
         return NULL;
     }
     onednn->threads = threads;
-    dnnl_status_t code = dnnl_engine_create(&onednn->engine, dnnl_cpu, 0);
+    dnnl_status_t code = dnnl_set_primitive_cache_capacity(KEPT_KERNELS);
+    if (code == dnnl_success) code = dnnl_engine_create(&onednn->engine, dnnl_cpu, 0);
     if (code == dnnl_success)
         code = dnnl_stream_create(&onednn->stream, onednn->engine, dnnl_stream_default_flags);
     if (code == dnnl_success) code = dnnl_primitive_attr_create(&onednn->attributes);
