@@ -22,6 +22,10 @@ status image_check_limits(const char *name, size_t width, size_t height, double 
 /* The orientation, 1 to 8, that an EXIF block (after its "Exif\0\0") tells; 0 when it tells none. */
 int image_exif_orientation(const uint8_t *exif, size_t size);
 
+static inline bool image_stopped(const volatile sig_atomic_t *stop) { return stop && *stop; }
+/* Sets that error. */
+status image_interrupted(const char *name, error *err);
+
 /* Gives the picture, which has none, room for alpha, not cleared. */
 status image_alpha_create(image *picture, error *err);
 
@@ -41,11 +45,12 @@ status image_webp_decode(const char *name, image_source *source, const image_lim
  * coefficients are kept, 6 bytes a pixel. */
 enum { IMAGE_JPEG_MOST_OPTIMISED = 1 << 24 };
 
-/* The whole file in new memory, which the caller frees with free(); `name` is for messages. */
-status image_png_encode(const char *name, const image *picture, uint8_t **bytes, size_t *size, error *err);
-status image_jpeg_encode(const char *name, const image *picture, int quality, uint8_t **bytes, size_t *size,
-                         error *err);
-status image_webp_encode(const char *name, const image *picture, int quality, uint8_t **bytes, size_t *size,
-                         error *err);
+/* The whole file in new memory, which the caller frees with free(); `name` is for messages. options: with a quality. */
+status image_png_encode(const char *name, const image *picture, const image_write_options *options, uint8_t **bytes,
+                        size_t *size, error *err);
+status image_jpeg_encode(const char *name, const image *picture, const image_write_options *options, uint8_t **bytes,
+                         size_t *size, error *err);
+status image_webp_encode(const char *name, const image *picture, const image_write_options *options, uint8_t **bytes,
+                         size_t *size, error *err);
 
 #endif

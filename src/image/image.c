@@ -19,6 +19,11 @@ status image_create(image *out, size_t width, size_t height, error *err)
     return STATUS_OK;
 }
 
+status image_interrupted(const char *name, error *err)
+{
+    return error_set(err, STATUS_INTERRUPTED, "%s: interrupted", name);
+}
+
 void image_free(image *picture)
 {
     free(picture->pixels);

@@ -10,6 +10,7 @@
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,6 +48,9 @@ typedef struct image_limits {
     /* Told the size once it is known and within the limit, before memory for it is taken; may wait. NULL: nobody is. */
     void (*admit)(void *context, size_t width, size_t height);
     void *context;
+    /* Becomes non-zero when reading is to be given up: STATUS_INTERRUPTED. It is looked at row by row, but not while libwebp
+     * decodes (half a second for 4096x4096). May be NULL. */
+    const volatile sig_atomic_t *stop;
 } image_limits;
 
 /* PNG, JPEG or WebP, by content and not by name. Grey is spread to RGB, 16 bits are rounded to 8, CMYK is taken as
@@ -66,6 +70,8 @@ status image_decode(const char *name, const uint8_t *bytes, size_t size, const i
 
 typedef struct image_write_options {
     int quality; /* JPEG and WebP, 1 to 100; 0: 95. At 100 WebP is lossless. */
+    /* Becomes non-zero when encoding is to be given up: STATUS_INTERRUPTED, and nothing is written. May be NULL. */
+    const volatile sig_atomic_t *stop;
 } image_write_options;
 /* PNG, JPEG or WebP by extension (.png .jpg .jpeg .webp), atomically; the same bytes for the same picture. The profile
  * is written; so is alpha, but in JPEG, which has none: there the picture is laid over white. A JPEG's sides are at most

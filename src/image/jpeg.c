@@ -15,6 +15,8 @@ enum { EXIF_MARKER = JPEG_APP0 + 1, PROFILE_MARKER = JPEG_APP0 + 2, MAX_SCANS = 
 /* What both directions need when libjpeg fails; its client_data points here. */
 typedef struct jpeg_failure {
     struct jpeg_error_mgr handler;
+    struct jpeg_progress_mgr progress;
+    const volatile sig_atomic_t *stop;
     jmp_buf jump;
     const char *name;
     error *err;
@@ -58,9 +60,17 @@ static struct jpeg_error_mgr *failure_handler(jpeg_failure *f)
     return &f->handler;
 }
 
+/* libjpeg calls it for each row, and for each row of blocks in passes of its own. */
+static void on_progress(j_common_ptr common)
+{
+    jpeg_failure *f = common->client_data;
+    if (!image_stopped(f->stop)) return;
+    f->result = image_interrupted(f->name, f->err);
+    longjmp(f->jump, 1);
+}
+
 typedef struct jpeg_reader {
     struct jpeg_decompress_struct jpeg;
-    struct jpeg_progress_mgr progress;
     jpeg_failure failure;
     struct jpeg_source_mgr feed;
     image_source *source;
@@ -99,6 +109,7 @@ static void skip(j_decompress_ptr jpeg, long count)
 /* A small progressive file can ask for thousands of passes over a large picture. */
 static void limit_scans(j_common_ptr common)
 {
+    on_progress(common);
     if (((j_decompress_ptr)common)->input_scan_number > MAX_SCANS) {
         jpeg_failure *f = common->client_data;
         f->result = error_set(f->err, STATUS_FAILED, "%s: JPEG: more than %d scans", f->name, MAX_SCANS);
@@ -177,8 +188,8 @@ static void decode(jpeg_reader *r, const image_limits *limits)
     unsigned profile_bytes;
     if (setjmp(f->jump)) return;
     jpeg_create_decompress(&r->jpeg);
-    r->progress.progress_monitor = limit_scans;
-    r->jpeg.progress = &r->progress;
+    f->progress.progress_monitor = limit_scans;
+    r->jpeg.progress = &f->progress;
     r->feed = (struct jpeg_source_mgr){.init_source = start_source, .fill_input_buffer = feed, .skip_input_data = skip,
                                        .resync_to_restart = jpeg_resync_to_restart, .term_source = start_source};
     r->jpeg.src = &r->feed;
@@ -197,7 +208,7 @@ static void decode(jpeg_reader *r, const image_limits *limits)
 
 status image_jpeg_decode(const char *name, image_source *source, const image_limits *limits, image *out, error *err)
 {
-    jpeg_reader r = {.failure = {.name = name, .err = err}, .source = source};
+    jpeg_reader r = {.failure = {.name = name, .err = err, .stop = limits ? limits->stop : NULL}, .source = source};
     *out = (image){0};
     r.jpeg.err = failure_handler(&r.failure);
     r.jpeg.client_data = &r.failure;
@@ -275,6 +286,8 @@ static void encode(jpeg_writer *w, const image *picture, int quality)
     jpeg_failure *f = &w->failure;
     if (setjmp(f->jump)) return;
     jpeg_create_compress(&w->jpeg);
+    f->progress.progress_monitor = on_progress;
+    w->jpeg.progress = &f->progress;
     w->destination = (struct jpeg_destination_mgr){
         .init_destination = start_file, .empty_output_buffer = add_to_file, .term_destination = end_file};
     w->jpeg.dest = &w->destination;
@@ -302,18 +315,19 @@ static void encode(jpeg_writer *w, const image *picture, int quality)
     jpeg_finish_compress(&w->jpeg);
 }
 
-status image_jpeg_encode(const char *name, const image *picture, int quality, uint8_t **bytes, size_t *size,
-                         error *err)
+status image_jpeg_encode(const char *name, const image *picture, const image_write_options *options, uint8_t **bytes,
+                         size_t *size, error *err)
 {
     *bytes = NULL;
     *size = 0;
     jpeg_writer *w = calloc(1, sizeof *w);
     if (!w) return error_no_memory(err, name, sizeof *w);
     w->failure.name = name;
+    w->failure.stop = options->stop;
     w->failure.err = err;
     w->jpeg.err = failure_handler(&w->failure);
     w->jpeg.client_data = &w->failure;
-    encode(w, picture, quality);
+    encode(w, picture, options->quality);
     jpeg_destroy_compress(&w->jpeg);
     free(w->row);
     status result = w->failure.result;

@@ -14,6 +14,7 @@ typedef struct png_state {
     png_infop info;
     jmp_buf jump;
     const char *name;
+    const volatile sig_atomic_t *stop;
     error *err;
     status result;
     image_source *source; /* reading */
@@ -30,6 +31,13 @@ static void on_error(png_structp png, png_const_charp message)
     /* "insufficient memory" of zlib, "out of memory" and "Out of memory" of libpng */
     status result = strstr(message, " memory") ? STATUS_NO_MEMORY : STATUS_FAILED;
     if (s->result == STATUS_OK) s->result = error_set(s->err, result, "%s: PNG: %s", s->name, message);
+    longjmp(s->jump, 1);
+}
+
+static void check_stop(png_state *s)
+{
+    if (!image_stopped(s->stop)) return;
+    s->result = image_interrupted(s->name, s->err);
     longjmp(s->jump, 1);
 }
 
@@ -122,6 +130,7 @@ static void read_rows(png_state *s, size_t width, size_t height)
         }
         if (columns == 0) continue; /* such a pass is not in the file */
         for (size_t y = top; y < height; y += step_y) {
+            check_stop(s);
             png_read_row(s->png, s->row, NULL);
             spread_row(s, y * width + left, step_x, columns, two_bytes);
         }
@@ -163,7 +172,7 @@ static void decode(png_state *s, const image_limits *limits)
 
 status image_png_decode(const char *name, image_source *source, const image_limits *limits, image *out, error *err)
 {
-    png_state s = {.name = name, .err = err, .source = source};
+    png_state s = {.name = name, .stop = limits ? limits->stop : NULL, .err = err, .source = source};
     *out = (image){0};
     s.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, on_error, on_warning);
     if (!s.png) return error_no_memory(err, name, image_source_left(source));
@@ -210,6 +219,7 @@ static void write_rows(png_state *s, const image *picture)
         longjmp(s->jump, 1);
     }
     for (size_t y = 0; y < picture->height; y++) {
+        check_stop(s);
         const uint8_t *rgb = picture->pixels + y * width * 3;
         for (size_t x = 0; picture->alpha && x < width; x++) {
             memcpy(s->row + x * 4, rgb + x * 3, 3);
@@ -241,9 +251,10 @@ static void encode(png_state *s, const image *picture)
     png_write_end(s->png, NULL);
 }
 
-status image_png_encode(const char *name, const image *picture, uint8_t **bytes, size_t *size, error *err)
+status image_png_encode(const char *name, const image *picture, const image_write_options *options, uint8_t **bytes,
+                        size_t *size, error *err)
 {
-    png_state s = {.name = name, .err = err};
+    png_state s = {.name = name, .stop = options->stop, .err = err};
     *bytes = NULL;
     *size = 0;
     s.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &s, on_error, on_warning);

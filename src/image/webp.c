@@ -150,6 +150,14 @@ static int write_bytes(const uint8_t *bytes, size_t size, const WebPPicture *pic
     return !file->failed;
 }
 
+/* A WebPProgressHook: 0 ends the encoding. */
+static int goes_on(int percent, const WebPPicture *picture)
+{
+    const image_write_options *options = picture->user_data;
+    (void)percent;
+    return !image_stopped(options->stop);
+}
+
 /* Rewrites the file with the profile in it. */
 static bool add_profile(const image *picture, text *file)
 {
@@ -170,6 +178,7 @@ static bool add_profile(const image *picture, text *file)
 static status say_why(const char *name, const WebPPicture *webp, error *err)
 {
     switch (webp->error_code) {
+    case VP8_ENC_ERROR_USER_ABORT: return image_interrupted(name, err);
     case VP8_ENC_ERROR_OUT_OF_MEMORY:
     case VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY:
     case VP8_ENC_ERROR_BAD_WRITE: /* write_bytes fails only so */
@@ -191,6 +200,7 @@ static status encode(const char *name, const image *picture, const WebPConfig *c
     webp->use_argb = 1;
     webp->writer = write_bytes;
     webp->custom_ptr = file;
+    webp->progress_hook = goes_on;
     if (!WebPPictureAlloc(webp)) return say_why(name, webp, err);
     for (size_t y = 0; y < picture->height; y++) {
         const uint8_t *from = picture->pixels + y * picture->width * 3;
@@ -206,8 +216,8 @@ static status encode(const char *name, const image *picture, const WebPConfig *c
     return STATUS_OK;
 }
 
-status image_webp_encode(const char *name, const image *picture, int quality, uint8_t **bytes, size_t *size,
-                         error *err)
+status image_webp_encode(const char *name, const image *picture, const image_write_options *options, uint8_t **bytes,
+                         size_t *size, error *err)
 {
     WebPConfig config;
     WebPPicture webp;
@@ -220,8 +230,9 @@ status image_webp_encode(const char *name, const image *picture, int quality, ui
     if (!WebPConfigInit(&config) || !WebPPictureInit(&webp))
         return error_set(err, STATUS_FAILED, "%s: WebP: the library is not the one this program was built for", name);
     config.method = 4;
-    if (quality < 100) {
-        config.quality = (float)quality;
+    webp.user_data = (void *)(uintptr_t)options; /* which is only read */
+    if (options->quality < 100) {
+        config.quality = (float)options->quality;
     } else {
         config.lossless = config.exact = 1; /* exact: colours under transparent pixels as well */
     }

@@ -23,12 +23,13 @@ bool image_extension_known(const char *path)
     return image_format_of(path) != IMAGE_UNKNOWN;
 }
 
-static status encode(const char *path, const image *picture, int quality, uint8_t **bytes, size_t *size, error *err)
+static status encode(const char *path, const image *picture, const image_write_options *options, uint8_t **bytes,
+                     size_t *size, error *err)
 {
     switch (image_format_of(path)) {
-    case IMAGE_PNG: return image_png_encode(path, picture, bytes, size, err);
-    case IMAGE_JPEG: return image_jpeg_encode(path, picture, quality, bytes, size, err);
-    case IMAGE_WEBP: return image_webp_encode(path, picture, quality, bytes, size, err);
+    case IMAGE_PNG: return image_png_encode(path, picture, options, bytes, size, err);
+    case IMAGE_JPEG: return image_jpeg_encode(path, picture, options, bytes, size, err);
+    case IMAGE_WEBP: return image_webp_encode(path, picture, options, bytes, size, err);
     default:
         return error_set(err, STATUS_FAILED,
                          "%s: cannot write this kind of picture: expected .png, .jpg, .jpeg or .webp", path);
@@ -38,11 +39,12 @@ static status encode(const char *path, const image *picture, int quality, uint8_
 status image_encode(const char *path, const image *picture, const image_write_options *options, uint8_t **bytes,
                     size_t *size, error *err)
 {
-    int quality = options && options->quality ? options->quality : DEFAULT_QUALITY;
-    if (quality < 1 || quality > 100)
-        return error_set(err, STATUS_FAILED, "%s: the quality is 1 to 100, not %d", path, quality);
+    image_write_options o = options ? *options : (image_write_options){0};
+    if (!o.quality) o.quality = DEFAULT_QUALITY;
+    if (o.quality < 1 || o.quality > 100)
+        return error_set(err, STATUS_FAILED, "%s: the quality is 1 to 100, not %d", path, o.quality);
     if (!picture->pixels) return error_set(err, STATUS_FAILED, "%s: the picture to write is empty", path);
-    return encode(path, picture, quality, bytes, size, err);
+    return encode(path, picture, &o, bytes, size, err);
 }
 
 double image_write_bytes(image_format format, int quality, size_t pixels)

@@ -180,7 +180,9 @@ static status finish_one(folder_run *r, writing *w, error *err)
     error problem = {0};
     if (!o) return STATUS_OK;
     w->output = NULL;
-    if (picture_writer_wait(w->writer, &problem) != STATUS_OK) return report(r, o, &problem, err);
+    status written = picture_writer_wait(w->writer, &problem);
+    if (written == STATUS_INTERRUPTED) return manifest_forget(r->known, o->relative, err);
+    if (written != STATUS_OK) return report(r, o, &problem, err);
     r->summary.made++;
     r->summary.flattened += w->flattens;
     if (!is_known(r, o)) TRY(record(r, o, err));
@@ -219,7 +221,8 @@ static status begin_writing(folder_run *r, const translate_output *o, image *res
     bool flattens = o->format == IMAGE_JPEG && result->alpha;
     writing *w = &r->writings[r->next_writing];
     TRY(finish_one(r, w, err));
-    TRY(picture_writer_put(w->writer, result, o->path, r->request->quality, err));
+    const image_write_options options = {.quality = r->request->quality, .stop = r->request->stop};
+    TRY(picture_writer_put(w->writer, result, o->path, &options, err));
     r->next_writing = (r->next_writing + 1) % r->pace.writers;
     w->output = o;
     w->flattens = flattens;
@@ -341,7 +344,9 @@ static status translate_one(folder_run *r, prefetch *decoder, size_t i, error *e
     const void *slot;
     error problem = {0};
     image *picture = &r->decoded[i % r->pace.decoded];
-    if (prefetch_take(decoder, &slot, &problem) != STATUS_OK) {
+    status decoded = prefetch_take(decoder, &slot, &problem);
+    if (decoded == STATUS_INTERRUPTED) return decoded;
+    if (decoded != STATUS_OK) {
         memory_gate_release(r->gate);
         return report(r, r->todo[i], &problem, err);
     }
@@ -489,7 +494,8 @@ static image_limits reading_limits(const translator *t, const translate_request 
 {
     double most = request->max_memory, idle = translator_idle_bytes(t);
     size_t pixels = request->max_pixels ? request->max_pixels : (size_t)TRANSLATE_MAX_MEGAPIXELS * 1000000;
-    return (image_limits){.max_pixels = pixels, .max_bytes = most, .taken_bytes = idle < most * 7 / 8 ? idle : most * 7 / 8};
+    return (image_limits){.max_pixels = pixels, .max_bytes = most, .stop = request->stop,
+                          .taken_bytes = idle < most * 7 / 8 ? idle : most * 7 / 8};
 }
 
 status translate_folder(translator *t, const translate_request *request, log_sink *log, translate_summary *summary,

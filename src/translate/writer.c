@@ -14,17 +14,16 @@ struct picture_writer {
     bool started, busy, stop; /* under the mutex; the rest is the thread's while busy */
     image picture;
     char *path;
-    int quality;
+    image_write_options options;
     status result;
     error problem;
 };
 
 static void write_picture(picture_writer *w)
 {
-    image_write_options options = {.quality = w->quality};
     w->problem = (error){0};
     w->result = file_make_parent(w->path, &w->problem);
-    if (w->result == STATUS_OK) w->result = image_write(w->path, &w->picture, &options, &w->problem);
+    if (w->result == STATUS_OK) w->result = image_write(w->path, &w->picture, &w->options, &w->problem);
     image_free(&w->picture);
     free(w->path);
     w->path = NULL;
@@ -77,14 +76,14 @@ void picture_writer_destroy(picture_writer *w)
     free(w);
 }
 
-status picture_writer_put(picture_writer *w, image *picture, const char *path, int quality, error *err)
+status picture_writer_put(picture_writer *w, image *picture, const char *path, const image_write_options *options, error *err)
 {
     char *copy = text_copy(path);
     if (!copy) return error_no_memory(err, path, strlen(path) + 1);
     pthread_mutex_lock(&w->mutex);
     w->picture = *picture;
     w->path = copy;
-    w->quality = quality;
+    w->options = *options;
     w->busy = true;
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->mutex);

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include "../stop.h"
 #include "folder_run.h"
 
 static void keeps_paths(test *t)
@@ -200,13 +201,54 @@ static void survives_a_damaged_manifest(test *t)
 
 static void stops_when_asked(test *t)
 {
-    static volatile sig_atomic_t stop = 1;
     run r = run_begin(1);
     fixture_picture(&r.f, fixture_path(&r.f, "in/1.png"), 8, 8, 1);
+    stop = 1;
     r.request.stop = &stop;
     CHECK(t, translate(&r, "in", NULL, "out") == STATUS_INTERRUPTED);
     CHECK_CONTAINS(t, r.f.err.message, "0 of 1 pictures");
     check_counts(t, &r, 0, 0, 0, 0);
+    stop_never();
+    run_end(&r);
+}
+
+/* At any moment: what is there is whole and on record, and what is not there is made by the next run, as if it had not begun. */
+static void a_stop_leaves_nothing_half_done(test *t)
+{
+    enum { PICTURES = 3, TIMES = 8 };
+    run r = run_begin(1);
+    if (strcmp(r.f.backend->interface->name, "cpu") != 0) {
+        run_end(&r);
+        SKIP(t, "an emulated device takes minutes for pictures that take a while to encode");
+    }
+    for (unsigned i = 0; i < PICTURES; i++)
+        fixture_picture(&r.f, fixture_path(&r.f, "in/%u.png", i), 500, 400, i);
+    r.request.format = IMAGE_WEBP;
+    r.request.quality = 100;
+    r.request.stop = &stop;
+    double begin = stop_clock();
+    REQUIRE_OK(t, translate(&r, "in", NULL, "whole"), r.f.err);
+    double whole = stop_clock() - begin;
+    for (int k = 0; k < TIMES; k++) {
+        char out[16];
+        size_t made = 0;
+        snprintf(out, sizeof out, "out%d", k);
+        stop_after(whole * (k + 0.5) / TIMES);
+        status result = translate(&r, "in", NULL, out);
+        stop_never();
+        CHECK(t, result == STATUS_INTERRUPTED || result == STATUS_OK);
+        for (int i = 0; i < PICTURES; i++) {
+            image picture;
+            const char *path = fixture_path(&r.f, "%s/%d.webp", out, i);
+            if (!file_exists(path)) continue;
+            REQUIRE_OK(t, image_read(path, NULL, &picture, &r.f.err), r.f.err);
+            image_free(&picture);
+            made++;
+        }
+        check_counts(t, &r, made, 0, 0, 0);
+        REQUIRE_OK(t, translate(&r, "in", NULL, out), r.f.err);
+        check_counts(t, &r, PICTURES - made, made, 0, 0);
+    }
     run_end(&r);
 }
 
@@ -283,4 +325,4 @@ static void refuses_odd_sheets(test *t)
 TEST_MAIN(TEST(keeps_paths), TEST(changes_formats), TEST(refuses_collisions), TEST(never_overwrites_inputs),
           TEST(passes_over_its_own_results), TEST(reports_bad_pictures), TEST(skips_what_it_made),
           TEST(tells_models_apart), TEST(survives_a_damaged_manifest), TEST(stops_when_asked),
-          TEST(refuses_odd_places), TEST(writes_a_sheet), TEST(refuses_odd_sheets))
+          TEST(a_stop_leaves_nothing_half_done), TEST(refuses_odd_places), TEST(writes_a_sheet), TEST(refuses_odd_sheets))
