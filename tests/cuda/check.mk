@@ -14,8 +14,8 @@ $(CUDA_CHECKS:%=$(BUILD)/tests/cuda/%): $(BUILD)/tests/cuda/%: tests/cuda/%.c $(
 ENGINE_SOURCES := $(filter-out src/nn/cpu/onednn% src/nn/safetensors_%, $(sort $(wildcard \
     src/base/*.c src/nn/*.c src/nn/ops/*.c src/nn/cpu/*.c src/nn/cuda/*.c))) tests/cuda/plain_conv.c
 ENGINE_OBJECTS := $(ENGINE_SOURCES:%.c=$(BUILD)/%.o) $(filter $(BUILD)/src/nn/cpu/kernels/%,$(OBJECTS))
-MODEL_SOURCES := $(sort $(wildcard src/models/*.c)) src/gan/cyclegan.c src/gan/method.c src/gan/pool.c \
-    src/gan/programs.c src/training/memory.c src/training/update.c
+MODEL_SOURCES := $(sort $(wildcard src/models/*.c)) $(filter-out src/gan/options.c src/gan/start.c src/gan/train.c, \
+    $(sort $(wildcard src/gan/*.c))) src/training/memory.c src/training/update.c
 GPU_LIBRARY := $(BUILD)/libengine.a
 GPU_PROGRAMS := $(addprefix $(BUILD)/,$(CUDA_CHECKS) check_module bench_gpu)
 
