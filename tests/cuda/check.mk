@@ -4,12 +4,6 @@
 CUDA_CHECKS := check_ops check_pictures check_moments check_transfers check_effects check_networks check_steps check_choices
 TESTS += $(CUDA_CHECKS:%=$(BUILD)/tests/cuda/%)
 
-# By name, since the pattern of other tests fits these too.
-$(CUDA_CHECKS:%=$(BUILD)/tests/cuda/%): $(BUILD)/tests/cuda/%: tests/cuda/%.c $(EMULATED) $(BUILD)/tests/cuda/plain_conv.o $(LIBRARY)
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MT $@ -Itests -c -o $@.o $<
-	$(CXX) $(SANITIZER) -fopenmp -o $@ $@.o $(BUILD)/tests/cuda/plain_conv.o $(EMULATED) $(LIBRARY) $(LDLIBS)
-
 # What needs another library is left out; what of the rest refers to it is never called, and dropped by the linker.
 ENGINE_SOURCES := $(filter-out src/nn/cpu/onednn% src/nn/safetensors_%, $(sort $(wildcard \
     src/base/*.c src/nn/*.c src/nn/ops/*.c src/nn/cpu/*.c src/nn/cuda/*.c))) tests/cuda/plain_conv.c
@@ -22,6 +16,14 @@ GPU_PROGRAMS := $(addprefix $(BUILD)/,$(CUDA_CHECKS) check_module bench_gpu)
 $(GPU_LIBRARY): $(ENGINE_OBJECTS) $(MODEL_SOURCES:%.c=$(BUILD)/%.o)
 	@rm -f $@
 	$(AR) rcs $@ $^
+
+# By name, since the pattern of other tests fits these too. Linked with what a machine with a GPU links, so that a source
+# missing there is missed here; but nothing is dropped, so that safetensors' files are needed.
+SAFETENSORS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard src/nn/safetensors_*.c))
+$(CUDA_CHECKS:%=$(BUILD)/tests/cuda/%): $(BUILD)/tests/cuda/%: tests/cuda/%.c $(EMULATED) $(GPU_LIBRARY) $(SAFETENSORS_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MT $@ -Itests -c -o $@.o $<
+	$(CXX) $(SANITIZER) -fopenmp -o $@ $@.o $(EMULATED) $(SAFETENSORS_OBJECTS) $(GPU_LIBRARY) $(LDLIBS)
 
 # A machine with such a GPU has AVX2, if it is an x86: the plain convolutions take half as long.
 build/gpu/tests/cuda/plain_conv.o: ALL_CFLAGS += $(if $(filter v3,$(ISAS)),$(ISA_v3) -ffp-contract=fast)
