@@ -1,10 +1,13 @@
 /* A CycleGAN's steps by themselves: a NaN stops them and leaves the weights, planning changes nothing, U-Nets, and
- * the options that the fixtures from PyTorch leave out: a weight for each direction, total variation, clipping, averages. */
+ * the options that the fixtures from PyTorch leave out: a weight for each direction, total variation, clipping, averages,
+ * augmentation in a batch. */
 #include "gan/cyclegan.h"
 
 #include "base/rng.h"
+#include "gan/augment.h"
 #include "models/discriminator.h"
 #include "models/generator.h"
+#include "nn/program.h"
 #include "test.h"
 
 enum { SIDE = 16, FLOATS = SIDE * SIDE * 3 };
@@ -290,7 +293,76 @@ static void averages_follow(test *t)
     nn_backend_destroy(backend);
 }
 
+enum { AUGMENT_SEED = 3 };
+
+/* What discriminator i gives the picture, or what generator i makes of it, seen by the draws of one number of a step: its
+ * loss to 1 or 0. */
+static double judged(test *t, const stepped *s, int i, const float *picture, bool translates, uint64_t step, size_t number,
+                     bool real)
+{
+    static const model_generator_options generator = {.kind = MODEL_RESNET_6, .ngf = 4, .in_channels = 3, .out_channels = 3};
+    static const model_discriminator_options discriminator = {.kind = MODEL_N_LAYERS, .ndf = 4, .in_channels = 3, .layers = 1};
+    error err = {0};
+    nn_program *program = NULL;
+    nn_arena arena = {0};
+    nn_graph *g = nn_graph_create();
+    float draws[NN_DRAWS], loss = NAN;
+    nn_value x = nn_input(g, "x", nn_shape_of(1, SIDE, SIDE, 3)), d = nn_input(g, "draws", nn_shape_of(1, 1, 1, NN_DRAWS));
+    nn_value y = x;
+    if (translates) y = model_generator_build(g, gan_generators(s->model), i ? "G_B." : "G_A.", &generator, x, NULL);
+    y = nn_augment(g, y, d, 0, gan_augment_hole(SIDE));
+    y = model_discriminator_build(g, gan_discriminators(s->model), i ? "D_B." : "D_A.", &discriminator, y, NULL);
+    y = nn_mean_square(g, y, NN_NONE, real ? 1 : 0);
+    nn_output(g, y);
+    status result = nn_program_create(g, s->backend, NULL, &program, &err);
+    if (result == STATUS_OK) result = nn_arena_bind(&arena, s->backend, &program, 1, &err);
+    if (result == STATUS_OK) {
+        gan_augment_draw(AUGMENT_SEED, step, number, 1, SIDE, draws);
+        nn_program_write(program, x, picture);
+        nn_program_write(program, d, draws);
+        nn_program_run(program);
+        nn_program_read(program, y, &loss);
+    } else {
+        test_failed(t, __FILE__, __LINE__, "%s", err.message);
+    }
+    nn_program_destroy(program);
+    nn_arena_free(&arena);
+    nn_graph_destroy(g);
+    return (double)loss;
+}
+
+/* In a batch each picture has draws of its own, and others in each step: those of fake b and fake a that teach the
+ * generators, then of b and fake b for D_A, of a and fake a for D_B. */
+static void each_picture_is_augmented_otherwise(test *t)
+{
+    enum { BATCH = 2, STEP = 5 };
+    static const float passed_on[BATCH] = {1, 2}; /* stored in the pools, and judged */
+    stepped s = {0};
+    gan_options o = tiny;
+    o.augment = true;
+    float a[BATCH * FLOATS], b[BATCH * FLOATS];
+    double expected[4] = {0};
+    noise(a, BATCH * FLOATS, 1);
+    noise(b, BATCH * FLOATS, 2);
+    REQUIRE_OK(t, nn_cpu_create(2, &s.backend, &s.err), s.err);
+    REQUIRE_OK(t, gan_create(&o, (gan_size){BATCH, SIDE, 0}, s.backend, AUGMENT_SEED, NULL, &s.model, &s.err), s.err);
+    for (int i = 0; i < 2; i++)
+        for (size_t k = 0; k < BATCH; k++) {
+            const float *from = (i ? b : a) + k * FLOATS, *real = (i ? a : b) + k * FLOATS;
+            size_t first = (2 + 2 * (size_t)i) * BATCH + k;
+            expected[i] += judged(t, &s, i, from, true, STEP, (size_t)i * BATCH + k, true) / BATCH;
+            expected[2 + i] += judged(t, &s, i, real, false, STEP, first, true) / (2 * BATCH);
+            expected[2 + i] += judged(t, &s, i, from, true, STEP, first + BATCH, false) / (2 * BATCH);
+        }
+    gan_step_input input = {.number = STEP, .learning_rate = 2e-4, .images = {a, b}, .decisions = {passed_on, passed_on}};
+    REQUIRE_OK(t, gan_step(s.model, &input, s.losses, &s.err), s.err);
+    static const int losses[4] = {GAN_LOSS_GAN_A, GAN_LOSS_GAN_B, GAN_LOSS_D_A, GAN_LOSS_D_B};
+    for (int i = 0; i < 4; i++) CHECK_NEAR(t, s.losses[losses[i]], expected[i], 1e-5);
+    stepped_free(&s);
+}
+
 TEST_MAIN(TEST(a_nan_stops_and_spares_the_weights), TEST(generators_that_overflow_spare_all_weights),
            TEST(a_nan_spares_the_discriminators),
           TEST(memory_reuse_is_bit_identical), TEST(unets_train), TEST(each_direction_has_its_weight),
-          TEST(total_variation_is_the_translations), TEST(gradients_are_clipped), TEST(averages_follow))
+          TEST(total_variation_is_the_translations), TEST(gradients_are_clipped), TEST(averages_follow),
+          TEST(each_picture_is_augmented_otherwise))
