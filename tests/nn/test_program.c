@@ -310,6 +310,12 @@ static void shape_errors_name_all(test *t)
     nn_graph_destroy(g);
 
     g = nn_graph_create();
+    nn_augment(g, nn_input(g, "x", nn_shape_of(2, 8, 8, 3)), nn_input(g, "draws", nn_shape_of(4, 1, 1, 8)), 3, 4);
+    CHECK(t, nn_graph_status(g, &err) == STATUS_FAILED);
+    CHECK_TEXT(t, err.message, "augment: 2 pictures from draw 3 on, of 4 draws");
+    nn_graph_destroy(g);
+
+    g = nn_graph_create();
     nn_instance_norm(g, nn_input(g, "x", nn_shape_of(1, 1, 1, 8)), 1e-5f);
     CHECK(t, nn_graph_status(g, &err) == STATUS_FAILED);
     CHECK_CONTAINS(t, err.message, "instance_norm: needs more than one pixel");

@@ -16,8 +16,7 @@ static void infer(nn_graph *g, nn_node *node, nn_shape *shapes)
     nn_shape x = nn_input_shape(g, node, 0), draws = nn_input_shape(g, node, 1);
     if (!nn_require_shape(g, node, "draws", nn_shape_of(draws.dim[NN_N], 1, 1, NN_DRAWS), draws)) return;
     if (node->attr.begin + x.dim[NN_N] > draws.dim[NN_N])
-        nn_op_fail(g, node, "rows %zu to %zu of %zu draws", node->attr.begin, node->attr.begin + x.dim[NN_N],
-                   draws.dim[NN_N]);
+        nn_op_fail(g, node, "%zu pictures from draw %zu on, of %zu draws", x.dim[NN_N], node->attr.begin, draws.dim[NN_N]);
     shapes[0] = x;
 }
 
