@@ -349,7 +349,7 @@ static void keep_programs(test *t, fixture *f, const model_generator_options *op
     f->backend->interface = &limited;
     translator *tr = create(t, f, options);
     translator_limit(tr, &(translator_limits){.max_memory = limit});
-    REQUIRE_OK(t, translate_image(tr, &in[0], &out, &f->err), f->err);
+    CHECK(t, translate_image(tr, &in[0], &out, &f->err) == STATUS_OK); /* on failure too its interface must not stay */
     image_free(&out);
     size_t used = small.used;
     status result = translate_image(tr, &in[1], &out, &f->err);
