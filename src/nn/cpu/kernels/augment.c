@@ -30,45 +30,31 @@ static float mean_of(const float *pixel, size_t c)
     return sum / (float)c;
 }
 
-static void run_augment(const nn_call *call)
-{
-    nn_shape s = call->input_shape[0];
-    size_t h = s.dim[NN_H], w = s.dim[NN_W], c = s.dim[NN_C], rows = s.dim[NN_N] * h;
-#pragma omp parallel for num_threads(call->threads)
-    for (size_t row = 0; row < rows; row++) {
-        const augmentation a = augmentation_of(call, row / h);
-        const float *image = call->input[0] + row / h * h * w * c;
-        float *y = call->output[0] + row * w * c;
-        long to = (long)(row % h), from = to - a.down;
-        for (long j = 0; j < (long)w; j++, y += c) {
-            bool there = is_within(from, h) && is_within(j - a.right, w) && is_seen(&a, to, j, call->attr.extent);
-            const float *x = there ? image + ((size_t)from * w + (size_t)(j - a.right)) * c : NULL;
-            float mean = there ? mean_of(x, c) : 0;
-            for (size_t k = 0; k < c; k++)
-                y[k] = there ? a.contrast * (a.saturation * (x[k] - mean) + mean + a.brightness) : 0;
-        }
-    }
-}
-
-/* A pixel's gradient is that of the one which it became. */
-static void run_augment_grad(const nn_call *call)
+/* Forward a pixel comes from where it was before the shift; back, a pixel's gradient is that of the one which it became. */
+static void augment(const nn_call *call, bool back)
 {
     nn_shape s = call->output_shape[0];
     size_t h = s.dim[NN_H], w = s.dim[NN_W], c = s.dim[NN_C], rows = s.dim[NN_N] * h;
 #pragma omp parallel for num_threads(call->threads)
     for (size_t row = 0; row < rows; row++) {
         const augmentation a = augmentation_of(call, row / h);
-        const float *image = call->input[0] + row / h * h * w * c;
-        float *dx = call->output[0] + row * w * c;
-        long to = (long)(row % h) + a.down;
-        for (long j = 0; j < (long)w; j++, dx += c) {
-            bool there = is_within(to, h) && is_within(j + a.right, w) && is_seen(&a, to, j + a.right, call->attr.extent);
-            const float *dy = there ? image + ((size_t)to * w + (size_t)(j + a.right)) * c : NULL;
-            float mean = there ? mean_of(dy, c) : 0;
-            for (size_t k = 0; k < c; k++) dx[k] = there ? a.contrast * (a.saturation * (dy[k] - mean) + mean) : 0;
+        const float *image = call->input[0] + row / h * h * w * c, brightness = back ? 0 : a.brightness;
+        float *y = call->output[0] + row * w * c;
+        long here = (long)(row % h), other = back ? here + a.down : here - a.down;
+        for (long j = 0; j < (long)w; j++, y += c) {
+            long column = back ? j + a.right : j - a.right;
+            bool there = is_within(other, h) && is_within(column, w) &&
+                         is_seen(&a, back ? other : here, back ? column : j, call->attr.extent);
+            const float *x = there ? image + ((size_t)other * w + (size_t)column) * c : NULL;
+            float mean = there ? mean_of(x, c) : 0;
+            for (size_t k = 0; k < c; k++)
+                y[k] = there ? a.contrast * (a.saturation * (x[k] - mean) + mean + brightness) : 0;
         }
     }
 }
+
+static void run_augment(const nn_call *call) { augment(call, false); }
+static void run_augment_grad(const nn_call *call) { augment(call, true); }
 
 const nn_kernel CPU_NAME(cpu_augment) = {.run = run_augment};
 const nn_kernel CPU_NAME(cpu_augment_grad) = {.run = run_augment_grad};
