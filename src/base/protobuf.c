@@ -23,14 +23,19 @@ void protobuf_integer(text *message, unsigned field, int64_t value)
     varint(message, (uint64_t)value);
 }
 
+void protobuf_fixed(text *message, uint64_t bits, size_t count)
+{
+    char bytes[sizeof bits];
+    for (size_t i = 0; i < count; i++) bytes[i] = (char)(unsigned char)(bits >> 8 * i);
+    text_append(message, bytes, count);
+}
+
 void protobuf_float(text *message, unsigned field, float value)
 {
     uint32_t bits;
-    char bytes[4];
     memcpy(&bits, &value, sizeof bits);
-    for (int i = 0; i < 4; i++) bytes[i] = (char)(unsigned char)(bits >> 8 * i);
     tag(message, field, FOUR_BYTES);
-    text_append(message, bytes, sizeof bytes);
+    protobuf_fixed(message, bits, sizeof bits);
 }
 
 void protobuf_begin(text *message, unsigned field, size_t length)

@@ -19,6 +19,8 @@
 void protobuf_integer(text *message, unsigned field, int64_t value); /* int32, int64, enumerations */
 void protobuf_float(text *message, unsigned field, float value);
 void protobuf_string(text *message, unsigned field, const char *string);
+/* The `count` lowest bytes of `bits`, the lowest first, without a field: what a string of numbers is made of. */
+void protobuf_fixed(text *message, uint64_t bits, size_t count);
 /* Appends a message as a field of another, and frees it; memory that lacked for the inner one fails the outer one. */
 void protobuf_message(text *message, unsigned field, text *inner);
 /* What stands in front of `length` bytes, or of a message as long, that follow. */

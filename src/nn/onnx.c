@@ -72,18 +72,11 @@ static void add_memory(writing *w, nn_value v, place as)
     add_input(w, v);
 }
 
-static void append_little_endian(text *bytes, uint64_t bits, size_t count)
-{
-    char from_lowest[8];
-    for (size_t i = 0; i < count; i++) from_lowest[i] = (char)(unsigned char)(bits >> 8 * i);
-    text_append(bytes, from_lowest, count);
-}
-
 static void append_float(text *bytes, float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
-    append_little_endian(bytes, bits, sizeof bits);
+    protobuf_fixed(bytes, bits, sizeof bits);
 }
 
 /* A vector that is an input of this node alone. Frees `bytes`, its elements. */
@@ -156,7 +149,7 @@ static void describe_pad(writing *w)
     const nn_attributes *a = &w->node->attr;
     const size_t pads[8] = {0, 0, a->top, a->left, 0, 0, a->bottom, a->right};
     text bytes = {0};
-    for (size_t i = 0; i < 8; i++) append_little_endian(&bytes, pads[i], sizeof(int64_t));
+    for (size_t i = 0; i < 8; i++) protobuf_fixed(&bytes, pads[i], sizeof(int64_t));
     add_constant(w, "pads", ONNX_INT64, 8, &bytes);
     onnx_attribute_string(&w->message, "mode", modes[a->mode]);
 }
