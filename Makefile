@@ -30,11 +30,16 @@ ISA_v3 := -march=x86-64-v3
 ISA_v4 := -march=x86-64-v4 -mprefer-vector-width=512
 # Winograd's once more with products in bf16.
 ISA_bf16 := $(ISA_v4) -mavx512bf16 -DWINOGRAD_BF16
+# conv_tiles* with products of tiles, and with plain loops in their place, for tests on any machine.
+ISA_amx := $(ISA_v4) -mavx512bf16 -mamx-tile -mamx-bf16 -DCPU_AMX
+ISA_plain :=
 
 SOURCES := $(sort $(shell find src -name '*.c' -not -path 'src/nn/cpu/kernels/*'))
-KERNELS := $(sort $(wildcard src/nn/cpu/kernels/*.c))
-BF16_KERNELS := $(if $(filter x86_64,$(shell uname -m)),$(filter src/nn/cpu/kernels/winograd%,$(KERNELS)))
-KERNEL_OBJECTS := $(foreach isa,$(ISAS),$(KERNELS:%.c=$(BUILD)/%.$(isa).o)) $(BF16_KERNELS:%.c=$(BUILD)/%.bf16.o)
+TILE_KERNELS := $(sort $(wildcard src/nn/cpu/kernels/conv_tiles*.c))
+KERNELS := $(filter-out $(TILE_KERNELS),$(sort $(wildcard src/nn/cpu/kernels/*.c)))
+BF16_KERNELS := $(filter src/nn/cpu/kernels/winograd%,$(KERNELS))
+KERNEL_OBJECTS := $(foreach isa,$(ISAS),$(KERNELS:%.c=$(BUILD)/%.$(isa).o)) $(TILE_KERNELS:%.c=$(BUILD)/%.plain.o) \
+    $(if $(filter x86_64,$(shell uname -m)),$(BF16_KERNELS:%.c=$(BUILD)/%.bf16.o) $(TILE_KERNELS:%.c=$(BUILD)/%.amx.o))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(KERNEL_OBJECTS)
 LIBRARY := $(BUILD)/libcyclegan.a
 MAIN := $(BUILD)/src/cli/main.o
@@ -80,7 +85,7 @@ $(BUILD)/src/nn/cpu/kernels/%.$(1).o: src/nn/cpu/kernels/%.c
 	@mkdir -p $$(@D)
 	$$(CC) $$(ALL_CFLAGS) $$(KERNEL_CFLAGS) $$(ISA_$(1)) -DCPU_ISA=$(1) -c -o $$@ $$<
 endef
-$(foreach isa,$(ISAS) bf16,$(eval $(call kernel_rule,$(isa))))
+$(foreach isa,$(ISAS) bf16 amx plain,$(eval $(call kernel_rule,$(isa))))
 
 $(BUILD)/tests/%: tests/%.c $(LIBRARY)
 	@mkdir -p $(@D)

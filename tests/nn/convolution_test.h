@@ -3,6 +3,7 @@
 #define TESTS_NN_CONVOLUTION_TEST_H
 
 #include "nn/cpu/conv2d.h"
+#include "nn/cpu/kernels/border.h"
 #include "kernel_test.h"
 
 typedef struct convolution {
@@ -122,6 +123,60 @@ static inline void open_direction(kernel_test *k, const convolution *c, nn_op op
     for (size_t i = 0; bias && i < count; i++) k->expected[0][i] = k->input[2][i % output.dim[NN_C]];
     each_term(c, each, k);
     k->floor = root_mean_square(k->expected[0], count);
+}
+
+/* The same sums for pictures whose pixels are mirrored at their sides. */
+static inline void each_mirrored_term(const convolution *c, term *each, void *context)
+{
+    nn_shape y = y_shape(c);
+    size_t oh = y.dim[NN_H], ow = y.dim[NN_W], taps = c->kernel * c->kernel;
+    for (size_t pixel = 0; pixel < c->n * oh * ow; pixel++)
+        for (size_t tap = 0; tap < taps; tap++) {
+            size_t row = cpu_place_of(pixel / ow % oh * c->stride + tap / c->kernel, c->padding, c->h, NN_PAD_REFLECT);
+            size_t column = cpu_place_of(pixel % ow * c->stride + tap % c->kernel, c->padding, c->w, NN_PAD_REFLECT);
+            size_t x = ((pixel / ow / oh * c->h + row) * c->w + column) * c->ic;
+            for (size_t o = 0; o < c->oc; o++)
+                for (size_t i = 0; i < c->ic; i++)
+                    each(x + i, (o * c->ic + i) * taps + tap, pixel * c->oc + o, context);
+        }
+}
+
+static inline void open_mirrored(kernel_test *k, const convolution *c, nn_op op)
+{
+    nn_shape x = x_shape(c), w = w_shape(c), y = y_shape(c);
+    const nn_shape all[3][3] = {{x, w, y}, {y, w, x}, {x, y, w}};
+    nn_attributes attr = {.stride = c->stride, .padding = c->padding, .mode = NN_PAD_REFLECT, .shape = all[op][2]};
+    kernel_test_open(k, op, attr, 2, all[op], 1, &all[op][2]);
+    for (size_t j = 0; j < 2; j++) kernel_test_fill(k, j, -1, 1);
+    each_mirrored_term(c, op == NN_CONV2D ? add_to_y : op == NN_CONV2D_DATA_GRAD ? add_to_x : add_to_w, k);
+    k->floor = root_mean_square(k->expected[0], nn_count(all[op][2]));
+}
+
+/* y = conv(x, enlarged twofold, of which one row and column beside it are mirrored). */
+static inline void add_enlarged(const convolution *c, kernel_test *k)
+{
+    size_t h = 2 * c->h, w = 2 * c->w;
+    for (size_t pixel = 0; pixel < c->n * h * w; pixel++)
+        for (size_t tap = 0; tap < 9; tap++) {
+            size_t row = cpu_place_of(pixel / w % h + tap / 3, 1, h, NN_PAD_REFLECT) / 2;
+            size_t column = cpu_place_of(pixel % w + tap % 3, 1, w, NN_PAD_REFLECT) / 2;
+            size_t x = ((pixel / w / h * c->h + row) * c->w + column) * c->ic;
+            for (size_t o = 0; o < c->oc; o++)
+                for (size_t i = 0; i < c->ic; i++)
+                    add_to_y(x + i, (o * c->ic + i) * 9 + tap, pixel * c->oc + o, k);
+        }
+}
+
+static inline void open_enlarged(kernel_test *k, const convolution *c)
+{
+    nn_shape y = nn_shape_of(c->n, 2 * c->h, 2 * c->w, c->oc);
+    nn_attributes attr = {.stride = 1, .padding = 1, .mode = NN_PAD_REFLECT, .factor = 2};
+    kernel_test_open(k, NN_CONV2D, attr, c->bias ? 3 : 2, (nn_shape[]){x_shape(c), w_shape(c), nn_shape_vector(c->oc)}, 1,
+                     &y);
+    for (size_t j = 0; j < k->input_count; j++) kernel_test_fill(k, j, -1, 1);
+    for (size_t j = 0; c->bias && j < nn_count(y); j++) k->expected[0][j] = k->input[2][j % c->oc];
+    add_enlarged(c, k);
+    k->floor = root_mean_square(k->expected[0], nn_count(y));
 }
 
 typedef enum chosen { CHOSEN_ONEDNN, CHOSEN_WINOGRAD, CHOSEN_PHASES, CHOSEN_DIRECT, CHOSEN_LINES } chosen;

@@ -183,16 +183,16 @@ static void norms(test *t)
 
 /* x of `side`, through a kernel of the side and stride. */
 static void check_convolution(test *t, nn_backend *backend, size_t side, size_t in, size_t out, size_t kernel,
-                              size_t stride)
+                              size_t stride, size_t padding)
 {
-    size_t result = (side + 2 - kernel) / stride + 1;
+    size_t result = (side + 2 * padding - kernel) / stride + 1;
     nn_shape x = nn_shape_of(1, side, side, in), w = nn_shape_of(out, in, kernel, kernel);
     nn_shape y = nn_shape_of(1, result, result, out), operands[3][3] = {{x, w, y}, {y, w, x}, {x, y, w}};
     const nn_kernel *kernels[] = {&cpu_conv2d, &cpu_conv2d_data_grad, &cpu_conv2d_weight_grad};
     for (int i = 0; i < 3; i++) {
         bench b;
         nn_op op = (nn_op[]){NN_CONV2D, NN_CONV2D_DATA_GRAD, NN_CONV2D_WEIGHT_GRAD}[i];
-        open_bench(&b, op, (nn_attributes){.stride = stride, .padding = 1}, 2, operands[i], 1, &operands[i][2]);
+        open_bench(&b, op, (nn_attributes){.stride = stride, .padding = padding}, 2, operands[i], 1, &operands[i][2]);
         b.backend = backend;
         b.kernel = kernels[i];
         b.name = "the backend";
@@ -233,12 +233,18 @@ static void convolutions(test *t)
         nn_backend_destroy(backend);
         SKIP(t, "this CPU has no AVX512-BF16, or ONEDNN_MAX_CPU_ISA forbids it");
     }
-    check_convolution(t, backend, 24, 16, 32, 3, 1); /* Winograd's: whole tiles, parts of tiles, parts of panels */
-    check_convolution(t, backend, 23, 40, 24, 3, 1);
-    check_convolution(t, backend, 30, 17, 19, 3, 1);
-    check_convolution(t, backend, 24, 16, 32, 3, 2); /* oneDNN's */
-    check_convolution(t, backend, 17, 64, 40, 4, 2);
-    check_convolution(t, backend, 9, 8, 16, 4, 1);
+    const cpu_kernel_table *amx = ((cpu_backend *)backend)->tiles;
+    for (int i = 0; i < (amx ? 3 : 2); i++) {
+        ((cpu_backend *)backend)->tiles = i == 0 ? NULL : i == 1 ? &cpu_kernels_plain : amx;
+        check_convolution(t, backend, 24, 16, 32, 3, 1, 1); /* Winograd's: whole tiles, parts of tiles, parts of panels */
+        check_convolution(t, backend, 23, 40, 24, 3, 1, 1);
+        check_convolution(t, backend, 30, 17, 19, 3, 1, 1);
+        check_convolution(t, backend, 24, 16, 32, 3, 2, 1); /* oneDNN's */
+        check_convolution(t, backend, 17, 64, 40, 4, 2, 1);
+        check_convolution(t, backend, 9, 8, 16, 4, 1, 1);
+        check_convolution(t, backend, 18, 32, 32, 3, 1, 0); /* which tiles read as it is, if it is in bf16 */
+        check_convolution(t, backend, 33, 64, 32, 3, 2, 0);
+    }
     nn_backend_destroy(backend);
 }
 

@@ -65,24 +65,33 @@ static void close_network(network *n)
     for (size_t i = 0; i < INPUTS; i++) free(n->host[i]);
 }
 
-/* z, and y unless that is NULL, by the kernels of `level`. False: there is no such level. */
-static bool run(test *t, const network *n, size_t level, int threads, nn_precision precision, float *y, float *z)
+/* How a program is to be computed. */
+typedef struct way {
+    size_t level;
+    int threads;
+    nn_precision precision;
+    const cpu_kernel_table *tiles; /* in bf16; NULL: none */
+} way;
+
+/* z, and y unless that is NULL. False: there is no such level. */
+static bool run(test *t, const network *n, way w, float *y, float *z)
 {
     error err = {0};
     nn_backend *backend = NULL;
     nn_program *p = NULL;
     nn_arena arena = {0};
-    const nn_program_options options = {.precision = precision};
-    const cpu_kernel_table *kernels = cpu_kernels_supported(level);
+    const nn_program_options options = {.precision = w.precision};
+    const cpu_kernel_table *kernels = cpu_kernels_supported(w.level);
     if (!kernels) return false;
-    bool ready = nn_cpu_create(threads, &backend, &err) == STATUS_OK;
+    bool ready = nn_cpu_create(w.threads, &backend, &err) == STATUS_OK;
     if (ready) {
         ((cpu_backend *)backend)->kernels = kernels;
+        ((cpu_backend *)backend)->tiles = w.tiles;
         ready = nn_program_create(n->graph, backend, &options, &p, &err) == STATUS_OK &&
                 nn_arena_bind(&arena, backend, &p, 1, &err) == STATUS_OK;
     }
     if (ready) {
-        CHECK(t, planned_moments_of(t, n->graph, backend, precision).norms == 1);
+        CHECK(t, planned_moments_of(t, n->graph, backend, w.precision).norms == 1);
         for (size_t i = 0; i < INPUTS; i++) nn_program_write(p, n->input[i], n->host[i]);
         nn_program_run(p);
         if (y) nn_program_read(p, n->y, y);
@@ -109,7 +118,7 @@ static void check(test *t, const layer *l, float mean, float scale, double bound
     float *y = malloc(bytes), *z = malloc(bytes), *first = malloc(bytes);
     for (size_t level = 0; cpu_kernels_supported(level); level++)
         for (int threads = 1; threads <= 3; threads++) {
-            if (!run(t, &n, level, threads, NN_FP32, y, z)) break;
+            if (!run(t, &n, (way){level, threads, NN_FP32, NULL}, y, z)) break;
             double greatest = error_of(&n, y, z);
             if (threads == 1) memcpy(first, z, bytes);
             if (!(greatest <= bound) || memcmp(z, first, bytes) != 0) {
@@ -153,6 +162,29 @@ static void normalises_constant(test *t)
     for (size_t i = 0; i < LAYERS; i++) check(t, &layers[i], 12345.7f, 0, 1e-6);
 }
 
+static void check_in_bf16(test *t, const layer *l, const cpu_kernel_table *tiles)
+{
+    network n, rounded;
+    open_network(&n, l, 0, 1, true);
+    open_network(&rounded, l, 0, 1, false);
+    size_t bytes = nn_count(n.shape) * sizeof(float);
+    float *y = malloc(bytes), *z = malloc(bytes), *first = malloc(bytes);
+    for (int threads = 1; threads <= 3; threads++) {
+        way w = {0, threads, NN_BF16, tiles};
+        run(t, &n, w, y, z);
+        CHECK(t, error_of(&n, y, z) < 5e-6);
+        run(t, &rounded, w, NULL, z);
+        CHECK(t, error_of(&n, y, z) < 2e-2); /* 2^-9 of y, which is several deviations large */
+        if (threads == 1) memcpy(first, z, bytes);
+        CHECK(t, memcmp(z, first, bytes) == 0);
+    }
+    free(y);
+    free(z);
+    free(first);
+    close_network(&n);
+    close_network(&rounded);
+}
+
 /* In bf16 a convolution rounds what it stores, unless that is an output, but not what it has moments of. */
 static void normalises_in_bf16(test *t)
 {
@@ -160,23 +192,12 @@ static void normalises_in_bf16(test *t)
     error err = {0};
     REQUIRE_OK(t, nn_cpu_create(1, &backend, &err), err);
     bool can = nn_precision_check(backend, NN_BF16, NULL) == STATUS_OK;
+    const cpu_kernel_table *amx = ((cpu_backend *)backend)->tiles;
     nn_backend_destroy(backend);
     if (!can) SKIP(t, "this CPU has no AVX512-BF16, or ONEDNN_MAX_CPU_ISA forbids it");
-    for (size_t i = 0; i < WINOGRADS; i++) {
-        network n, rounded;
-        open_network(&n, &layers[i], 0, 1, true);
-        open_network(&rounded, &layers[i], 0, 1, false);
-        size_t count = nn_count(n.shape);
-        float *y = malloc(count * sizeof *y), *z = malloc(count * sizeof *z);
-        run(t, &n, 0, 2, NN_BF16, y, z);
-        CHECK(t, error_of(&n, y, z) < 5e-6);
-        run(t, &rounded, 0, 2, NN_BF16, NULL, z);
-        CHECK(t, error_of(&n, y, z) < 2e-2); /* 2^-9 of y, which is several deviations large */
-        free(y);
-        free(z);
-        close_network(&n);
-        close_network(&rounded);
-    }
+    for (size_t i = 0; i < WINOGRADS; i++) check_in_bf16(t, &layers[i], NULL);
+    for (size_t i = 0; i < LAYERS; i++) check_in_bf16(t, &layers[i], &cpu_kernels_plain);
+    for (size_t i = 0; amx && i < LAYERS; i++) check_in_bf16(t, &layers[i], amx);
 }
 
 /* Norms that get moments among all of a graph's. */

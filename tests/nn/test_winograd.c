@@ -82,24 +82,6 @@ static void many_tiles(test *t)
     CHECK_ALL(t, cases);
 }
 
-/* y = conv(x, of which one row and column beside it are mirrored), and its gradients. */
-static size_t mirrored(size_t i, size_t length) /* i - 1, which may be -1 or length */
-{
-    return i == 0 ? 1 : i > length ? length - 2 : i - 1;
-}
-
-static void add_mirrored(const convolution *c, kernel_test *k)
-{
-    for (size_t pixel = 0; pixel < c->n * c->h * c->w; pixel++)
-        for (size_t tap = 0; tap < 9; tap++) {
-            size_t row = mirrored(pixel / c->w % c->h + tap / 3, c->h), column = mirrored(pixel % c->w + tap % 3, c->w);
-            size_t x = ((pixel / c->w / c->h * c->h + row) * c->w + column) * c->ic, y = pixel * c->oc;
-            term *each = k->op == NN_CONV2D ? add_to_y : k->op == NN_CONV2D_DATA_GRAD ? add_to_x : add_to_w;
-            for (size_t o = 0; o < c->oc; o++)
-                for (size_t i = 0; i < c->ic; i++) each(x + i, (o * c->ic + i) * 9 + tap, y + o, k);
-        }
-}
-
 static void mirrored_pictures(test *t)
 {
     static const convolution cases[] = {
@@ -107,31 +89,10 @@ static void mirrored_pictures(test *t)
         {1, 3, 41, 17, 19, 3, 1, 1, false},  {1, 12, 8, 40, 70, 3, 1, 1, false}, {3, 5, 4, 70, 33, 3, 1, 1, false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (nn_op op = NN_CONV2D; op <= NN_CONV2D_WEIGHT_GRAD; op++) {
-            const convolution *c = &cases[i];
             kernel_test k;
-            nn_shape x = x_shape(c), w = w_shape(c), y = y_shape(c);
-            const nn_shape all[3][3] = {{x, w, y}, {y, w, x}, {x, y, w}};
-            nn_attributes attr = {.stride = 1, .padding = 1, .mode = NN_PAD_REFLECT, .shape = all[op][2]};
-            kernel_test_open(&k, op, attr, 2, all[op], 1, &all[op][2]);
-            for (size_t j = 0; j < 2; j++) kernel_test_fill(&k, j, -1, 1);
-            add_mirrored(c, &k);
-            k.floor = root_mean_square(k.expected[0], nn_count(all[op][2]));
+            open_mirrored(&k, &cases[i], op);
             check_everywhere(t, &k);
             kernel_test_close(&k);
-        }
-}
-
-/* y = conv(x, enlarged twofold, of which one row and column beside it are mirrored). */
-static void add_enlarged(const convolution *c, kernel_test *k)
-{
-    size_t h = 2 * c->h, w = 2 * c->w;
-    for (size_t pixel = 0; pixel < c->n * h * w; pixel++)
-        for (size_t tap = 0; tap < 9; tap++) {
-            size_t row = mirrored(pixel / w % h + tap / 3, h) / 2, column = mirrored(pixel % w + tap % 3, w) / 2;
-            size_t x = ((pixel / w / h * c->h + row) * c->w + column) * c->ic;
-            for (size_t o = 0; o < c->oc; o++)
-                for (size_t i = 0; i < c->ic; i++)
-                    add_to_y(x + i, (o * c->ic + i) * 9 + tap, pixel * c->oc + o, k);
         }
 }
 
@@ -142,16 +103,8 @@ static void enlarged_pictures(test *t)
         {1, 3, 21, 17, 48, 3, 1, 1, true},  {1, 5, 10, 40, 16, 3, 1, 1, false}, {3, 4, 6, 70, 32, 3, 1, 1, true},
         {1, 41, 83, 16, 16, 3, 1, 1, true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const convolution *c = &cases[i];
         kernel_test k;
-        nn_shape y = nn_shape_of(c->n, 2 * c->h, 2 * c->w, c->oc);
-        nn_attributes attr = {.stride = 1, .padding = 1, .mode = NN_PAD_REFLECT, .factor = 2};
-        kernel_test_open(&k, NN_CONV2D, attr, c->bias ? 3 : 2,
-                         (nn_shape[]){x_shape(c), w_shape(c), nn_shape_vector(c->oc)}, 1, &y);
-        for (size_t j = 0; j < k.input_count; j++) kernel_test_fill(&k, j, -1, 1);
-        for (size_t j = 0; c->bias && j < nn_count(y); j++) k.expected[0][j] = k.input[2][j % c->oc];
-        add_enlarged(c, &k);
-        k.floor = root_mean_square(k.expected[0], nn_count(y));
+        open_enlarged(&k, &cases[i]);
         check_everywhere(t, &k);
         kernel_test_close(&k);
     }

@@ -4,6 +4,7 @@
 #include "nn/cpu/kernels/conv_direct.h"
 #include "nn/cpu/kernels/conv_lines.h"
 #include "nn/cpu/kernels/conv_phases.h"
+#include "nn/cpu/kernels/conv_tiles.h"
 #include "nn/cpu/kernels/moments.h"
 #include "nn/cpu/kernels/winograd.h"
 
@@ -14,6 +15,7 @@ enum {
     LEAST_TILES = 24,
     LEAST_COLUMNS = 16, /* of y, where rows are filtered */
     LEAST_PIXELS = 1024,
+    LEAST_TILED_PIXELS = 128, /* fewer, and packing the weights costs more than it saves */
     LEAST_GRADIENT_PIXELS = 256
 };
 
@@ -100,12 +102,24 @@ bool cpu_conv2d_is_phased(const nn_call *call)
     return in >= least && out >= least && matrices * in * out * sizeof(float) <= MOST_PHASE_BYTES;
 }
 
+bool cpu_conv2d_is_tiled(const cpu_backend *cpu, const nn_call *call)
+{
+    bool weight_grad = call->op == NN_CONV2D_WEIGHT_GRAD;
+    nn_shape w = weight_grad ? call->output_shape[0] : call->input_shape[1];
+    nn_shape tiled = weight_grad ? call->input_shape[1] : call->output_shape[0];
+    size_t kernel = w.dim[NN_KH];
+    return cpu->tiles && call->precision == NN_BF16 && kernel == w.dim[NN_KW] && kernel <= TILES_MOST_TAPS &&
+           call->attr.padding < kernel && call->attr.stride >= 1 && call->attr.stride <= TILES_MOST_STRIDE &&
+           w.dim[NN_IN] >= LEAST_CHANNELS && w.dim[NN_OUT] >= LEAST_CHANNELS && pixels_of(tiled) >= LEAST_TILED_PIXELS;
+}
+
 bool cpu_conv2d_is_direct(const nn_call *call) { return is_strided(call) && !cpu_conv2d_is_phased(call); }
 
-size_t cpu_conv2d_moment_parts(const nn_call *call)
+size_t cpu_conv2d_moment_parts(const cpu_backend *cpu, const nn_call *call)
 {
     const size_t *y = call->output_shape[0].dim, kernel = call->input_shape[1].dim[NN_KH];
     if (y[NN_C] % LEAST_CHANNELS != 0) return 0;
+    if (cpu_conv2d_is_tiled(cpu, call)) return cpu->tiles->tiles_parts(call);
     if (call->attr.factor) {
         size_t side = call->attr.factor * (WINOGRAD_PATCH + 1 - WINOGRAD_ENLARGED_TAPS);
         return cpu_runs_of(y[NN_H] / side + 1, y[NN_W] / side + 1).count;
@@ -118,20 +132,23 @@ size_t cpu_conv2d_moment_parts(const nn_call *call)
 
 static status prepare_with(const nn_kernel *onednn, nn_backend *backend, nn_call *call, error *err)
 {
+    const cpu_backend *cpu = (const cpu_backend *)backend;
     const nn_kernel *kernel = onednn;
-    if (call->attr.factor || cpu_conv2d_is_winograd(call)) {
+    if (cpu_conv2d_is_tiled(cpu, call)) {
+        kernel = cpu->tiles->tiles[call->op];
+    } else if (call->attr.factor || cpu_conv2d_is_winograd(call)) {
         bool bf16 = call->precision == NN_BF16;
-        kernel = (bf16 ? cpu_kernels_bf16() : ((const cpu_backend *)backend)->kernels)->winograd[call->op];
+        kernel = (bf16 ? cpu_kernels_bf16() : cpu->kernels)->winograd[call->op];
     } else if (cpu_conv2d_is_to_many(call)) {
-        kernel = ((const cpu_backend *)backend)->kernels->to_many;
+        kernel = cpu->kernels->to_many;
     } else if (cpu_conv2d_is_to_few(call)) {
-        kernel = ((const cpu_backend *)backend)->kernels->to_few;
+        kernel = cpu->kernels->to_few;
     } else if (cpu_conv2d_is_lines_weight(call)) {
-        kernel = ((const cpu_backend *)backend)->kernels->lines_weight;
+        kernel = cpu->kernels->lines_weight;
     } else if (cpu_conv2d_is_phased(call)) {
-        kernel = ((const cpu_backend *)backend)->kernels->phases[call->op];
+        kernel = cpu->kernels->phases[call->op];
     } else if (cpu_conv2d_is_direct(call)) {
-        kernel = ((const cpu_backend *)backend)->kernels->direct[call->op];
+        kernel = cpu->kernels->direct[call->op];
     }
     call->run = kernel->run;
     if (kernel->workspace) call->workspace_bytes = kernel->workspace(call);

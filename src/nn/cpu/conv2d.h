@@ -47,8 +47,11 @@ bool cpu_conv2d_is_lines_weight(const nn_call *call);
 bool cpu_conv2d_is_phased(const nn_call *call);
 /* The same for the direct kernels; such a call is neither Winograd's nor the phases'. */
 bool cpu_conv2d_is_direct(const nn_call *call);
+/* Whether it goes to products of tiles, whatever the others say: they are asked about those that do not. */
+bool cpu_conv2d_is_tiled(const cpu_backend *cpu, const nn_call *call);
 /* In how many parts of each image a conv2d or conv2d_data_grad (shapes and attributes set) gives moments
- * (kernels/moments.h), or 0: Winograd's conv2d and the kernels by phases do, of a multiple of 16 channels. */
-size_t cpu_conv2d_moment_parts(const nn_call *call);
+ * (kernels/moments.h), or 0: Winograd's conv2d, the kernels by phases and those of tiles do, of a multiple of 16
+ * channels. */
+size_t cpu_conv2d_moment_parts(const cpu_backend *cpu, const nn_call *call);
 
 #endif

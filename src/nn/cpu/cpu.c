@@ -114,8 +114,7 @@ static bool cpu_can_enlarge(const nn_backend *backend, const nn_call *call)
 
 static size_t cpu_moment_parts(const nn_backend *backend, const nn_call *call)
 {
-    (void)backend;
-    return cpu_conv2d_moment_parts(call);
+    return cpu_conv2d_moment_parts((const cpu_backend *)backend, call);
 }
 
 static status cpu_check_precision(const nn_backend *backend, nn_precision precision, error *err)
@@ -146,11 +145,12 @@ static bool cpu_reads_bf16(const nn_backend *backend, const nn_call *call, size_
 
 static bool cpu_writes_bf16(const nn_backend *backend, const nn_call *call, size_t number)
 {
-    (void)backend;
+    const cpu_backend *cpu = (const cpu_backend *)backend;
     switch (call->op) {
     case NN_CONV2D: return number == 0 && !is_to_few(call);
     case NN_CONV2D_DATA_GRAD:
-        return number == 0 && !is_to_few(call) && call->input_count == 2 && call->attr.mode != NN_PAD_REFLECT;
+        return number == 0 && !is_to_few(call) && call->attr.mode != NN_PAD_REFLECT &&
+               (call->input_count == 2 || cpu_conv2d_is_tiled(cpu, call));
     case NN_INSTANCE_NORM: return number == 0;
     case NN_PAD: return true;
     default: return false;
@@ -189,6 +189,7 @@ status nn_cpu_create(int threads, nn_backend **out, error *err)
     if (!cpu) return error_no_memory(err, "the CPU backend", sizeof *cpu);
     cpu->base = (nn_backend){.interface = &cpu_interface, .threads = threads};
     for (size_t level = 0; cpu_kernels_supported(level); level++) cpu->kernels = cpu_kernels_supported(level);
+    if (cpu_onednn_has_tiles()) cpu->tiles = cpu_kernels_tiles(); /* one variable forbids it to both */
     cpu->onednn = cpu_onednn_create(threads, err);
     if (!cpu->onednn) {
         free(cpu);

@@ -24,6 +24,8 @@ typedef struct cpu_kernel_table {
     const nn_kernel *phases[NN_CONV2D_WEIGHT_GRAD + 1];   /* ... and for most of these */
     const nn_kernel *to_many, *to_few; /* of conv2d and its data gradient, for shapes of conv2d.h with few channels */
     const nn_kernel *lines_weight;     /* of their weight gradients */
+    const nn_kernel *tiles[NN_CONV2D_WEIGHT_GRAD + 1]; /* of the three convolutions in bf16, by products of tiles */
+    size_t (*tiles_parts)(const nn_call *call);        /* ... and in how many parts of an image they give moments, or 0 */
     const nn_kernel *thin[NN_CONV2D_WEIGHT_GRAD + 1]; /* of the three convolutions, for calls that cpu_conv_thin_fits */
 } cpu_kernel_table;
 extern const cpu_kernel_table cpu_kernels_base, cpu_kernels_v3, cpu_kernels_v4;
@@ -34,11 +36,17 @@ const cpu_kernel_table *cpu_kernels_supported(size_t level);
 /* Winograd's kernels in bf16 (of the other fields none is set), or NULL where the machine lacks AVX512-BF16. */
 const cpu_kernel_table *cpu_kernels_bf16(void);
 
+/* Convolutions by products of tiles (of the other fields none is set), or NULL where the machine lacks AMX or the system
+ * will not let this process use it. With loops in place of the products they run anywhere: for tests. */
+const cpu_kernel_table *cpu_kernels_tiles(void);
+extern const cpu_kernel_table cpu_kernels_plain;
+
 /* What nn_cpu_create makes; `base` is first, so that an nn_backend * of this backend is a cpu_backend *. */
 typedef struct cpu_backend {
     nn_backend base;
     struct cpu_onednn *onednn;
     const cpu_kernel_table *kernels;
+    const cpu_kernel_table *tiles; /* for bf16; NULL: this machine has none */
 } cpu_backend;
 
 /* Convolutions and layout changes by oneDNN (onednn.c). */

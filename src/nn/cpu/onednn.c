@@ -60,10 +60,11 @@ void cpu_onednn_destroy(struct cpu_onednn *onednn)
     free(onednn);
 }
 
-bool cpu_onednn_has_bf16(void)
-{
-    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
-}
+static bool has_all_of(dnnl_cpu_isa_t isa) { return (dnnl_get_effective_cpu_isa() & isa) == isa; }
+
+bool cpu_onednn_has_bf16(void) { return has_all_of(dnnl_cpu_isa_avx512_core_bf16); }
+
+bool cpu_onednn_has_tiles(void) { return has_all_of(dnnl_cpu_isa_avx512_core_amx); }
 
 /* Layouts. */
 

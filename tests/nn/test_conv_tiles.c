@@ -1,0 +1,148 @@
+/* conv2d and conv2d_data_grad by products of tiles against the direct sums in double: with AMX where the machine has it, and
+ * with loops in place of its instructions anywhere. */
+#include "convolution_test.h"
+
+static const double BOUND = 4e-3; /* operands in bf16: conv_tiles.h */
+
+static void check_everywhere(test *t, kernel_test *k)
+{
+    const cpu_kernel_table *amx = cpu_kernels_tiles();
+    k->bound = 12 * BOUND; /* the worst element */
+    run_convolution(t, k, cpu_kernels_plain.tiles[k->op], "plain", BOUND);
+    if (amx) run_convolution(t, k, amx->tiles[k->op], "amx", BOUND);
+}
+
+static void check_all(test *t, const convolution *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (nn_op op = NN_CONV2D; op <= NN_CONV2D_DATA_GRAD; op++) {
+            kernel_test k;
+            open_direction(&k, &cases[i], op);
+            check_everywhere(t, &k);
+            kernel_test_close(&k);
+        }
+}
+#define CHECK_ALL(t, cases) check_all(t, cases, sizeof(cases) / sizeof *(cases))
+
+/* n, h, w, ic, oc, kernel, stride, padding, bias */
+
+static void whole_tiles(test *t)
+{
+    static const convolution cases[] = {
+        {1, 18, 18, 32, 32, 3, 1, 0, false}, {1, 16, 16, 32, 64, 3, 1, 1, true},  {2, 34, 18, 64, 32, 3, 1, 0, true},
+        {1, 32, 32, 32, 32, 3, 2, 1, false}, {1, 64, 64, 16, 32, 4, 2, 1, true}, {1, 16, 16, 96, 160, 1, 1, 0, true}};
+    CHECK_ALL(t, cases);
+}
+
+/* Pictures of every width to a tile's and two, in rows and in columns. */
+static void parts_of_tiles(test *t)
+{
+    for (size_t side = 1; side <= 34; side += side < 18 ? 1 : 5) {
+        const convolution cases[] = {{1, 5, side, 32, 32, 3, 1, 1, true}, {2, side, 3, 32, 32, 3, 1, 1, false},
+                                     {1, side, side, 16, 16, 3, 2, 1, true}};
+        CHECK_ALL(t, cases);
+    }
+}
+
+static void kernels(test *t)
+{
+    for (size_t kernel = 1; kernel <= 7; kernel++)
+        for (size_t stride = 1; stride <= 2; stride++)
+            for (size_t padding = 0; padding < kernel; padding++) {
+                const convolution cases[] = {{1, 9 + kernel, 12, 32, 16, kernel, stride, padding, padding % 2 == 0}};
+                CHECK_ALL(t, cases);
+            }
+}
+
+static void channel_tails(test *t)
+{
+    static const convolution cases[] = {
+        {1, 8, 9, 40, 64, 3, 1, 0, true},  {1, 6, 10, 24, 128, 3, 1, 1, false}, {1, 7, 7, 128, 40, 3, 2, 0, true},
+        {1, 6, 7, 17, 19, 3, 1, 1, true},  {1, 9, 6, 33, 21, 4, 2, 1, true},    {1, 6, 6, 3, 5, 3, 1, 2, true},
+        {1, 7, 18, 1, 1, 3, 1, 1, true},   {1, 9, 7, 31, 300, 3, 1, 1, true},   {1, 9, 7, 290, 18, 3, 1, 1, true}};
+    CHECK_ALL(t, cases);
+}
+
+/* Several chunks of tiles, images, and blocks of panels. */
+static void many_tiles(test *t)
+{
+    static const convolution cases[] = {{2, 79, 54, 16, 16, 3, 1, 1, true}, {3, 22, 31, 64, 160, 3, 1, 0, false},
+                                        {1, 114, 110, 40, 24, 4, 2, 1, true}};
+    CHECK_ALL(t, cases);
+}
+
+static void mirrored_pictures(test *t)
+{
+    static const convolution cases[] = {
+        {1, 32, 32, 32, 64, 3, 1, 1, false}, {2, 9, 14, 16, 16, 3, 1, 1, false}, {1, 2, 2, 16, 16, 3, 1, 1, false},
+        {1, 3, 41, 17, 19, 3, 1, 1, false},  {1, 52, 8, 40, 70, 3, 1, 1, false}, {3, 5, 4, 70, 33, 3, 1, 1, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (nn_op op = NN_CONV2D; op <= NN_CONV2D_DATA_GRAD; op++) {
+            kernel_test k;
+            open_mirrored(&k, &cases[i], op);
+            check_everywhere(t, &k);
+            kernel_test_close(&k);
+        }
+}
+
+static void enlarged_pictures(test *t)
+{
+    static const convolution cases[] = {
+        {1, 16, 16, 32, 64, 3, 1, 1, true}, {2, 9, 14, 16, 16, 3, 1, 1, false}, {1, 1, 1, 16, 16, 3, 1, 1, true},
+        {1, 3, 21, 17, 48, 3, 1, 1, true},  {1, 5, 10, 40, 16, 3, 1, 1, false}, {3, 4, 6, 70, 20, 3, 1, 1, true},
+        {1, 41, 83, 16, 16, 3, 1, 1, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        kernel_test k;
+        open_enlarged(&k, &cases[i]);
+        check_everywhere(t, &k);
+        kernel_test_close(&k);
+    }
+}
+
+/* Small integers are bf16 too: nothing is rounded, whatever the order of sums. */
+static void exact_in_integers(test *t)
+{
+    static const convolution cases[] = {{2, 21, 18, 40, 24, 3, 1, 1, false}, {1, 20, 21, 40, 40, 4, 2, 1, false}};
+    for (size_t i = 0; i < 2; i++)
+        for (nn_op op = NN_CONV2D; op <= NN_CONV2D_DATA_GRAD; op++) {
+            kernel_test k;
+            open_direction(&k, &cases[i], op);
+            memset(k.expected[0], 0, nn_count(k.output_shape[0]) * sizeof(double));
+            for (size_t j = 0; j < 2; j++)
+                for (size_t n = 0; n < nn_count(k.input_shape[j]); n++)
+                    k.input[j][n] = (float)((n * (7 + j) + n / 16) % 9) - 4;
+            each_term(&cases[i], op == NN_CONV2D ? add_to_y : add_to_x, &k);
+            k.bound = 0;
+            run_convolution(t, &k, cpu_kernels_plain.tiles[op], "plain", 1e-9);
+            if (cpu_kernels_tiles()) run_convolution(t, &k, cpu_kernels_tiles()->tiles[op], "amx", 1e-9);
+            kernel_test_close(&k);
+        }
+}
+
+/* Which calls come here: those in bf16 with channels and pixels enough, where there are tiles. */
+static void dispatch(test *t)
+{
+    static const struct {
+        convolution c;
+        bool tiled;
+    } cases[] = {
+        {{1, 66, 66, 256, 256, 3, 1, 0, false}, true}, {{1, 64, 64, 64, 128, 3, 2, 1, false}, true},
+        {{1, 16, 16, 16, 16, 7, 1, 3, false}, true},   {{1, 66, 66, 8, 64, 3, 1, 0, false}, false},
+        {{1, 64, 64, 64, 3, 7, 1, 3, false}, false},   {{1, 6, 6, 256, 256, 3, 1, 1, false}, false},
+        {{1, 64, 64, 32, 32, 3, 3, 1, false}, false},  {{1, 64, 64, 32, 32, 9, 1, 4, false}, false}};
+    cpu_backend cpu = {.tiles = &cpu_kernels_plain}, without = {.tiles = NULL};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (nn_op op = NN_CONV2D; op <= NN_CONV2D_WEIGHT_GRAD; op++) {
+            const convolution *c = &cases[i].c;
+            nn_shape x = x_shape(c), w = w_shape(c), y = y_shape(c), all[3][3] = {{x, w, y}, {y, w, x}, {x, y, w}};
+            nn_call call = {.op = op, .attr = {.stride = c->stride, .padding = c->padding}, .precision = NN_BF16,
+                            .input_shape = {all[op][0], all[op][1]}, .output_shape = {all[op][2]}};
+            CHECK(t, cpu_conv2d_is_tiled(&cpu, &call) == cases[i].tiled);
+            CHECK(t, !cpu_conv2d_is_tiled(&without, &call));
+            call.precision = NN_FP32;
+            CHECK(t, !cpu_conv2d_is_tiled(&cpu, &call));
+        }
+}
+
+TEST_MAIN(TEST(whole_tiles), TEST(parts_of_tiles), TEST(kernels), TEST(channel_tails), TEST(many_tiles),
+          TEST(mirrored_pictures), TEST(enlarged_pictures), TEST(exact_in_integers), TEST(dispatch))
