@@ -98,7 +98,8 @@ typedef struct nn_backend_interface {
     status (*check_precision)(const nn_backend *backend, nn_precision precision, error *err);
     /* (optional) Whether the kernel of a call in NN_BF16 (shapes and attributes set) can read input `number`, write
      * output `number`, in NN_LAYOUT_BF16. The planner chooses that layout where all who touch a value can, and says so in
-     * input_layout and output_layout before prepare. NULL: none can. */
+     * input_layout and output_layout before prepare; output_layout is final already when reads_bf16 is asked. NULL: none
+     * can. */
     bool (*reads_bf16)(const nn_backend *backend, const nn_call *call, size_t number);
     bool (*writes_bf16)(const nn_backend *backend, const nn_call *call, size_t number);
     /* (optional) Whether the kernel of a call (shapes and attributes set) can write `output` in a layout of the backend's,

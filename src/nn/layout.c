@@ -170,13 +170,15 @@ static void choose_bf16(nn_draft *d)
     if (d->precision != NN_BF16 || !interface->reads_bf16 || !interface->writes_bf16) return;
     for (size_t v = 0; v < d->value_count; v++)
         if (is_private(&d->values[v])) d->layout[v] = NN_LAYOUT_BF16;
-    for (size_t n = 0; n < d->node_count; n++) {
+    for (size_t n = d->node_count; n-- > 0;) { /* readers before who writes: what they chose is known then */
         const nn_node *node = &d->nodes[n];
-        const nn_call call = nn_draft_call(d, node);
+        nn_call call = nn_draft_call(d, node);
+        for (size_t i = 0; i < node->output_count; i++) {
+            if (!interface->writes_bf16(d->backend, &call, i)) d->layout[node->output[i]] = NN_LAYOUT_PLAIN;
+            call.output_layout[i] = d->layout[node->output[i]];
+        }
         for (size_t i = 0; i < node->input_count; i++)
             if (!interface->reads_bf16(d->backend, &call, i)) d->layout[node->input[i]] = NN_LAYOUT_PLAIN;
-        for (size_t i = 0; i < node->output_count; i++)
-            if (!interface->writes_bf16(d->backend, &call, i)) d->layout[node->output[i]] = NN_LAYOUT_PLAIN;
     }
 }
 

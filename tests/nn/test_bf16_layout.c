@@ -12,6 +12,7 @@ typedef struct bench {
     nn_call call; /* operation, attributes, shapes */
     float *input[NN_MAX_INPUTS];
     unsigned may_read, may_write; /* bit i: input, output i */
+    bool reads_as_it_writes;      /* in bf16 only to write it */
 } bench;
 
 /* Numbers of bf16, in floats. */
@@ -118,6 +119,7 @@ static void check(test *t, const bench *b)
     for (unsigned reads = 0; reads <= b->may_read; reads++)
         for (unsigned writes = 0; writes <= b->may_write; writes++) {
             if (reads & ~b->may_read || writes & ~b->may_write || !(reads | writes)) continue;
+            if (b->reads_as_it_writes && reads && !writes) continue;
             run(t, b, reads, writes, rounded);
             compare(t, b, reads, writes, plain, rounded);
             for (size_t i = 0; i < b->call.output_count; i++) free(rounded[i]);
@@ -161,7 +163,8 @@ static void padding(test *t)
             nn_shape x = nn_shape_of(2, 5, 7, channels[i]), y = nn_shape_of(2, 5 + 3, 7 + 5, channels[i]);
             open_bench(&b, NN_PAD, (nn_attributes){.mode = mode, .top = 2, .bottom = 1, .left = 3, .right = 2}, 1, &x, 1,
                        &y);
-            b.may_write = 1;
+            b.may_read = b.may_write = 1;
+            b.reads_as_it_writes = true;
             check_levels(t, &b);
         }
 }
@@ -176,7 +179,7 @@ static void norms(test *t)
         b.may_read = b.may_write = 1;
         check_levels(t, &b);
         open_bench(&b, NN_INSTANCE_NORM_GRAD, attr, 3, (nn_shape[]){x, statistics, x}, 1, &x);
-        b.may_read = 1;
+        b.may_read = b.may_write = 1;
         check_levels(t, &b);
     }
 }

@@ -139,6 +139,7 @@ static bool cpu_reads_bf16(const nn_backend *backend, const nn_call *call, size_
     case NN_CONV2D_WEIGHT_GRAD: return !is_to_few(call) && !cpu_conv2d_is_lines_weight(call);
     case NN_INSTANCE_NORM:
     case NN_INSTANCE_NORM_GRAD: return number == 0;
+    case NN_PAD: return call->output_layout[0] == NN_LAYOUT_BF16; /* else it would round what somebody wants in fp32 */
     default: return false;
     }
 }
@@ -152,6 +153,7 @@ static bool cpu_writes_bf16(const nn_backend *backend, const nn_call *call, size
         return number == 0 && !is_to_few(call) && call->attr.mode != NN_PAD_REFLECT &&
                (call->input_count == 2 || cpu_conv2d_is_tiled(cpu, call));
     case NN_INSTANCE_NORM: return number == 0;
+    case NN_INSTANCE_NORM_GRAD: return cpu->tiles; /* which round it anyway; Winograd's transforms come before rounding */
     case NN_PAD: return true;
     default: return false;
     }

@@ -259,16 +259,18 @@ static void input_gradient(const cpu_walk *walk, cpu_rows *rows)
     size_t width = rows->width;
     for (size_t i = 0; i < rows->count; i++) {
         const float *x = cpu_rows_a(walk, rows, i, 0), *dy = walk->b + rows->offset + i * rows->stride;
-        float *dx = walk->y + rows->offset + i * rows->stride;
+        float *dx = walk->y_bf16 ? rows->buffer[1] : walk->y + rows->offset + i * rows->stride;
 #pragma omp simd
         for (size_t j = 0; j < width; j++) {
             float xhat = (x[j] - mean[j]) * rstd[j], g = cpu_rectify(xhat, dy[j], slope);
             dx[j] = rstd[j] * (g - mean_g[j] - xhat * mean_product[j]);
         }
+        if (walk->y_bf16) cpu_narrow(dx, width, walk->y_bf16 + rows->offset + i * rows->stride);
     }
 }
 
-/* Inputs x: (n, h, w, c), perhaps in bf16, statistics: (n, 1, 2, c), dy: like x. Output dx: like x; it may be x or dy. */
+/* Inputs x: (n, h, w, c), perhaps in bf16, statistics: (n, 1, 2, c), dy: like x. Output dx: like x, perhaps in bf16; it may
+ * be x or dy. */
 static void run_instance_norm_grad(const nn_call *call)
 {
     norm m = norm_of(call);
@@ -301,8 +303,12 @@ static void run_instance_norm_grad(const nn_call *call)
             size_t image = task / m.v.chunks;
             const float *mean = statistics + image * 2 * c, *mean_g = means + image * 2 * c;
             cpu_walk walk = walk_over(call, image * image_size,
-                                      (cpu_walk){.b = dy + image * image_size, .y = dx + image * image_size,
+                                      (cpu_walk){.b = dy + image * image_size,
                                                  .vector = {mean, mean + c, mean_g, mean_g + c}, .slope = slope});
+            if (call->output_layout[0] == NN_LAYOUT_BF16)
+                walk.y_bf16 = (uint16_t *)(void *)dx + image * image_size;
+            else
+                walk.y = dx + image * image_size;
             cpu_channels_walk(&m.v, &walk, task % m.v.chunks, input_gradient, 0, NULL);
         }
     }

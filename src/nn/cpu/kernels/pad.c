@@ -31,12 +31,15 @@ static void pad_row(const nn_call *call, const float *x, float *y)
     }
 }
 
-/* The same, rounded to bf16. */
-static void pad_row_bf16(const nn_call *call, const float *x, uint16_t *y)
+/* The same, rounded to bf16; x is floats, or in bf16 already. */
+static void pad_row_bf16(const nn_call *call, const void *x, uint16_t *y)
 {
     const nn_attributes *attr = &call->attr;
     size_t width = call->input_shape[0].dim[NN_W], c = call->input_shape[0].dim[NN_C];
-    cpu_narrow(x, width * c, y + attr->left * c);
+    if (call->input_layout[0] == NN_LAYOUT_BF16)
+        memmove(y + attr->left * c, x, width * c * sizeof *y);
+    else
+        cpu_narrow(x, width * c, y + attr->left * c);
     for (size_t i = 0; i < attr->left + attr->right; i++) {
         size_t column = i < attr->left ? i : i + width;
         size_t source = source_of((ptrdiff_t)column - (ptrdiff_t)attr->left, width, attr->mode);
@@ -53,18 +56,20 @@ static void run_pad(const nn_call *call)
     size_t height = out.dim[NN_H], in_row = in.dim[NN_W] * in.dim[NN_C], out_row = out.dim[NN_W] * out.dim[NN_C];
     bool bf16 = call->output_layout[0] == NN_LAYOUT_BF16;
     size_t row_bytes = out_row * (bf16 ? sizeof(uint16_t) : sizeof(float));
+    size_t x_bytes = in_row * (call->input_layout[0] == NN_LAYOUT_BF16 ? sizeof(uint16_t) : sizeof(float));
 #pragma omp parallel for num_threads(call->threads)
     for (size_t task = 0; task < out.dim[NN_N] * height; task++) {
         size_t image = task / height, row = task % height;
         size_t source = source_of((ptrdiff_t)row - (ptrdiff_t)call->attr.top, in.dim[NN_H], call->attr.mode);
-        const float *x = source == SIZE_MAX ? NULL : call->input[0] + (image * in.dim[NN_H] + source) * in_row;
+        const unsigned char *from = (const unsigned char *)call->input[0];
+        const unsigned char *x = source == SIZE_MAX ? NULL : from + (image * in.dim[NN_H] + source) * x_bytes;
         unsigned char *y = (unsigned char *)call->output[0] + task * row_bytes;
         if (!x)
             memset(y, 0, row_bytes);
         else if (bf16)
             pad_row_bf16(call, x, (uint16_t *)(void *)y);
         else
-            pad_row(call, x, (float *)(void *)y);
+            pad_row(call, (const float *)(const void *)x, (float *)(void *)y);
     }
 }
 
