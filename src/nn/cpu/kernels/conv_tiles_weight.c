@@ -305,10 +305,10 @@ static pixel dy_pixel(const plan *p, const float *dy, const chunk *c, size_t num
 static void pack_dy_tile(const plan *p, const float *dy, const chunk *c, size_t tile, uint16_t *to)
 {
     pixel from[TILES_TERMS];
-    square lines;
+    uint32_t lines[PAIRS][BLOCK] __attribute__((aligned(TILES_BYTES)));
     const uint32_t *line[PAIRS];
     size_t size = p->dy_bf16 ? sizeof(uint16_t) : sizeof(float), next = TILES_TERMS * p->oc * size;
-    for (size_t i = 0; i < PAIRS; i++) line[i] = lines.at[i];
+    for (size_t i = 0; i < PAIRS; i++) line[i] = lines[i];
     for (size_t i = 0; i < TILES_TERMS; i++) from[i] = dy_pixel(p, dy, c, tile * TILES_TERMS + i);
     for (size_t block = 0; block < p->groups * GROUP; block++) {
         size_t count = cpu_least(BLOCK, p->oc - cpu_least(p->oc, block * BLOCK)), bytes = block * BLOCK * size;
@@ -316,7 +316,7 @@ static void pack_dy_tile(const plan *p, const float *dy, const chunk *c, size_t 
             pixel side[2] = {from[2 * j], from[2 * j + 1]};
             for (size_t i = 0; i < 2; i++)
                 if (side[i]) __builtin_prefetch((side[i] += bytes) + next, 0, 2);
-            pack_line(side[0], side[1], count, p->dy_bf16, (uint16_t *)(void *)lines.at[j]);
+            pack_line(side[0], side[1], count, p->dy_bf16, (uint16_t *)(void *)lines[j]);
         }
         transpose(line, (square *)(void *)(to + block * p->dy_block + tile * TILE));
     }
