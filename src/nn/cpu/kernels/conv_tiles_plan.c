@@ -2,7 +2,10 @@
 #include "nn/cpu/kernels/conv_tiles.h"
 #include "nn/cpu/kernels/sizes.h"
 
-enum { MOST_CHUNK = 12 }; /* tiles whose source pixels stay near while one panel follows on another */
+enum {
+    MOST_CHUNK = 12, /* tiles whose source pixels stay near while one panel follows on another */
+    ALIKE = 256      /* channels: at such distances pixels crowd into an eighth of a near cache's sets */
+};
 
 /* The results and taps of conv2d along a side of `length` results. */
 static tiles_axis forward_axis(size_t length, size_t kernel, size_t stride)
@@ -132,6 +135,7 @@ static void size_source(tiles_plan *p)
     p->in_place = p->from_bf16 && reached == pixels && p->padded_h == p->h && p->padded_w == p->w &&
                   p->in % TILES_TERMS == 0;
     p->channels = cpu_round_up(p->in, TILES_TERMS);
+    if (!p->in_place && p->channels % ALIKE == 0) p->channels += TILES_TERMS;
     p->source_numbers = reached * p->channels;
 }
 
