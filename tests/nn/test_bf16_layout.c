@@ -3,6 +3,7 @@
 #include "kernel_test.h"
 #include "nn/cpu/conv2d.h"
 #include "nn/cpu/kernels/bf16.h"
+#include "nn/plan.h"
 #include "nn/program.h"
 
 typedef struct bench {
@@ -227,15 +228,25 @@ static void pictures(test *t)
     }
 }
 
+/* NULL: skipped, or failed. */
+static nn_backend *open_with_bf16(test *t)
+{
+    nn_backend *backend = NULL;
+    error err = {0};
+    if (nn_cpu_create(2, &backend, &err) != STATUS_OK) {
+        test_failed(t, __FILE__, __LINE__, "%s", err.message);
+        return NULL;
+    }
+    if (nn_precision_check(backend, NN_BF16, NULL) == STATUS_OK) return backend;
+    nn_backend_destroy(backend);
+    t->skipped = "this CPU has no AVX512-BF16, or ONEDNN_MAX_CPU_ISA forbids it";
+    return NULL;
+}
+
 static void convolutions(test *t)
 {
-    nn_backend *backend;
-    error err = {0};
-    REQUIRE_OK(t, nn_cpu_create(2, &backend, &err), err);
-    if (nn_precision_check(backend, NN_BF16, NULL) != STATUS_OK) {
-        nn_backend_destroy(backend);
-        SKIP(t, "this CPU has no AVX512-BF16, or ONEDNN_MAX_CPU_ISA forbids it");
-    }
+    nn_backend *backend = open_with_bf16(t);
+    if (!backend) return;
     const cpu_kernel_table *amx = ((cpu_backend *)backend)->tiles;
     for (int i = 0; i < (amx ? 3 : 2); i++) {
         ((cpu_backend *)backend)->tiles = i == 0 ? NULL : i == 1 ? &cpu_kernels_plain : amx;
@@ -251,4 +262,74 @@ static void convolutions(test *t)
     nn_backend_destroy(backend);
 }
 
-TEST_MAIN(TEST(rounding), TEST(padding), TEST(norms), TEST(pictures), TEST(convolutions))
+static nn_value normalised(nn_graph *g, nn_value x) { return nn_relu(g, nn_instance_norm(g, x, 1e-5f)); }
+
+/* The gradients of weights: a convolution, one of a mirrored picture, which can be read if `keep`, and a transposed one
+ * with a bias, each with a norm behind it; and one of a mirrored picture to few channels, which reads it in fp32. */
+static nn_graph *open_step(bool keep)
+{
+    nn_graph *g = nn_graph_create();
+    nn_value w[4], gradients[4];
+    for (size_t i = 0; i < 4; i++)
+        w[i] = nn_input(g, (const char *[]){"w1", "w2", "w3", "w4"}[i], nn_shape_of(i < 3 ? 16 : 3, 16, 3, 3));
+    nn_value x = nn_input(g, "x", nn_shape_of(1, 24, 24, 16)), bias = nn_input(g, "bias", nn_shape_vector(16));
+    nn_value padded = nn_pad(g, normalised(g, nn_conv2d(g, x, w[0], 1, 1)), NN_PAD_REFLECT, 1);
+    nn_value y = normalised(g, nn_conv2d(g, padded, w[1], 1, 0));
+    y = normalised(g, nn_bias(g, nn_conv2d_transpose(g, y, w[2], 2, 1, 1), bias));
+    y = nn_conv2d(g, nn_pad(g, y, NN_PAD_REFLECT, 1), w[3], 1, 0);
+    nn_grad(g, nn_mean_square(g, y, NN_NONE, 0.5f), w, 4, gradients);
+    for (size_t i = 0; i < 4; i++) nn_output(g, gradients[i]);
+    if (keep) nn_output(g, padded);
+    return g;
+}
+
+/* One node of such a step. */
+static void check_planned(test *t, const nn_call *call)
+{
+    const cpu_backend *cpu = (const cpu_backend *)call->backend;
+    const cpu_kernel_table *tiles = cpu->tiles;
+    bool reads = call->input_layout[0] == NN_LAYOUT_BF16, writes = call->output_layout[0] == NN_LAYOUT_BF16;
+    switch (call->op) {
+    case NN_CONV2D:
+    case NN_CONV2D_DATA_GRAD:
+    case NN_CONV2D_WEIGHT_GRAD:
+        if (tiles) CHECK(t, cpu_conv2d_is_tiled(cpu, call) == (call->run == tiles->tiles[call->op]->run));
+        if (call->op == NN_CONV2D_DATA_GRAD && call->input_count == 3) CHECK(t, writes == (tiles != NULL));
+        break;
+    case NN_PAD: CHECK(t, reads == writes); break;
+    case NN_INSTANCE_NORM_GRAD: CHECK(t, writes == (tiles != NULL)); break;
+    default: break;
+    }
+}
+
+/* What a program keeps in bf16, and which kernels it runs: where tiles round gradients as they read, norms write them so. */
+static void plans(test *t)
+{
+    nn_backend *backend = open_with_bf16(t);
+    if (!backend) return;
+    for (int i = 0; i < 4; i++) {
+        bool keep = i % 2;
+        ((cpu_backend *)backend)->tiles = i < 2 ? NULL : &cpu_kernels_plain;
+        nn_graph *g = open_step(keep);
+        nn_draft d;
+        error err = {0};
+        status result = nn_draft_create(&d, g, backend, &err);
+        d.precision = NN_BF16;
+        if (result == STATUS_OK) result = nn_draft_prune(&d, &err);
+        if (result == STATUS_OK) result = nn_draft_fuse(&d, &err);
+        if (result == STATUS_OK) result = nn_draft_choose_layouts(&d, &err);
+        if (result != STATUS_OK) test_failed(t, __FILE__, __LINE__, "%s", err.message);
+        size_t pads = 0, narrow = 0;
+        for (size_t n = 0; result == STATUS_OK && n < d.node_count; n++) {
+            check_planned(t, &d.calls[n]);
+            pads += d.calls[n].op == NN_PAD;
+            narrow += d.calls[n].op == NN_PAD && d.calls[n].output_layout[0] == NN_LAYOUT_BF16;
+        }
+        CHECK(t, pads == 2 && narrow == (keep ? 0 : 1));
+        nn_draft_free(&d);
+        nn_graph_destroy(g);
+    }
+    nn_backend_destroy(backend);
+}
+
+TEST_MAIN(TEST(rounding), TEST(padding), TEST(norms), TEST(pictures), TEST(convolutions), TEST(plans))
