@@ -82,6 +82,10 @@ static void mirrored_pictures(test *t)
             kernel_test k;
             open_mirrored(&k, &cases[i], op);
             check_everywhere(t, &k);
+            nn_call call = {.op = op, .attr = k.attr, .input_shape = {k.input_shape[0], k.input_shape[1]},
+                            .output_shape = {k.output_shape[0]}};
+            /* A ring is added to what there would be moments of. */
+            CHECK(t, (cpu_kernels_plain.tiles_parts(&call) == 0) == (op == NN_CONV2D_DATA_GRAD));
             kernel_test_close(&k);
         }
 }
@@ -120,6 +124,26 @@ static void exact_in_integers(test *t)
         }
 }
 
+/* A picture in bf16 has no copy in the scratch, if whole tiles read nothing behind it. */
+static void reads_where_it_lies(test *t)
+{
+    static const struct {
+        convolution c;
+        bool in_place;
+    } cases[] = {
+        {{1, 18, 18, 32, 32, 3, 1, 0, false}, true},  {{2, 18, 19, 32, 32, 3, 1, 0, false}, true},
+        {{1, 19, 19, 32, 32, 3, 1, 0, false}, false}, {{1, 35, 35, 32, 32, 3, 2, 0, false}, false},
+        {{1, 18, 18, 40, 32, 3, 1, 0, false}, false}, {{1, 16, 16, 32, 32, 3, 1, 1, false}, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const convolution *c = &cases[i].c;
+        nn_call call = {.op = NN_CONV2D, .attr = {.stride = c->stride, .padding = c->padding}, .input_count = 2,
+                        .output_count = 1, .input_shape = {x_shape(c), w_shape(c)}, .output_shape = {y_shape(c)}};
+        size_t bytes = cpu_kernels_plain.tiles[NN_CONV2D]->workspace(&call);
+        call.input_layout[0] = NN_LAYOUT_BF16;
+        CHECK(t, (cpu_kernels_plain.tiles[NN_CONV2D]->workspace(&call) < bytes) == cases[i].in_place);
+    }
+}
+
 /* Which calls come here: those in bf16 with channels and pixels enough, where there are tiles. */
 static void dispatch(test *t)
 {
@@ -146,4 +170,5 @@ static void dispatch(test *t)
 }
 
 TEST_MAIN(TEST(whole_tiles), TEST(parts_of_tiles), TEST(kernels), TEST(channel_tails), TEST(many_tiles),
-          TEST(mirrored_pictures), TEST(enlarged_pictures), TEST(exact_in_integers), TEST(dispatch))
+          TEST(mirrored_pictures), TEST(enlarged_pictures), TEST(exact_in_integers), TEST(reads_where_it_lies),
+          TEST(dispatch))
