@@ -1,6 +1,6 @@
 /* Convolutions of the CPU backend: each call goes to our Winograd kernels (kernels/winograd.h), to those that filter rows
- * (kernels/conv_lines.h), to those by phases (kernels/conv_phases.h), to our direct ones (kernels/conv_direct.h) or to
- * oneDNN, by its shape and precision alone.
+ * (kernels/conv_lines.h), to those by phases (kernels/conv_phases.h), to our direct ones (kernels/conv_direct.h), to
+ * products of tiles (kernels/conv_tiles.h) or to oneDNN, by its shape and precision and by whether the CPU has tiles.
  *
  * Winograd takes 3x3 and 4x4 kernels of stride 1 whose padding is less than they are, from 16 channels on both sides and
  * 24 tiles of 4x4 or 3x3 in the result (in dy, for a weight gradient), at least half of whose pixels exist. Measured
@@ -26,6 +26,10 @@
  * take, of the time of the direct ones: 3x3 kernels 0.65 to 0.8 on AVX-512, 0.54 to 0.85 on AVX2; 4x4 kernels 0.47 to
  * 0.54 and 0.43 to 0.51 where y is 64x64 and 0.64 to 0.83 where it is 32x32, since transforming the weights weighs more.
  * Above the 16 MB weight gradients lose, whose sums outgrow the caches; from 16 channels, 3x3 is as fast either way.
+ *
+ * In bf16, where there are tiles, their products come before all of these: kernels of up to 7x7 and strides of 1 and
+ * 2, with padding less than they are, from 16 channels on both sides and 128 pixels of the result (weight gradients: of
+ * dy).
  */
 #ifndef NN_CPU_CONV2D_H
 #define NN_CPU_CONV2D_H

@@ -95,7 +95,7 @@ static size_t cpu_layout_bytes(const nn_backend *backend, nn_layout layout, nn_s
 }
 
 /* The kernels that filter rows can, but for data gradients, and Winograd's 3x3 ones. Of these, in bf16, where a padded copy
- * is half as large as what it was made of and is kept in its place, reading that is faster. */
+ * is no larger than what it was made of and is kept in its place, reading that is faster. */
 static bool cpu_can_reflect(const nn_backend *backend, const nn_call *call)
 {
     (void)backend;
@@ -128,8 +128,8 @@ static status cpu_check_precision(const nn_backend *backend, nn_precision precis
 static bool is_to_few(const nn_call *call) { return cpu_conv_thin_fits(call) || cpu_conv2d_is_to_few(call); }
 
 /* Activations of convolutions, but towards few channels, of those that filter rows what these read, and where biases are
- * added afterwards; normalised values and what is normalised; padded pictures. Those are what a backward pass needs of a
- * forward one. */
+ * added afterwards; normalised values and what is normalised; padded pictures and what they are made of. Those are what
+ * a backward pass needs of a forward one. */
 static bool cpu_reads_bf16(const nn_backend *backend, const nn_call *call, size_t number)
 {
     (void)backend;

@@ -44,7 +44,8 @@ const cpu_kernel_table *cpu_kernels_bf16(void)
 
 #if defined(__x86_64__)
 
-enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 }; /* asm/prctl.h of newer kernels than Debian 12's headers promise */
+/* Of asm/prctl.h, which lacks the first before Linux 5.16, and the second in all versions. */
+enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
 
 /* CPUID leaf 7: AMX-BF16 is bit 22 of edx, AMX-TILE bit 24. */
 static bool has_tiles(void)

@@ -156,7 +156,7 @@ static const uint16_t *source_of(const tiles_plan *p, const tiles_phase *phase, 
     return source + (row * p->padded_w + column) * p->channels;
 }
 
-/* Results of LANES channels of a tile, of which `width` exist. */
+/* Where a tile's results go. */
 typedef struct results {
     const nn_call *call;
     const tiles_plan *p;
@@ -164,6 +164,7 @@ typedef struct results {
     size_t count;
 } results;
 
+/* LANES channels of them from channel c on, of which `width` exist. */
 PRODUCT_INLINE void store_lanes(const results *r, const bool bf16, const vector *value, size_t c, size_t width)
 {
     size_t at = r->pixel + c;

@@ -11,8 +11,8 @@
  *     conv2d of an enlarged x    four phases, for even and odd rows and columns, of 2x2 taps whose matrices are sums
  *                                (winograd_enlarged.c has why)
  *
- * A tile is 16 results of a row, or of a column where that wastes less. Three tiles and 32 channels out are summed at a time, in
- * six of the processor's tiles; the other two are for operands.
+ * A tile is 16 results of a row, or of a column where that wastes less. Three tiles and 32 channels out are summed at a
+ * time, in six of the processor's tiles; the other two are for operands.
  *
  * conv_tiles_plan.c has the phases, conv_tiles_pack.c the copies of source and weights, conv_tiles.c the sums,
  * conv_tiles_weight.c the gradient of weights.

@@ -20,7 +20,6 @@
 #include "nn/cpu/kernels/border.h"
 #include "nn/cpu/kernels/conv_tiles.h"
 #include "nn/cpu/kernels/sizes.h"
-#include "nn/cpu/kernels/tiles.h"
 
 enum {
     BLOCK = TILES_COLUMNS,             /* channels of a tile */

@@ -1,7 +1,8 @@
 /* Moments of a convolution's result, which an instance norm would read it twice for: (n, parts, 3, c). For each part of an
  * image's pixels and each channel how many there are, their mean, and the sum of squares about it.
  *
- * A part is a run of neighbouring tiles in a row of them, by the shape alone. moments_take.h takes them while the results
+ * A part is a run of neighbouring tiles in a row of them, or, by products of tiles, a chunk (conv_tiles_plan.c): by the
+ * shape alone. moments_take.h takes them while the results
  * are in registers, one thread a whole run in its order; instance_norm.c puts them together. */
 #ifndef NN_CPU_KERNELS_MOMENTS_H
 #define NN_CPU_KERNELS_MOMENTS_H
