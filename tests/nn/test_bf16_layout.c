@@ -203,6 +203,9 @@ static void check_convolution(test *t, nn_backend *backend, size_t side, size_t 
         for (size_t n = 0; n < 2; n++)
             if (backend->interface->reads_bf16(backend, &b.call, n)) b.may_read |= 1u << n;
         if (backend->interface->writes_bf16(backend, &b.call, 0)) b.may_write = 1;
+        nn_call mirrored = b.call; /* a ring is added to dx, in fp32 */
+        mirrored.attr.mode = NN_PAD_REFLECT;
+        CHECK(t, op != NN_CONV2D_DATA_GRAD || !backend->interface->writes_bf16(backend, &mirrored, 0));
         CHECK(t, b.may_read == (op == NN_CONV2D_WEIGHT_GRAD ? 3 : 1) && b.may_write == (op != NN_CONV2D_WEIGHT_GRAD));
         check(t, &b);
         close_bench(&b);

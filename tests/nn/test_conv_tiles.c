@@ -166,6 +166,10 @@ static void dispatch(test *t)
             CHECK(t, !cpu_conv2d_is_tiled(&without, &call));
             call.precision = NN_FP32;
             CHECK(t, !cpu_conv2d_is_tiled(&cpu, &call));
+            nn_shape *weight = op == NN_CONV2D_WEIGHT_GRAD ? call.output_shape : &call.input_shape[1];
+            call.precision = NN_BF16;
+            weight->dim[NN_KW]++; /* one side longer than the other */
+            CHECK(t, !cpu_conv2d_is_tiled(&cpu, &call));
         }
 }
 
