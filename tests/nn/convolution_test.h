@@ -3,7 +3,6 @@
 #define TESTS_NN_CONVOLUTION_TEST_H
 
 #include "nn/cpu/conv2d.h"
-#include "nn/cpu/kernels/border.h"
 #include "kernel_test.h"
 
 typedef struct convolution {
@@ -125,6 +124,13 @@ static inline void open_direction(kernel_test *k, const convolution *c, nn_op op
     k->floor = root_mean_square(k->expected[0], count);
 }
 
+/* Pixel i of a side of `length` with `before` mirrored ones before and after it. */
+static inline size_t mirrored(size_t i, size_t before, size_t length)
+{
+    if (i < before) return before - i;
+    return i < before + length ? i - before : 2 * length + before - 2 - i;
+}
+
 /* The same sums for pictures whose pixels are mirrored at their sides. */
 static inline void each_mirrored_term(const convolution *c, term *each, void *context)
 {
@@ -132,8 +138,8 @@ static inline void each_mirrored_term(const convolution *c, term *each, void *co
     size_t oh = y.dim[NN_H], ow = y.dim[NN_W], taps = c->kernel * c->kernel;
     for (size_t pixel = 0; pixel < c->n * oh * ow; pixel++)
         for (size_t tap = 0; tap < taps; tap++) {
-            size_t row = cpu_place_of(pixel / ow % oh * c->stride + tap / c->kernel, c->padding, c->h, NN_PAD_REFLECT);
-            size_t column = cpu_place_of(pixel % ow * c->stride + tap % c->kernel, c->padding, c->w, NN_PAD_REFLECT);
+            size_t row = mirrored(pixel / ow % oh * c->stride + tap / c->kernel, c->padding, c->h);
+            size_t column = mirrored(pixel % ow * c->stride + tap % c->kernel, c->padding, c->w);
             size_t x = ((pixel / ow / oh * c->h + row) * c->w + column) * c->ic;
             for (size_t o = 0; o < c->oc; o++)
                 for (size_t i = 0; i < c->ic; i++)
@@ -158,8 +164,8 @@ static inline void add_enlarged(const convolution *c, kernel_test *k)
     size_t h = 2 * c->h, w = 2 * c->w;
     for (size_t pixel = 0; pixel < c->n * h * w; pixel++)
         for (size_t tap = 0; tap < 9; tap++) {
-            size_t row = cpu_place_of(pixel / w % h + tap / 3, 1, h, NN_PAD_REFLECT) / 2;
-            size_t column = cpu_place_of(pixel % w + tap % 3, 1, w, NN_PAD_REFLECT) / 2;
+            size_t row = mirrored(pixel / w % h + tap / 3, 1, h) / 2;
+            size_t column = mirrored(pixel % w + tap % 3, 1, w) / 2;
             size_t x = ((pixel / w / h * c->h + row) * c->w + column) * c->ic;
             for (size_t o = 0; o < c->oc; o++)
                 for (size_t i = 0; i < c->ic; i++)

@@ -71,27 +71,6 @@ static void many_rows(test *t)
     CHECK_ALL(t, cases);
 }
 
-/* Pixel i of a side of `length` with `before` mirrored ones before and after it. */
-static size_t mirrored(size_t i, size_t before, size_t length)
-{
-    if (i < before) return before - i;
-    return i < before + length ? i - before : 2 * length + before - 2 - i;
-}
-
-static void add_mirrored(const convolution *c, kernel_test *k)
-{
-    const size_t rows = y_shape(c).dim[NN_H], columns = y_shape(c).dim[NN_W];
-    term *each = k->op == NN_CONV2D ? add_to_y : add_to_w;
-    for (size_t pixel = 0; pixel < c->n * rows * columns; pixel++)
-        for (size_t tap = 0; tap < 49; tap++) {
-            size_t row = mirrored(pixel / columns % rows + tap / 7, c->padding, c->h);
-            size_t column = mirrored(pixel % columns + tap % 7, c->padding, c->w);
-            size_t from = ((pixel / columns / rows * c->h + row) * c->w + column) * c->ic;
-            for (size_t o = 0; o < c->oc; o++)
-                for (size_t j = 0; j < c->ic; j++) each(from + j, (o * c->ic + j) * 49 + tap, pixel * c->oc + o, k);
-        }
-}
-
 static void mirrored_pictures(test *t)
 {
     static const convolution cases[] = {
@@ -108,7 +87,7 @@ static void mirrored_pictures(test *t)
                          of_w ? &w : &y);
         for (size_t j = 0; j < k.input_count; j++) kernel_test_fill(&k, j, -1, 1);
         for (size_t j = 0; k.input_count > 2 && j < nn_count(y); j++) k.expected[0][j] = k.input[2][j % c->oc];
-        add_mirrored(c, &k);
+        each_mirrored_term(c, of_w ? add_to_w : add_to_y, &k);
         k.floor = root_mean_square(k.expected[0], nn_count(k.output_shape[0]));
         run_all(t, &k);
         kernel_test_close(&k);
