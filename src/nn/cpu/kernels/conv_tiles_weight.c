@@ -9,8 +9,9 @@
  *
  *     plane [ky % stride][kx % (2 stride)], row r + ky / stride, line c / 2 + kx / (2 stride)
  *
- * Zeros follow the last column of dy, so what x has there does not count. A row either takes whole tiles, or the rows
- * of dy follow each other at the distance that those of x have, and all are one run: whichever takes fewer tiles.
+ * Zeros follow the last column of dy, so what x has there does not count, if it is finite. A row either takes whole
+ * tiles, or the rows of dy follow each other at the distance that those of x have, and all are one run: whichever takes
+ * fewer tiles.
  *
  * The work goes by chunks of rows. All threads share a chunk's dy; each packs for itself the 32 channels of x that it
  * multiplies with it, which stay in its core's cache. For 16 of these and 32 of dy, up to three taps at a time have
