@@ -21,7 +21,7 @@ struct cpu_onednn *cpu_onednn_create(int threads, error *err)
 void cpu_onednn_destroy(struct cpu_onednn *onednn) { (void)onednn; }
 
 bool cpu_onednn_has_bf16(void) { return false; }
-bool cpu_onednn_has_tiles(void) { return false; }
+bool cpu_onednn_allows_tiles(void) { return false; }
 
 size_t cpu_onednn_layout_bytes(const struct cpu_onednn *onednn, nn_layout layout, nn_shape shape)
 {

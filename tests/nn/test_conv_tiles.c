@@ -173,6 +173,30 @@ static void dispatch(test *t)
         }
 }
 
+static void can_be_forbidden(test *t)
+{
+    static const struct {
+        const char *most; /* of oneDNN's variable; NULL: it is not there */
+        bool allowed;
+    } cases[] = {{"AVX2", false}, {"avx512_core_bf16", false}, {"SSE41", false}, {"ALL", true}, {"AVX512_CORE_AMX", true},
+                 {"", true},      {NULL, true}};
+    const char *before = getenv("ONEDNN_MAX_CPU_ISA");
+    char *kept = before ? strdup(before) : NULL;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        nn_backend *backend;
+        error err = {0};
+        if (cases[i].most)
+            setenv("ONEDNN_MAX_CPU_ISA", cases[i].most, 1);
+        else
+            unsetenv("ONEDNN_MAX_CPU_ISA");
+        REQUIRE_OK(t, nn_cpu_create(1, &backend, &err), err);
+        CHECK(t, ((const cpu_backend *)backend)->tiles == (cases[i].allowed ? cpu_kernels_tiles() : NULL));
+        nn_backend_destroy(backend);
+    }
+    if (kept) setenv("ONEDNN_MAX_CPU_ISA", kept, 1);
+    free(kept);
+}
+
 TEST_MAIN(TEST(whole_tiles), TEST(parts_of_tiles), TEST(kernels), TEST(channel_tails), TEST(many_tiles),
           TEST(mirrored_pictures), TEST(enlarged_pictures), TEST(exact_in_integers), TEST(reads_where_it_lies),
-          TEST(dispatch))
+          TEST(dispatch), TEST(can_be_forbidden))

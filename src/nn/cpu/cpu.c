@@ -191,7 +191,7 @@ status nn_cpu_create(int threads, nn_backend **out, error *err)
     if (!cpu) return error_no_memory(err, "the CPU backend", sizeof *cpu);
     cpu->base = (nn_backend){.interface = &cpu_interface, .threads = threads};
     for (size_t level = 0; cpu_kernels_supported(level); level++) cpu->kernels = cpu_kernels_supported(level);
-    if (cpu_onednn_has_tiles()) cpu->tiles = cpu_kernels_tiles(); /* one variable forbids it to both */
+    if (cpu_onednn_allows_tiles()) cpu->tiles = cpu_kernels_tiles();
     cpu->onednn = cpu_onednn_create(threads, err);
     if (!cpu->onednn) {
         free(cpu);

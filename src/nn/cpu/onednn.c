@@ -6,6 +6,7 @@
 #include <oneapi/dnnl/dnnl_debug.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "nn/cpu/cpu.h"
 #include "nn/cpu/onednn_steps.h"
@@ -29,8 +30,23 @@ int onednn_use_threads(int threads)
  * nobody does. Programs hold their own; only those of strips, pass after pass, find a few of the last ones again. */
 enum { KEPT_KERNELS = 16 };
 
+/* As the library takes it, in letters of any case: what it does not know forbids nothing. */
+bool cpu_onednn_allows_tiles(void)
+{
+    static const char *const below[] = {"SSE41",           "AVX",         "AVX2",             "AVX2_VNNI",       "AVX512_MIC",
+                                        "AVX512_MIC_4OPS", "AVX512_CORE", "AVX512_CORE_VNNI", "AVX512_CORE_BF16"};
+    const char *most = getenv("ONEDNN_MAX_CPU_ISA");
+    if (!most) most = getenv("DNNL_MAX_CPU_ISA");
+    for (size_t i = 0; most && i < sizeof below / sizeof *below; i++)
+        if (strcasecmp(most, below[i]) == 0) return false;
+    return true;
+}
+
 struct cpu_onednn *cpu_onednn_create(int threads, error *err)
 {
+    /* Not with AMX: what generates such kernels in version 2.6 reads beside its memory, and ours take what matters. The first
+     * call of a process counts, and the library's refusal of others changes nothing. */
+    if (cpu_onednn_allows_tiles()) dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core_bf16);
     struct cpu_onednn *onednn = calloc(1, sizeof *onednn);
     if (!onednn) {
         error_no_memory(err, "oneDNN", sizeof *onednn);
@@ -60,11 +76,10 @@ void cpu_onednn_destroy(struct cpu_onednn *onednn)
     free(onednn);
 }
 
-static bool has_all_of(dnnl_cpu_isa_t isa) { return (dnnl_get_effective_cpu_isa() & isa) == isa; }
-
-bool cpu_onednn_has_bf16(void) { return has_all_of(dnnl_cpu_isa_avx512_core_bf16); }
-
-bool cpu_onednn_has_tiles(void) { return has_all_of(dnnl_cpu_isa_avx512_core_amx); }
+bool cpu_onednn_has_bf16(void)
+{
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}
 
 /* Layouts. */
 

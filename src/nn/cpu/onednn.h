@@ -16,8 +16,8 @@ void cpu_onednn_destroy(struct cpu_onednn *onednn); /* accepts NULL */
 
 /* Whether the library has kernels for bf16 here; ONEDNN_MAX_CPU_ISA may forbid what the CPU has. */
 bool cpu_onednn_has_bf16(void);
-/* The same for AMX. */
-bool cpu_onednn_has_tiles(void);
+/* Whether that variable leaves AMX, which our kernels alone use, to them. */
+bool cpu_onednn_allows_tiles(void);
 
 /* Bytes of a weight of `shape` in `layout`, padding included. */
 size_t cpu_onednn_layout_bytes(const struct cpu_onednn *onednn, nn_layout layout, nn_shape shape);
