@@ -185,6 +185,42 @@ static inline void open_enlarged(kernel_test *k, const convolution *c)
     k->floor = root_mean_square(k->expected[0], nn_count(y));
 }
 
+/* What a test does with the kernels that it is about. */
+typedef void kernel_check(test *t, kernel_test *k);
+
+/* 3x3 kernels over mirrored pictures, in the directions up to `last`. */
+static inline void check_mirrored_pictures(test *t, nn_op last, kernel_check *check)
+{
+    static const convolution cases[] = {
+        {1, 32, 32, 32, 64, 3, 1, 1, false}, {2, 9, 14, 16, 16, 3, 1, 1, false}, {1, 2, 2, 16, 16, 3, 1, 1, false},
+        {1, 3, 41, 17, 19, 3, 1, 1, false},  {1, 12, 8, 40, 70, 3, 1, 1, false}, {3, 5, 4, 70, 33, 3, 1, 1, false},
+        {1, 52, 8, 40, 70, 3, 1, 1, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (nn_op op = NN_CONV2D; op <= last; op++) {
+            kernel_test k;
+            open_mirrored(&k, &cases[i], op);
+            check(t, &k);
+            kernel_test_close(&k);
+        }
+}
+
+static inline void check_enlarged_picture(test *t, const convolution *c, kernel_check *check)
+{
+    kernel_test k;
+    open_enlarged(&k, c);
+    check(t, &k);
+    kernel_test_close(&k);
+}
+
+static inline void check_enlarged_pictures(test *t, kernel_check *check)
+{
+    static const convolution cases[] = {
+        {1, 16, 16, 32, 64, 3, 1, 1, true}, {2, 9, 14, 16, 16, 3, 1, 1, false}, {1, 1, 1, 16, 16, 3, 1, 1, true},
+        {1, 3, 21, 17, 48, 3, 1, 1, true},  {1, 5, 10, 40, 16, 3, 1, 1, false}, {3, 4, 6, 70, 32, 3, 1, 1, true},
+        {1, 41, 83, 16, 16, 3, 1, 1, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_enlarged_picture(t, &cases[i], check);
+}
+
 typedef enum chosen { CHOSEN_ONEDNN, CHOSEN_WINOGRAD, CHOSEN_PHASES, CHOSEN_DIRECT, CHOSEN_LINES } chosen;
 
 /* Which kernel the backend's convolution of these shapes runs; what prepare did must agree with the rules. */

@@ -72,36 +72,21 @@ static void many_tiles(test *t)
     CHECK_ALL(t, cases);
 }
 
-static void mirrored_pictures(test *t)
+/* A ring is added to what there would be moments of. */
+static void check_mirrored(test *t, kernel_test *k)
 {
-    static const convolution cases[] = {
-        {1, 32, 32, 32, 64, 3, 1, 1, false}, {2, 9, 14, 16, 16, 3, 1, 1, false}, {1, 2, 2, 16, 16, 3, 1, 1, false},
-        {1, 3, 41, 17, 19, 3, 1, 1, false},  {1, 52, 8, 40, 70, 3, 1, 1, false}, {3, 5, 4, 70, 33, 3, 1, 1, false}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        for (nn_op op = NN_CONV2D; op <= NN_CONV2D_DATA_GRAD; op++) {
-            kernel_test k;
-            open_mirrored(&k, &cases[i], op);
-            check_everywhere(t, &k);
-            nn_call call = {.op = op, .attr = k.attr, .input_shape = {k.input_shape[0], k.input_shape[1]},
-                            .output_shape = {k.output_shape[0]}};
-            /* A ring is added to what there would be moments of. */
-            CHECK(t, (cpu_kernels_plain.tiles_parts(&call) == 0) == (op == NN_CONV2D_DATA_GRAD));
-            kernel_test_close(&k);
-        }
+    nn_call call = {.op = k->op, .attr = k->attr, .input_shape = {k->input_shape[0], k->input_shape[1]},
+                    .output_shape = {k->output_shape[0]}};
+    check_everywhere(t, k);
+    CHECK(t, (cpu_kernels_plain.tiles_parts(&call) == 0) == (k->op == NN_CONV2D_DATA_GRAD));
 }
+
+static void mirrored_pictures(test *t) { check_mirrored_pictures(t, NN_CONV2D_DATA_GRAD, check_mirrored); }
 
 static void enlarged_pictures(test *t)
 {
-    static const convolution cases[] = {
-        {1, 16, 16, 32, 64, 3, 1, 1, true}, {2, 9, 14, 16, 16, 3, 1, 1, false}, {1, 1, 1, 16, 16, 3, 1, 1, true},
-        {1, 3, 21, 17, 48, 3, 1, 1, true},  {1, 5, 10, 40, 16, 3, 1, 1, false}, {3, 4, 6, 70, 20, 3, 1, 1, true},
-        {1, 41, 83, 16, 16, 3, 1, 1, true}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        kernel_test k;
-        open_enlarged(&k, &cases[i]);
-        check_everywhere(t, &k);
-        kernel_test_close(&k);
-    }
+    check_enlarged_pictures(t, check_everywhere);
+    check_enlarged_picture(t, &(convolution){3, 4, 6, 70, 20, 3, 1, 1, true}, check_everywhere); /* part of a vector */
 }
 
 /* Small integers are bf16 too: nothing is rounded, whatever the order of sums. */

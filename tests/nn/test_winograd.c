@@ -82,33 +82,9 @@ static void many_tiles(test *t)
     CHECK_ALL(t, cases);
 }
 
-static void mirrored_pictures(test *t)
-{
-    static const convolution cases[] = {
-        {1, 32, 32, 32, 64, 3, 1, 1, false}, {2, 9, 14, 16, 16, 3, 1, 1, false}, {1, 2, 2, 16, 16, 3, 1, 1, false},
-        {1, 3, 41, 17, 19, 3, 1, 1, false},  {1, 12, 8, 40, 70, 3, 1, 1, false}, {3, 5, 4, 70, 33, 3, 1, 1, false}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        for (nn_op op = NN_CONV2D; op <= NN_CONV2D_WEIGHT_GRAD; op++) {
-            kernel_test k;
-            open_mirrored(&k, &cases[i], op);
-            check_everywhere(t, &k);
-            kernel_test_close(&k);
-        }
-}
+static void mirrored_pictures(test *t) { check_mirrored_pictures(t, NN_CONV2D_WEIGHT_GRAD, check_everywhere); }
 
-static void enlarged_pictures(test *t)
-{
-    static const convolution cases[] = {
-        {1, 16, 16, 32, 64, 3, 1, 1, true}, {2, 9, 14, 16, 16, 3, 1, 1, false}, {1, 1, 1, 16, 16, 3, 1, 1, true},
-        {1, 3, 21, 17, 48, 3, 1, 1, true},  {1, 5, 10, 40, 16, 3, 1, 1, false}, {3, 4, 6, 70, 32, 3, 1, 1, true},
-        {1, 41, 83, 16, 16, 3, 1, 1, true}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        kernel_test k;
-        open_enlarged(&k, &cases[i]);
-        check_everywhere(t, &k);
-        kernel_test_close(&k);
-    }
-}
+static void enlarged_pictures(test *t) { check_enlarged_pictures(t, check_everywhere); }
 
 /* F(3x3, 4x4): the same of each. */
 static void kernels_of_4(test *t)

@@ -1,7 +1,8 @@
 /* What the CPU backend's files share.
  *
- * Files under kernels/ are compiled once for each instruction set (-DCPU_ISA=base, v3, v4): every name that they
- * export goes through CPU_NAME, and kernels/table.c gathers them. Files beside this one are compiled once.
+ * Files under kernels/ are compiled once for each instruction set (-DCPU_ISA=base, v3, v4; winograd*.c as bf16 too;
+ * conv_tiles*.c as amx and plain alone): every name that they export goes through CPU_NAME, and kernels/table.c and
+ * conv_tiles_table.c gather them. Files beside this one are compiled once.
  *
  * A kernel may use call->threads threads and no memory but its tensors and call->workspace. Sums are split into a
  * number of parts that does not depend on the number of threads, and added in order: a result is the same, bit for

@@ -114,20 +114,26 @@ static size_t reach(const tiles_axis *a, bool whole_tiles)
 
 static size_t greater(size_t a, size_t b) { return a > b ? a : b; }
 
+/* Whoever reads the source, a phase or a side of the ring: number i of `readers_of`. */
+static size_t readers_of(const tiles_plan *p) { return p->phases + (p->has_ring ? TILES_SIDES : 0); }
+static const tiles_phase *reader(const tiles_plan *p, size_t i)
+{
+    return i < p->phases ? &p->phase[i] : &p->side[i - p->phases];
+}
+
 /* The copy's size: what results read lies within it, and what whole tiles do within what is allocated, which need not be
  * written: a row of a product is nothing but its own result's. */
 static void size_source(tiles_plan *p)
 {
     p->padded_h = p->before + p->h;
     p->padded_w = p->before + p->w;
-    for (size_t i = 0; i < p->phases + (p->has_ring ? TILES_SIDES : 0); i++) {
-        const tiles_phase *phase = i < p->phases ? &p->phase[i] : &p->side[i - p->phases];
-        p->padded_h = greater(p->padded_h, reach(&phase->rows, false));
-        p->padded_w = greater(p->padded_w, reach(&phase->columns, false));
+    for (size_t i = 0; i < readers_of(p); i++) {
+        p->padded_h = greater(p->padded_h, reach(&reader(p, i)->rows, false));
+        p->padded_w = greater(p->padded_w, reach(&reader(p, i)->columns, false));
     }
     size_t pixels = p->images * p->padded_h * p->padded_w, reached = pixels;
-    for (size_t i = 0; i < p->phases + (p->has_ring ? TILES_SIDES : 0); i++) {
-        const tiles_phase *phase = i < p->phases ? &p->phase[i] : &p->side[i - p->phases];
+    for (size_t i = 0; i < readers_of(p); i++) {
+        const tiles_phase *phase = reader(p, i);
         size_t rows = reach(&phase->rows, phase->down), columns = reach(&phase->columns, !phase->down);
         if (rows > 0 && columns > 0)
             reached = greater(reached, pixels - p->padded_h * p->padded_w + (rows - 1) * p->padded_w + columns);
@@ -145,8 +151,7 @@ tiles_plan CPU_NAME(cpu_tiles_plan_of)(const nn_call *call)
     size_t kernel = call->input_shape[1].dim[NN_KH], stride = call->attr.stride, padding = call->attr.padding;
     bool gradient = call->op == NN_CONV2D_DATA_GRAD, mirrors = call->attr.mode == NN_PAD_REFLECT;
     tiles_plan p = {.images = x[NN_N], .h = x[NN_H], .w = x[NN_W], .in = x[NN_C], .oh = y[NN_H], .ow = y[NN_W],
-                    .out = y[NN_C],
-                    .groups = cpu_divide_up(x[NN_C], TILES_TERMS), .panels = cpu_divide_up(y[NN_C], TILES_PANEL),
+                    .out = y[NN_C], .groups = cpu_divide_up(x[NN_C], TILES_TERMS), .panels = cpu_divide_up(y[NN_C], TILES_PANEL),
                     .from_bf16 = call->input_layout[0] == NN_LAYOUT_BF16,
                     .to_bf16 = call->output_layout[0] == NN_LAYOUT_BF16};
     p.border = gradient ? NN_PAD_ZERO : call->attr.factor ? NN_PAD_EDGE : call->attr.mode;
