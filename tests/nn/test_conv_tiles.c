@@ -158,6 +158,24 @@ static void dispatch(test *t)
         }
 }
 
+/* What norms give convolutions is rounded beforehand where there are tiles: nothing may go to Winograd there. */
+static void leaves_winograd_nothing(test *t)
+{
+    cpu_backend cpu = {.tiles = &cpu_kernels_plain};
+    size_t found = 0;
+    for (size_t i = 0; i < 2 * 24 * 20 * 20; i++)
+        for (nn_op op = NN_CONV2D; op <= NN_CONV2D_WEIGHT_GRAD; op++) {
+            const convolution c = {1 + i / 2 % 24, 2 + i / 48 % 20, 2 + i / 960, 16, 16, 3 + i % 2, 1, 1, false};
+            nn_shape x = x_shape(&c), w = w_shape(&c), y = y_shape(&c), all[3][3] = {{x, w, y}, {y, w, x}, {x, y, w}};
+            nn_call call = {.op = op, .attr = {.stride = 1, .padding = 1}, .precision = NN_BF16,
+                            .input_shape = {all[op][0], all[op][1]}, .output_shape = {all[op][2]}};
+            if (!cpu_conv2d_is_winograd(&call)) continue;
+            found++;
+            CHECK(t, cpu_conv2d_is_tiled(&cpu, &call));
+        }
+    CHECK(t, found > 1000);
+}
+
 static void can_be_forbidden(test *t)
 {
     static const struct {
@@ -184,4 +202,4 @@ static void can_be_forbidden(test *t)
 
 TEST_MAIN(TEST(whole_tiles), TEST(parts_of_tiles), TEST(kernels), TEST(channel_tails), TEST(many_tiles),
           TEST(mirrored_pictures), TEST(enlarged_pictures), TEST(exact_in_integers), TEST(reads_where_it_lies),
-          TEST(dispatch), TEST(can_be_forbidden))
+          TEST(dispatch), TEST(leaves_winograd_nothing), TEST(can_be_forbidden))

@@ -15,7 +15,7 @@ enum {
     LEAST_TILES = 24,
     LEAST_COLUMNS = 16, /* of y, where rows are filtered */
     LEAST_PIXELS = 1024,
-    LEAST_TILED_PIXELS = 128, /* fewer, and packing the weights costs more than it saves */
+    LEAST_TILED_PIXELS = 96, /* fewer do not pay for packing the weights; what Winograd takes has more */
     LEAST_GRADIENT_PIXELS = 256
 };
 

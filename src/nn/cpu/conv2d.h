@@ -28,8 +28,8 @@
  * Above the 16 MB weight gradients lose, whose sums outgrow the caches; from 16 channels, 3x3 is as fast either way.
  *
  * In bf16, where there are tiles, their products come before all of these: kernels of up to 7x7 and strides of 1 and
- * 2, with padding less than they are, from 16 channels on both sides and 128 pixels of the result (weight gradients: of
- * dy).
+ * 2, with padding less than they are, from 16 channels on both sides and 96 pixels of the result (weight gradients: of
+ * dy). That is all that Winograd would take, whose transforms would come before what norms' gradients are rounded for.
  */
 #ifndef NN_CPU_CONV2D_H
 #define NN_CPU_CONV2D_H
