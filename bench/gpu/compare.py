@@ -2,20 +2,27 @@
 """`make bench-cuda`: training steps and translations on this machine's GPU, beside PyTorch running the same networks.
 
   compare.py BENCH_GPU [PART OF A JOB'S NAME]...
-  compare.py --compile        fills torch.compile's caches for all jobs at once, which takes minutes, and measures nothing
 
-Prints a table and writes it with all figures to BENCH_OUT (bench/results)/DATE-COMMIT-DEVICE.json, after every figure,
-so that what has been measured is kept when it is stopped. BENCH_SECONDS: no job is begun after so many (none: no limit);
-what was left out is said. Without a PyTorch that sees the GPU (TORCH_PYTHON names another interpreter) only this
-program's figures appear.
+PyTorch's jobs are loaded and compiled at once, which takes minutes; then all are measured, one after the other, while the
+others wait. Prints a table and writes it with all figures to BENCH_OUT (bench/results)/DATE-COMMIT-DEVICE.json, after every
+figure, so that what has been measured is kept when it is stopped. Without a PyTorch that sees the GPU (TORCH_PYTHON names
+another interpreter) only this program's figures appear.
+
+BENCH_SECONDS           once measuring has begun, no job is begun after so many (none: no limit); what was left out is said
+BENCH_PREPARE_SECONDS   how long PyTorch may load and compile (600)
+BENCH_BEGIN             a file: measuring begins when it exists, so that other work can go on while PyTorch compiles
 """
+import ctypes
 import datetime
 import json
 import os
 import pathlib
+import queue
 import re
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -28,31 +35,88 @@ JOBS = (
     + [("step", *NETWORK, "64", "resize_conv", batch, count) for batch, count in (("1", "20"), ("4", "10"), ("16", "5"))]
     + [("translate", *NETWORK, "resize_conv", batch, "30") for batch in ("1", "8", "32")]
 )
+ALL_PRECISIONS = JOBS[:4]  # the other jobs are measured in bf16 alone
 PRECISIONS = ("bf16", "tf32", "fp32")
-VARIANTS = ("default", "graph", "compiled", "compiled_graph")
-
-
-def variants_of(job):
-    """All for the first job; of the compiled ones, which take long to begin, one or none for the others."""
-    if job is JOBS[0]:
-        return VARIANTS
-    return ("default", "graph", "compiled_graph") if "transpose" in job else ("default", "graph")
-
-
-JOB_SECONDS = 240  # torch.compile takes its time
+PREPARED = ("default", "compiled_graph")
+VARIANTS = (*PREPARED, "graph")  # the last where compiling fails
+JOB_SECONDS = 120
 STEP_OPERATIONS = {"transpose": 1.88e12, "resize_conv": 2.15e12}  # of one picture, by the definition of convolutions
 
 
-def run(command, limit):
-    """Its line of JSON; or {"error": ...}."""
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=limit)
-    except (subprocess.TimeoutExpired, OSError) as problem:
-        return {"error": str(problem)[:300]}
-    try:
-        return json.loads(result.stdout.splitlines()[-1])
-    except (IndexError, ValueError):
-        return {"error": (result.stderr.strip().splitlines() or ["no output"])[-1][:300]}
+class Process:
+    """One measurement: a command that ends with a line of JSON; one told to --wait says "ready" first."""
+
+    def __init__(self, command, environment=None):
+        self.errors = tempfile.TemporaryFile("w+", errors="replace")
+        self.lines = queue.Queue()
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
+                                        env=os.environ | (environment or {}))
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.lines.put(line)
+        self.lines.put(None)
+
+    def line(self, seconds):
+        """The next one; None where none comes in time, or none comes any more."""
+        try:
+            line = self.lines.get(timeout=max(seconds, 0.01))
+        except queue.Empty:
+            return None
+        if line is None:
+            self.lines.put(None)  # for who asks again
+        return line
+
+    def go(self):
+        try:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+        except OSError:
+            pass  # it has ended; its output tells
+
+    def result(self, seconds):
+        """Its figures, or {"error": ...}. The process is gone then."""
+        line = self.line(seconds)
+        late = line is None and self.process.poll() is None
+        self.end()
+        if line is not None:
+            try:
+                return json.loads(line)
+            except ValueError:
+                return {"error": f"no JSON: {line.strip()[:300]}"}
+        self.errors.seek(0)
+        said = "not done in time" if late else "no output"
+        return {"error": (self.errors.read().strip().splitlines() or [said])[-1][:300]}
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Memory:
+    """The device's free memory as its driver tells it, asked without a context of one's own."""
+
+    class Info(ctypes.Structure):
+        _fields_ = [("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong)]
+
+    def __init__(self):
+        self.device = ctypes.c_void_p()
+        try:
+            self.library = ctypes.CDLL("libnvidia-ml.so.1")
+            good = self.library.nvmlInit_v2() == 0
+            good = good and self.library.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(self.device)) == 0
+        except (OSError, AttributeError):
+            good = False
+        if not good:
+            self.library = None
+
+    def free(self):
+        """Bytes; None where the driver does not tell."""
+        info = self.Info()
+        if self.library is None or self.library.nvmlDeviceGetMemoryInfo(self.device, ctypes.byref(info)) != 0:
+            return None
+        return info.free
 
 
 def best(found, names):
@@ -81,35 +145,90 @@ def show(row):
             f"{operations / f['seconds'] / 1e12:8.0f} TFLOP/s{f['bytes'] / 2**30:7.1f} GiB")
     (ours, o), (theirs, t) = best(found, PRECISIONS), best(found, VARIANTS)
     if o and t:
-        say(f"    {ours} against {theirs}: {t['seconds'] / o['seconds']:.2f} times as fast")
+        say(f"    {ours} against {theirs}: {t['seconds'] / o['seconds']:.2f} times as fast, "
+            f"alone {t['alone'] / o['alone']:.2f} times")
 
 
-def measure(binary, torch, job, left, keep):
-    """A row of the record, which `keep` is called with after each figure."""
-    row = {"job": job, "found": {}}
-    *fixed, count = job
-    commands = {name: [binary] for name in PRECISIONS}
-    if torch:
-        commands |= {name: [torch, str(HERE / "torch_gpu.py")] for name in variants_of(job)}
-    for name, command in commands.items():
-        if left() > 0:
-            row["found"][name] = run([*command, *fixed, name, count], min(JOB_SECONDS, left() + 30))
-            keep(row)
-    return row
+class Torch:
+    """PyTorch's jobs, each a process that waits for its turn."""
+
+    def __init__(self, python, jobs):
+        self.python = python
+        self.waiting = {("ceilings",): self.start("--wait", "ceilings")} if python else {}
+        for job in jobs if python else ():
+            for name in PREPARED:
+                self.waiting[job, name] = self.start("--wait", *job[:-1], name, job[-1])
+
+    def start(self, *words):
+        return Process([self.python, str(HERE / "torch_gpu.py"), *words], {"TORCHINDUCTOR_COMPILE_THREADS": "1"})
+
+    def settle(self, seconds):
+        """Waits until all are ready. Those that are not in time are ended."""
+        begin = time.monotonic()
+        for key, process in self.waiting.items():
+            if process.line(seconds - (time.monotonic() - begin)) != "ready\n":
+                say(f"not ready: {' '.join(process.process.args[2:])}")
+                process.end()
+        if self.waiting:
+            say(f"PyTorch loaded and compiled: {time.monotonic() - begin:.0f} s since it was waited for")
+
+    def measure(self, *key):
+        process = self.waiting.pop(key)
+        process.go()
+        return process.result(JOB_SECONDS)
+
+    def end(self):
+        for process in self.waiting.values():
+            process.end()
 
 
-def fill_caches(torch):
-    """Everything compiled, in processes of its own beside one another."""
-    commands = [[torch, str(HERE / "torch_gpu.py"), *job[:-1], name, "1"]
-                for job in JOBS for name in variants_of(job) if name.startswith("compiled")]
-    running = [subprocess.Popen(c, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for c in commands]
-    for process, command in zip(running, commands):
-        say(f"{' '.join(command[2:])}: {'compiled' if process.wait() == 0 else 'failed'}")
+class Bench:
+    def __init__(self, binary, torch):
+        self.binary, self.torch, self.memory = binary, torch, Memory()
+        self.record = {"date": datetime.date.today().isoformat(), "commit": commit(), "rows": []}
+        self.path = None
+
+    def own_share(self, found):
+        """"bytes" becomes what the process alone had, which is gone now, where others wait on the device."""
+        now, least = self.memory.free(), found.pop("free", None)
+        if now is not None and least is not None:
+            found["bytes"] = now - least
+        return found
+
+    def keep(self, row, name, found):
+        row["found"][name] = self.own_share(found)
+        if "device" in found:
+            self.record.setdefault("device", found["device"])
+        if "device" in self.record:
+            self.path = write(self.record)
+
+    def ceilings(self):
+        if self.torch.python:
+            self.record["ceilings"] = self.torch.measure("ceilings")
+            say(f"ceilings: {json.dumps(self.record['ceilings'])}")
+
+    def measure(self, job):
+        row = {"job": job, "found": {}}
+        self.record["rows"].append(row)
+        *fixed, count = job
+        for name in PRECISIONS if job in ALL_PRECISIONS else PRECISIONS[:1]:
+            self.keep(row, name, Process([self.binary, *fixed, name, count]).result(JOB_SECONDS))
+        for name in PREPARED if self.torch.python else ():
+            self.keep(row, name, self.torch.measure(job, name))
+        if "error" in row["found"].get("compiled_graph", {}):
+            self.keep(row, "graph", self.torch.start(*fixed, "graph", count).result(JOB_SECONDS))
+        say(" ".join(fixed))
+        show(row)
 
 
-def write(record, device):
+def commit():
+    return os.environ.get("BENCH_COMMIT") or subprocess.run(
+        ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+
+
+def write(record):
     """To BENCH_OUT; its path."""
-    slug = re.sub(r"[^a-z0-9]+", "-", record.setdefault("device", device).lower()).strip("-")
+    slug = re.sub(r"[^a-z0-9]+", "-", record["device"].lower()).strip("-")
     folder = pathlib.Path(os.environ.get("BENCH_OUT", HERE.parent / "results"))
     path = folder / f"{record['date']}-{record['commit'] or 'nocommit'}-{slug}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,43 +242,27 @@ def sees_gpu(python):
 
 
 def main(binary, *only):
+    jobs = [job for job in JOBS if not only or any(part in " ".join(job[:-1]) for part in only)]
     python = os.environ.get("TORCH_PYTHON", "python3")
-    torch = python if sees_gpu(python) else None
-    if binary == "--compile":
-        if torch:
-            fill_caches(torch)
-        return
-    limit = float(os.environ.get("BENCH_SECONDS", "inf"))
-    begin = time.monotonic()
-    commit = os.environ.get("BENCH_COMMIT") or subprocess.run(
-        ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    record = {"date": datetime.date.today().isoformat(), "commit": commit, "rows": []}
-    if torch:
-        record["ceilings"] = run([torch, str(HERE / "torch_gpu.py"), "ceilings"], JOB_SECONDS)
-        say(f"ceilings: {json.dumps(record['ceilings'])}")
-    rows, path = record["rows"], None
-
-    def keep(row):
-        nonlocal path
-        record["rows"] = [*rows, row]
-        device = next((f["device"] for f in row["found"].values() if "device" in f), None)
-        path = write(record, device) if device else path
-
-    for job in JOBS:
-        name = " ".join(job[:-1])
-        if only and not any(part in name for part in only):
-            continue
-        if time.monotonic() - begin > limit:
-            say(f"{name}: left out, the time is over")
-            continue
-        row = measure(binary, torch, job, lambda: limit - (time.monotonic() - begin), keep)
-        rows.append(row)
-        say(name)
-        show(row)
-        if path is None:
-            sys.exit("compare.py: nothing ran; a GPU is needed")
-    if path:
-        say(f"written: {path}")
+    torch = Torch(python if sees_gpu(python) else None, jobs)
+    try:
+        begin_file = os.environ.get("BENCH_BEGIN")
+        while begin_file and not os.path.exists(begin_file):
+            time.sleep(0.2)
+        torch.settle(float(os.environ.get("BENCH_PREPARE_SECONDS", "600")))
+        bench = Bench(binary, torch)
+        limit, begin = float(os.environ.get("BENCH_SECONDS", "inf")), time.monotonic()
+        bench.ceilings()
+        for job in jobs:
+            if time.monotonic() - begin > limit:
+                say(f"{' '.join(job[:-1])}: left out, the time is over")
+                continue
+            bench.measure(job)
+            if bench.path is None:
+                sys.exit("compare.py: nothing ran; a GPU is needed")
+        say(f"written: {bench.path}, {time.monotonic() - begin:.0f} s of measuring")
+    finally:
+        torch.end()
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
   torch_gpu.py step SIDE GENERATOR NGF NDF UPSAMPLE BATCH VARIANT STEPS
   torch_gpu.py translate SIDE GENERATOR NGF UPSAMPLE BATCH VARIANT TIMES
   torch_gpu.py ceilings            seconds of a large copy and a large product: what the device can do
+  torch_gpu.py --wait ...          says "ready" when all is loaded and compiled, and measures when a line comes
 
 VARIANT:
   default         fp32, eager, as PyTorch comes (convolutions in TF32, which it allows by itself)
   graph           bf16 autocast, channels_last, fused Adam, the whole step one CUDA graph
-  compiled        bf16 autocast, channels_last, torch.compile(mode="reduce-overhead"), which makes CUDA graphs
-  compiled_graph  torch.compile, and the whole step one CUDA graph
+  compiled_graph  the same with torch.compile
+
+Those with graphs are measured without and with cudnn.benchmark, and the faster is told.
 
 A repetition begins with the pictures in pinned memory and ends with its losses or pictures there. `default` moves floats,
 as the reference does; the others bytes, which are made floats and back on the device. Times as in bench.c: "seconds" where
@@ -34,8 +36,7 @@ class Variant:
     def __init__(self, name):
         self.fast = name != "default"
         self.captured = name.endswith("graph")
-        self.compiled = name.startswith("compiled")
-        self.reduce_overhead = name == "compiled"
+        self.compiled = name == "compiled_graph"
 
     def network(self, kind, width, upsample="transpose"):
         network = networks.create(kind, width, upsample).cuda()
@@ -44,9 +45,7 @@ class Variant:
         return network
 
     def callable(self, network):
-        if not self.compiled:
-            return network
-        return torch.compile(network, mode="reduce-overhead" if self.reduce_overhead else None)
+        return torch.compile(network) if self.compiled else network
 
     def autocast(self):  # the cache of casts would point into the graph's memory
         return torch.autocast("cuda", torch.bfloat16, enabled=self.fast, cache_enabled=not self.captured)
@@ -111,16 +110,15 @@ class Results:
         return host
 
 
-def captured(function):
+def captured(function, stream):
     """function() as one CUDA graph; its result is in the same tensors after every replay."""
-    stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):
             function()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, stream=stream):
         result = function()
 
     def replay():
@@ -130,8 +128,20 @@ def captured(function):
     return replay
 
 
+def repetition(run, copies):
+    """Its beginning and its end: `copies` are (host, device) tensors, the pictures."""
+    results = Results()
+
+    def begin():
+        for host, device in copies:
+            device.copy_(host, non_blocking=True)
+        results.begin(run())
+
+    return begin, results.end
+
+
 def step_function(v, side, kind, ngf, ndf, upsample, batch):
-    """The reference's optimize_parameters (models/cycle_gan_model.py), pools always passing the new image on."""
+    """The reference's optimize_parameters (models/cycle_gan_model.py), pools always passing the new image on; and its copies."""
     nets_g = [v.network(kind, ngf, upsample) for _ in range(2)]
     nets_d = [v.network("patchgan", ndf) for _ in range(2)]
     optimizer_g, optimizer_d = v.adam(*nets_g), v.adam(*nets_d)
@@ -169,16 +179,7 @@ def step_function(v, side, kind, ngf, ndf, upsample, batch):
         optimizer_d.step()
         return loss.detach()
 
-    run, results = captured(train) if v.captured else train, Results()
-
-    def begin():
-        if v.reduce_overhead:
-            torch.compiler.cudagraph_mark_step_begin()
-        device_a.copy_(host_a, non_blocking=True)
-        device_b.copy_(host_b, non_blocking=True)
-        results.begin(run())
-
-    return begin, results.end
+    return train, [(host_a, device_a), (host_b, device_b)]
 
 
 def translate_function(v, side, kind, ngf, upsample, batch):
@@ -190,13 +191,7 @@ def translate_function(v, side, kind, ngf, upsample, batch):
         with torch.no_grad(), v.autocast():
             return network(x)
 
-    run, results = captured(forward) if v.captured else forward, Results()
-
-    def begin():
-        x.copy_(host, non_blocking=True)
-        results.begin(run())
-
-    return begin, results.end
+    return forward, [(host, x)]
 
 
 def timed(begin, end, count):
@@ -246,20 +241,55 @@ def ceilings():
     return found
 
 
-def main(job, *rest):
+def prepared(v, make, stream, *arguments):
+    """The function to measure, compiled, and its copies; what it took of the device's memory meanwhile is given back."""
+    function, copies = make(v, *arguments)
+    if v.compiled:
+        with torch.cuda.stream(stream):
+            function()
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+    return function, copies
+
+
+def measured(v, function, copies, stream, count):
+    found = []
+    for benchmark in (False, True) if v.captured else (False,):
+        torch.backends.cudnn.benchmark = benchmark
+        run = captured(function, stream) if v.captured else function
+        result = timed(*repetition(run, copies), count)
+        free, total = torch.cuda.mem_get_info()
+        found.append(result | {"bytes": total - free, "free": free, "cudnn_benchmark": benchmark})
+        del run
+        torch.cuda.empty_cache()
+    return min(found, key=lambda f: f["seconds"])
+
+
+def wait():
+    print("ready", flush=True)
+    if not sys.stdin.readline():
+        sys.exit("torch_gpu.py: nobody waits for it any more")
+
+
+def main(*words):
     if not torch.cuda.is_available():
         sys.exit("torch_gpu.py: this PyTorch sees no GPU")
+    waits = words[0] == "--wait"
+    job, *rest = words[waits:]
     torch.manual_seed(1)
+    torch.cuda.init()
     if job == "ceilings":
+        if waits:
+            wait()
         result = ceilings()
     else:
         side, kind, *numbers, upsample, batch, variant, count = rest
         make = step_function if job == "step" else translate_function
-        begin, end = make(Variant(variant), int(side), kind, *map(int, numbers), upsample, int(batch))
-        result = timed(begin, end, int(count))
-        free, total = torch.cuda.mem_get_info()
-        result["bytes"] = total - free
-        result["allocated"] = torch.cuda.max_memory_allocated()
+        v, stream = Variant(variant), torch.cuda.Stream()
+        function, copies = prepared(v, make, stream, int(side), kind, *map(int, numbers), upsample, int(batch))
+        if waits:
+            wait()
+        result = measured(v, function, copies, stream, int(count))
     print(json.dumps({**result, "torch": torch.__version__, "device": torch.cuda.get_device_name()}))
 
 
