@@ -55,7 +55,7 @@ MODULE := $(if $(filter 1,$(CUDA)),$(BUILD)/cyclegan-cuda.so)
 CUDA_WARNINGS := -Wall,-Wextra,-Wno-missing-field-initializers
 NVCC_FLAGS = -std=c++17 -O3 -g -lineinfo -fmad=true $(if $(WERROR),-Werror all-warnings) \
     -Xcompiler -fPIC,-fvisibility=hidden,$(CUDA_WARNINGS) -Isrc \
-    $(if $(filter 90,$(CUDA_ARCH)),-DCUDA_GROUPS) \
+    $(if $(filter 90,$(CUDA_ARCH)),-DCUDA_GROUPS) $(CUDA_DEFINES) \
     $(foreach arch,$(CUDA_ARCH:90=90a),-gencode arch=compute_$(arch),code=sm_$(arch)) \
     -gencode arch=compute_$(lastword $(CUDA_ARCH)),code=compute_$(lastword $(CUDA_ARCH))
 

@@ -51,10 +51,16 @@ build-cuda:
 	@$(if $(NVCC),,echo "make: nvcc is not found; NVCC=... names it" >&2; exit 1)
 	+@$(GPU_MAKE) gpu-programs
 
-check-cuda: build-cuda
-	@tests/cuda/check.sh build/gpu
+# As racecheck can follow it (src/nn/cuda/bulk.h), into build/race.
+race-programs: $(addprefix $(BUILD)/,check_ops check_pictures check_moments)
+
+build-race:
+	+@$(GPU_MAKE) BUILD=build/race CUDA_DEFINES=-DCUDA_EACH_ARRIVES race-programs
+
+check-cuda: build-cuda $(if $(filter all,$(CHECK_RACES)),build-race)
+	@tests/cuda/check.sh build/gpu build/race
 
 bench-cuda: build-cuda
 	@bench/gpu/compare.py build/gpu/bench_gpu
 
-.PHONY: gpu-programs build-cuda check-cuda bench-cuda
+.PHONY: gpu-programs race-programs build-cuda build-race check-cuda bench-cuda

@@ -10,14 +10,26 @@
  *                    counted by a barrier. Addresses and bytes are multiples of 16. Products of tensor_group.h find what it
  *                    brings without tensor_publish.
  *   a cluster        blocks, neighbours along x, that run at the same time (cuda_launch_cluster) and may store to each
- *                    other's shared memory: not before all have begun (cluster_meet), nor when the other one has ended
+ *                    other's shared memory: not before all have begun and are done with what lies there (cluster_meet),
+ *                    nor when the other one has ended
+ *
+ * A warp arrives by one of its threads, after __syncwarp. Where the compiler knows that the warp is together it makes no
+ * instruction of that, and racecheck, which sees machine code alone, takes what the other threads wrote for not published.
+ * For it CUDA_EACH_ARRIVES makes every thread arrive.
  */
 #ifndef NN_CUDA_BULK_H
 #define NN_CUDA_BULK_H
 
 #include "nn/cuda/tensor.h"
 
-enum { BULK_BARRIER_BYTES = 8 };
+enum {
+    BULK_BARRIER_BYTES = 8,
+#ifdef CUDA_EACH_ARRIVES
+    BULK_WARP = 32 /* arrivals that one of a warp is: what a barrier is made for counts them */
+#else
+    BULK_WARP = 1
+#endif
+};
 
 #ifdef __CUDACC__
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
@@ -78,23 +90,15 @@ __device__ static inline unsigned cluster_rank()
     return rank;
 }
 
-/* All threads of the cluster; of memory it publishes nothing but barriers that are made. */
+/* All threads of the cluster: what they stored before is there for all of them, and what they loaded may be overwritten. */
 __device__ static inline void cluster_meet()
-{
-    __syncwarp();
-    asm volatile("barrier.cluster.arrive.relaxed.aligned;\n"
-                 "barrier.cluster.wait.acquire.aligned;" ::: "memory");
-}
-
-/* The same, and what these threads stored before is there for all of them. */
-__device__ static inline void cluster_publish()
 {
     __syncwarp();
     asm volatile("barrier.cluster.arrive.release.aligned;\n"
                  "barrier.cluster.wait.acquire.aligned;" ::: "memory");
 }
 
-/* 16 bytes to a place that bulk_there gave; there after cluster_publish. */
+/* 16 bytes to a place that bulk_there gave; there after cluster_meet. */
 __device__ static inline void cluster_store(tensor_address to, float4 v)
 {
     asm volatile("st.shared::cluster.v4.f32 [%0], {%1,%2,%3,%4};" ::"r"(to), "f"(v.x), "f"(v.y), "f"(v.z), "f"(v.w)
@@ -112,12 +116,23 @@ __device__ static inline void bulk_wait(tensor_address, unsigned) {}
 __device__ static inline void bulk_copy(tensor_address, const void *, unsigned, tensor_address) {}
 __device__ static inline unsigned cluster_rank() { return 0; }
 __device__ static inline void cluster_meet() {}
-__device__ static inline void cluster_publish() {}
 __device__ static inline void cluster_store(tensor_address, float4) {}
 
 #endif
 #else
 #include "emulated_bulk.h"
 #endif
+
+/* By all threads of a warp, after __syncwarp: `times` arrivals of it, 32 at most. What its threads wrote before is seen by those
+ * who waited. */
+__device__ static inline void bulk_arrive_warp(unsigned lane, tensor_address barrier, unsigned times = 1)
+{
+#ifdef CUDA_EACH_ARRIVES
+    (void)lane;
+    for (unsigned i = 0; i < times; i++) bulk_arrive(barrier);
+#else
+    if (lane < times) bulk_arrive(barrier);
+#endif
+}
 
 #endif

@@ -127,17 +127,17 @@ template <pixels kind, bool moments> struct tile {
     {
         for (unsigned i = 0; i < d.stages; i++) {
             bulk_make(full(i), 1);
-            bulk_make(empty(i), MULTIPLIERS);
+            bulk_make(empty(i), MULTIPLIERS * BULK_WARP);
         }
         for (unsigned i = 0; i < d.windows; i++) {
-            bulk_make(halo_full(i), MULTIPLIERS);
-            bulk_make(halo_empty(i), MULTIPLIERS);
+            bulk_make(halo_full(i), MULTIPLIERS * BULK_WARP);
+            bulk_make(halo_empty(i), MULTIPLIERS * BULK_WARP);
         }
-        bulk_make(bias_there(), 1);
-        bulk_make(multiplied(), MULTIPLIERS);
+        bulk_make(bias_there(), BULK_WARP);
+        bulk_make(multiplied(), MULTIPLIERS * BULK_WARP);
         if (moments) {
-            bulk_make(moments_left(), MULTIPLIERS);
-            bulk_make(moments_empty(), MULTIPLIERS);
+            bulk_make(moments_left(), MULTIPLIERS * BULK_WARP);
+            bulk_make(moments_empty(), MULTIPLIERS * BULK_WARP);
         }
         bulk_made();
     }
@@ -204,7 +204,7 @@ template <pixels kind, bool moments> struct tile {
         tensor_wait<pending>();
         tensor_publish();
         __syncwarp();
-        if (lane < CHUNK / of) bulk_arrive(halo_full(window)); /* for each plane */
+        bulk_arrive_warp(lane, halo_full(window), CHUNK / of); /* for each plane */
     }
 
     /* COPIERS, of all windows but the first. Where there are many, one is published when the next one is under way. */
@@ -234,7 +234,7 @@ template <pixels kind, bool moments> struct tile {
     {
         result_bring_bias<columns>(d.v, first, bias(), lane, WARP);
         __syncwarp();
-        if (lane == 0) bulk_arrive(bias_there());
+        bulk_arrive_warp(lane, bias_there());
     }
 
     /* The kernel's tap for tap (a, b) of part p's window. */
@@ -285,8 +285,8 @@ template <pixels kind, bool moments> struct tile {
     __device__ void give_back(unsigned stage, bool leaves, unsigned window) const
     {
         __syncwarp();
-        if (lane == 0) bulk_arrive(empty(stage));
-        if (leaves && lane == 0) bulk_arrive(halo_empty(window));
+        bulk_arrive_warp(lane, empty(stage));
+        if (leaves) bulk_arrive_warp(lane, halo_empty(window));
     }
 
     /* MULTIPLIERS, a tile. A tap's products run while the next one's are started; what they have read is given back then.
@@ -357,7 +357,7 @@ template <pixels kind, bool moments> struct tile {
         bulk_wait(bias_there(), 0);
         if (!goes_on) {
             __syncwarp();
-            if (lane == 0) bulk_arrive(multiplied());
+            bulk_arrive_warp(lane, multiplied());
             bulk_wait(multiplied(), 0);
         }
         return CUDA_SHARED() + BARRIER_BYTES + BIAS_BYTES;

@@ -112,14 +112,14 @@ __device__ static inline void finish_tile(const B &block, const tensor_conv &v, 
     result_finish<moments>(block, v, sums, block.bias(), block.first, space + block.warp * bytes, shared);
     if (!moments) return;
     __syncwarp();
-    if (block.lane == 0) bulk_arrive(block.moments_left());
+    bulk_arrive_warp(block.lane, block.moments_left());
     if (block.warp < columns / WARP) {
         const unsigned k = threadIdx.x / MOMENTS_CHANNELS, own = threadIdx.x % MOMENTS_CHANNELS;
         bulk_wait(block.moments_left(), parity);
         moments_store(v, shared[k], block.first + k * MOMENTS_CHANNELS, own, number);
     }
     __syncwarp();
-    if (block.lane == 0) bulk_arrive(block.moments_empty());
+    bulk_arrive_warp(block.lane, block.moments_empty());
 }
 
 /* One side of a phase. Result pixel x = 2 i + parity meets source pixel o at tap a where x = 2 o + a - padding: at the taps

@@ -158,7 +158,7 @@ template <unsigned first, unsigned taps> __device__ static inline void weigh_tap
     tensor_group_wait<0>();
     cluster_meet();
     if (begin < end) hand_over<first, taps>(g, sums);
-    cluster_publish();
+    cluster_meet();
 }
 
 /* blockIdx: share of the tiles, channels of dy, channels of x. */

@@ -111,17 +111,17 @@ template <unsigned size, bool moments> struct stride_tile {
     {
         for (unsigned i = 0; i < d.stages; i++) {
             bulk_make(full(i), 1);
-            bulk_make(empty(i), MULTIPLIERS);
+            bulk_make(empty(i), MULTIPLIERS * BULK_WARP);
         }
         for (unsigned i = 0; i < d.windows; i++) {
-            bulk_make(window_full(i), MULTIPLIERS);
-            bulk_make(window_empty(i), MULTIPLIERS);
+            bulk_make(window_full(i), MULTIPLIERS * BULK_WARP);
+            bulk_make(window_empty(i), MULTIPLIERS * BULK_WARP);
         }
-        bulk_make(bias_there(), 1);
-        bulk_make(multiplied(), MULTIPLIERS);
+        bulk_make(bias_there(), BULK_WARP);
+        bulk_make(multiplied(), MULTIPLIERS * BULK_WARP);
         if (moments) {
-            bulk_make(moments_left(), MULTIPLIERS);
-            bulk_make(moments_empty(), MULTIPLIERS);
+            bulk_make(moments_left(), MULTIPLIERS * BULK_WARP);
+            bulk_make(moments_empty(), MULTIPLIERS * BULK_WARP);
         }
         bulk_made();
     }
@@ -159,7 +159,7 @@ template <unsigned size, bool moments> struct stride_tile {
         tensor_wait<pending>();
         tensor_publish();
         __syncwarp();
-        if (lane < MULTIPLIERS / of) bulk_arrive(window_full(at));
+        bulk_arrive_warp(lane, window_full(at), MULTIPLIERS / of);
     }
 
     /* COPIERS, of all windows but the first. One is published when the next one is under way: what that one waits for, the
@@ -187,7 +187,7 @@ template <unsigned size, bool moments> struct stride_tile {
     {
         result_bring_bias<COLUMNS>(d.v, first, bias(), lane, WARP);
         __syncwarp();
-        if (lane == 0) bulk_arrive(bias_there());
+        bulk_arrive_warp(lane, bias_there());
     }
 
     /* One thread, or a warp: bring_stage's. */
@@ -221,8 +221,8 @@ template <unsigned size, bool moments> struct stride_tile {
     __device__ void give_back(unsigned stage, bool leaves, unsigned window) const
     {
         __syncwarp();
-        if (lane == 0) bulk_arrive(empty(stage));
-        if (leaves && lane == 0) bulk_arrive(window_empty(window));
+        bulk_arrive_warp(lane, empty(stage));
+        if (leaves) bulk_arrive_warp(lane, window_empty(window));
     }
 
     /* A tile. A tap's products run while the next one's are started; what they have read is given back then. Loops are such
@@ -272,7 +272,7 @@ template <unsigned size, bool moments> struct stride_tile {
         bulk_wait(bias_there(), 0);
         if (size > 1) return CUDA_SHARED() + RESULT_AT;
         __syncwarp();
-        if (lane == 0) bulk_arrive(multiplied());
+        bulk_arrive_warp(lane, multiplied());
         bulk_wait(multiplied(), 0);
         return CUDA_SHARED() + first_window(d.v.halves);
     }

@@ -14,7 +14,6 @@ void bulk_wait(tensor_address barrier, unsigned parity);
 void bulk_copy(tensor_address to, const void *from, unsigned bytes, tensor_address barrier);
 unsigned cluster_rank();
 void cluster_meet();
-static inline void cluster_publish() { cluster_meet(); }
 void cluster_store(tensor_address to, float4 v);
 
 #endif
