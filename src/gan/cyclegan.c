@@ -247,7 +247,8 @@ double gan_operations(const gan *g)
 
 double gan_predict_seconds(gan *g)
 {
-    return training_predict_seconds(g->sampler.program[0], g->sampler.picture[0], g->size.side * g->size.side * 3,
+    const gan_sampler *s = &g->sampler;
+    return training_predict_seconds(s->program[0], s->picture[0], s->translated[0], g->size.side * g->size.side * 3,
                                     gan_operations(g));
 }
 

@@ -201,5 +201,6 @@ size_t style_feedforward_kept_bytes(const style_feedforward *f)
 double style_feedforward_predict_seconds(style_feedforward *f)
 {
     size_t side = (size_t)f->training->crop_size;
-    return training_predict_seconds(f->sampler, f->sample, side * side * 3, nn_program_operations(f->step));
+    return training_predict_seconds(f->sampler, f->sample, f->translated, side * side * 3,
+                                    nn_program_operations(f->step));
 }
