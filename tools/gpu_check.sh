@@ -1,7 +1,7 @@
 #!/bin/bash
 # All that needs a GPU, in one call: builds, checks, measures, and leaves its records in a folder.
 #
-#   tools/gpu_check.sh FOLDER [MINUTES] [check|bench]      MINUTES: for the benchmark; 4. The last: that part alone
+#   tools/gpu_check.sh FOLDER [MINUTES] [check|bench]      MINUTES: of measuring; 4. The last: that part alone
 #
 # Needs gcc, make and nvcc; for the comparison a python3 with PyTorch. None of the program's other libraries.
 set -uo pipefail
@@ -33,18 +33,23 @@ if command -v cuobjdump >/dev/null && [ -e build/gpu/cyclegan-cuda.so ]; then
     cuobjdump --dump-resource-usage build/gpu/cyclegan-cuda.so 2>/dev/null | grep -A 1 Function >"$out/resources.txt"
     echo "kernels: $(grep -c Function "$out/resources.txt"), with local memory: $(grep -cE 'LOCAL:[1-9]|STACK:[1-9]' "$out/resources.txt")"
 fi
-# torch.compile's minutes pass beside the checks, which are the CPU's work for the most part; nothing is timed meanwhile.
+# torch.compile's minutes pass beside the checks, which are the CPU's work for the most part. Of what is reported nothing is
+# timed meanwhile; but Inductor tries some of its kernels in two or more forms then, and may keep the slower one.
 checked=$(mktemp -u)
+bench=
+trap '[ -z "$bench" ] || kill "$bench" 2>/dev/null; rm -f "$checked"' EXIT # a script's background jobs ignore Ctrl-C
+trap 'exit 130' INT
+trap 'exit 143' TERM
 if [ "$part" != check ]; then
-    BENCH_BEGIN=$checked BENCH_OUT=$out BENCH_SECONDS=$((minutes * 60)) bench/gpu/compare.py build/gpu/bench_gpu \
-        >"$out/bench.log" 2>&1 &
+    BENCH_BEGIN=$checked BENCH_OUT=$out BENCH_SECONDS=$((minutes * 60)) \
+        BENCH_PREPARE_SECONDS="${BENCH_PREPARE_SECONDS:-300}" bench/gpu/compare.py build/gpu/bench_gpu >"$out/bench.log" 2>&1 &
     bench=$!
 fi
 [ "$part" = bench ] || CHECK_OUT="$out" step check.log make "${arguments[@]}" check-cuda
 [ "$part" = check ] && exit $((failures > 0))
 touch "$checked"
 wait "$bench" || failures=$((failures + 1))
-rm -f "$checked"
+bench=
 cat "$out/bench.log"
 # Where a step's time goes, where CUPTI is there to tell.
 if gcc -shared -fPIC -O1 -I/usr/local/cuda/include -o build/gpu/kernels.so bench/gpu/kernels.c -L/usr/local/cuda/lib64 \

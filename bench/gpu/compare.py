@@ -9,16 +9,18 @@ figure, so that what has been measured is kept when it is stopped. Without a PyT
 another interpreter) only this program's figures appear.
 
 BENCH_SECONDS           once measuring has begun, no job is begun after so many (none: no limit); what was left out is said
-BENCH_PREPARE_SECONDS   how long PyTorch may load and compile (600)
 BENCH_BEGIN             a file: measuring begins when it exists, so that other work can go on while PyTorch compiles
+BENCH_PREPARE_SECONDS   how long that may take from then on (600)
 """
 import ctypes
 import datetime
+import itertools
 import json
 import os
 import pathlib
 import queue
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,7 +40,7 @@ JOBS = (
 ALL_PRECISIONS = JOBS[:4]  # the other jobs are measured in bf16 alone
 PRECISIONS = ("bf16", "tf32", "fp32")
 PREPARED = ("default", "compiled_graph")
-VARIANTS = (*PREPARED, "graph")  # the last where compiling fails
+VARIANTS = (*PREPARED, "graph")  # the last where compiling fails, with the others and alone
 JOB_SECONDS = 120
 STEP_OPERATIONS = {"transpose": 1.88e12, "resize_conv": 2.15e12}  # of one picture, by the definition of convolutions
 
@@ -49,6 +51,7 @@ class Process:
     def __init__(self, command, environment=None):
         self.errors = tempfile.TemporaryFile("w+", errors="replace")
         self.lines = queue.Queue()
+        self.late = False
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
                                         env=os.environ | (environment or {}))
         threading.Thread(target=self.read, daemon=True).start()
@@ -68,6 +71,17 @@ class Process:
             self.lines.put(None)  # for who asks again
         return line
 
+    def is_ready(self, seconds):
+        """Whether it says so in time. Else it is ended."""
+        end = time.monotonic() + seconds
+        line = ""
+        while line is not None and line != "ready\n":
+            line = self.line(end - time.monotonic())
+        if line is None:
+            self.late = self.process.poll() is None
+            self.end()
+        return line is not None
+
     def go(self):
         try:
             self.process.stdin.write("\n")
@@ -77,17 +91,17 @@ class Process:
 
     def result(self, seconds):
         """Its figures, or {"error": ...}. The process is gone then."""
-        line = self.line(seconds)
-        late = line is None and self.process.poll() is None
+        end = time.monotonic() + seconds
+        line = ""
+        while line is not None and not line.startswith("{"):
+            line = self.line(end - time.monotonic())
+        self.late = self.late or (line is None and self.process.poll() is None)
         self.end()
         if line is not None:
-            try:
-                return json.loads(line)
-            except ValueError:
-                return {"error": f"no JSON: {line.strip()[:300]}"}
+            return json.loads(line)
         self.errors.seek(0)
-        said = "not done in time" if late else "no output"
-        return {"error": (self.errors.read().strip().splitlines() or [said])[-1][:300]}
+        said = self.errors.read().strip().splitlines()
+        return {"error": "not done in time" if self.late else (said or ["no output"])[-1][:300]}
 
     def end(self):
         self.process.kill()
@@ -95,16 +109,18 @@ class Process:
 
 
 class Memory:
-    """The device's free memory as its driver tells it, asked without a context of one's own."""
+    """The device's free memory as its driver tells it, asked without a context of one's own: where there is one device, so
+    that it is the one that is measured."""
 
     class Info(ctypes.Structure):
         _fields_ = [("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong)]
 
     def __init__(self):
-        self.device = ctypes.c_void_p()
+        self.device, count = ctypes.c_void_p(), ctypes.c_uint()
         try:
             self.library = ctypes.CDLL("libnvidia-ml.so.1")
-            good = self.library.nvmlInit_v2() == 0
+            good = self.library.nvmlInit_v2() == 0 and self.library.nvmlDeviceGetCount_v2(ctypes.byref(count)) == 0
+            good = good and count.value == 1
             good = good and self.library.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(self.device)) == 0
         except (OSError, AttributeError):
             good = False
@@ -142,7 +158,7 @@ def show(row):
             continue
         operations = batch * STEP_OPERATIONS[upsample] if job[0] == "step" else found.get("bf16", {}).get("operations", 0)
         say(f"    {who:24}{1000 * f['seconds']:10.2f} ms ({1000 * f['alone']:.2f} alone){batch / f['seconds']:10.1f} pictures/s"
-            f"{operations / f['seconds'] / 1e12:8.0f} TFLOP/s{f['bytes'] / 2**30:7.1f} GiB")
+            f"{operations / f['seconds'] / 1e12:8.0f} TFLOP/s" + (f"{f['bytes'] / 2**30:7.1f} GiB" if "bytes" in f else ""))
     (ours, o), (theirs, t) = best(found, PRECISIONS), best(found, VARIANTS)
     if o and t:
         say(f"    {ours} against {theirs}: {t['seconds'] / o['seconds']:.2f} times as fast, "
@@ -152,11 +168,13 @@ def show(row):
 class Torch:
     """PyTorch's jobs, each a process that waits for its turn."""
 
-    def __init__(self, python, jobs):
-        self.python = python
-        self.waiting = {("ceilings",): self.start("--wait", "ceilings")} if python else {}
-        for job in jobs if python else ():
-            for name in PREPARED:
+    def __init__(self, python):
+        self.python, self.waiting = python, {}
+
+    def prepare(self, jobs):
+        if self.python:
+            self.waiting["ceilings",] = self.start("--wait", "ceilings")
+            for job, name in itertools.product(jobs, PREPARED):
                 self.waiting[job, name] = self.start("--wait", *job[:-1], name, job[-1])
 
     def start(self, *words):
@@ -165,10 +183,9 @@ class Torch:
     def settle(self, seconds):
         """Waits until all are ready. Those that are not in time are ended."""
         begin = time.monotonic()
-        for key, process in self.waiting.items():
-            if process.line(seconds - (time.monotonic() - begin)) != "ready\n":
+        for process in self.waiting.values():
+            if not process.is_ready(seconds - (time.monotonic() - begin)):
                 say(f"not ready: {' '.join(process.process.args[2:])}")
-                process.end()
         if self.waiting:
             say(f"PyTorch loaded and compiled: {time.monotonic() - begin:.0f} s since it was waited for")
 
@@ -178,6 +195,8 @@ class Torch:
         return process.result(JOB_SECONDS)
 
     def end(self):
+        for process in self.waiting.values():
+            process.process.kill()
         for process in self.waiting.values():
             process.end()
 
@@ -189,8 +208,9 @@ class Bench:
         self.path = None
 
     def own_share(self, found):
-        """"bytes" becomes what the process alone had, which is gone now, where others wait on the device."""
+        """"bytes" becomes what the process alone had, which is gone now; left out where that cannot be told."""
         now, least = self.memory.free(), found.pop("free", None)
+        found.pop("bytes", None)
         if now is not None and least is not None:
             found["bytes"] = now - least
         return found
@@ -215,8 +235,10 @@ class Bench:
             self.keep(row, name, Process([self.binary, *fixed, name, count]).result(JOB_SECONDS))
         for name in PREPARED if self.torch.python else ():
             self.keep(row, name, self.torch.measure(job, name))
-        if "error" in row["found"].get("compiled_graph", {}):
-            self.keep(row, "graph", self.torch.start(*fixed, "graph", count).result(JOB_SECONDS))
+        for name in ("compiled_graph", "graph"):  # alone: with the others its memory or its time may not have sufficed
+            if "error" in row["found"].get("compiled_graph", {}):
+                say(f"{' '.join(fixed)} compiled_graph: {row['found']['compiled_graph']['error']}; {name} alone")
+                self.keep(row, name, self.torch.start(*fixed, name, count).result(JOB_SECONDS))
         say(" ".join(fixed))
         show(row)
 
@@ -243,9 +265,13 @@ def sees_gpu(python):
 
 def main(binary, *only):
     jobs = [job for job in JOBS if not only or any(part in " ".join(job[:-1]) for part in only)]
+    if not jobs or not os.access(binary, os.X_OK):
+        sys.exit(f"compare.py: {'no such job' if not jobs else f'{binary} is not there'}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what waits is ended
     python = os.environ.get("TORCH_PYTHON", "python3")
-    torch = Torch(python if sees_gpu(python) else None, jobs)
+    torch = Torch(python if sees_gpu(python) else None)
     try:
+        torch.prepare(jobs)
         begin_file = os.environ.get("BENCH_BEGIN")
         while begin_file and not os.path.exists(begin_file):
             time.sleep(0.2)
@@ -260,7 +286,7 @@ def main(binary, *only):
             bench.measure(job)
             if bench.path is None:
                 sys.exit("compare.py: nothing ran; a GPU is needed")
-        say(f"written: {bench.path}, {time.monotonic() - begin:.0f} s of measuring")
+        say(f"written: {bench.path or 'nothing'}, {time.monotonic() - begin:.0f} s of measuring")
     finally:
         torch.end()
 

@@ -245,6 +245,7 @@ def prepared(v, make, stream, *arguments):
     """The function to measure, compiled, and its copies; what it took of the device's memory meanwhile is given back."""
     function, copies = make(v, *arguments)
     if v.compiled:
+        stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             function()
         torch.cuda.synchronize()

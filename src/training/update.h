@@ -53,8 +53,8 @@ void training_update_begin_read(const training_update *u, const nn_program *prog
 /* STATUS_NOT_FINITE, naming the loss, when one or a gradient is NaN or infinite: the weights are then as they were. */
 status training_update_end_read(training_reading *reading, const char *const *names, float *losses, error *err);
 
-/* Seconds that `operations` of arithmetic (nn_program_operations) will take: runs of a program on made pictures are timed, as
- * many as half a second allows, and the quickest is scaled. 0 without memory. picture, translated: its input and its output,
+/* Seconds that `operations` of arithmetic (nn_program_operations) will take: runs of a program on made pictures are timed,
+ * six if half a second allows, and the quickest is scaled. 0 without memory. picture, translated: its input and its output,
  * of `count` each. */
 double training_predict_seconds(nn_program *sampler, nn_value picture, nn_value translated, size_t count, double operations);
 

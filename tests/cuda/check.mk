@@ -26,7 +26,7 @@ $(CUDA_CHECKS:%=$(BUILD)/tests/cuda/%): $(BUILD)/tests/cuda/%: tests/cuda/%.c $(
 	$(CXX) $(SANITIZER) -fopenmp -o $@ $@.o $(EMULATED) $(SAFETENSORS_OBJECTS) $(GPU_LIBRARY) $(LDLIBS)
 
 # A machine with such a GPU has AVX2, if it is an x86: the plain convolutions take half as long.
-build/gpu/tests/cuda/plain_conv.o: ALL_CFLAGS += $(if $(filter v3,$(ISAS)),$(ISA_v3) -ffp-contract=fast)
+build/gpu/tests/cuda/plain_conv.o build/race/tests/cuda/plain_conv.o: ALL_CFLAGS += $(if $(filter v3,$(ISAS)),$(ISA_v3) -ffp-contract=fast)
 
 NVCC_LINK = $(NVCC) -cudart static -Xlinker -rpath,$(patsubst %/bin/nvcc,%/lib64,$(realpath $(NVCC))) \
     -Xlinker --gc-sections
@@ -63,4 +63,10 @@ check-cuda: build-cuda $(if $(filter all,$(CHECK_RACES)),build-race)
 bench-cuda: build-cuda
 	@bench/gpu/compare.py build/gpu/bench_gpu
 
-.PHONY: gpu-programs race-programs build-cuda build-race check-cuda bench-cuda
+# Barriers at which every thread arrives, as for racecheck, on the emulated device.
+check-arrivals:
+	+@$(MAKE) --no-print-directory BUILD=build/each CUDA=0 CFLAGS='-O2 -g -DCUDA_EACH_ARRIVES' build/each/tests/cuda/check_ops
+	@CHECK_LITTLE=1 build/each/tests/cuda/check_ops wide_convolutions
+	@build/each/tests/cuda/check_ops strided_convolutions_in_large_blocks
+
+.PHONY: gpu-programs race-programs build-cuda build-race check-cuda bench-cuda check-arrivals

@@ -7,7 +7,7 @@
 #
 # racecheck sees small models alone, which take none of the kernels by groups (src/nn/cuda/bulk.h): of these, 2025.3 reports
 # races that barriers in shared memory exclude, as it does of cuBLASLt's, and 2026.4 still some. CHECK_RACES=all has it see
-# them too, compiled so that it can follow.
+# them too, compiled so that it should be able to follow; no GPU has told yet whether it does.
 set -uo pipefail
 programs=$1 races=$2
 sanitizer=${COMPUTE_SANITIZER:-compute-sanitizer}
@@ -49,8 +49,8 @@ for what in "check_ops wide_convolutions" check_pictures check_moments; do
         "$programs"/$what
 done
 wait
-# The device's own view of a small model: reads and writes beside memory, races in shared memory. The least that launches
-# every kernel, and the long training left out: everything runs a hundred times slower.
+# The device's own view of a small model: reads and writes beside memory, of the least that launches every kernel, races in
+# shared memory, and the long training left out: everything runs a hundred times slower.
 sanitize() { # TOOL-AND-OPTIONS FOLDER PROGRAM-AND-TEST
     # shellcheck disable=SC2086
     begin "${CHECK_SANITIZER_SECONDS:-120}" "3 ${1%% *} of $3" env CHECK_LITTLE=1 CHECK_GROWTH=1 CHECK_THREADS=1 \

@@ -13,7 +13,7 @@
  *                    other's shared memory: not before all have begun and are done with what lies there (cluster_meet),
  *                    nor when the other one has ended
  *
- * A warp arrives by one of its threads, after __syncwarp. Where the compiler knows that the warp is together it makes no
+ * A warp arrives by one or a few of its threads, after __syncwarp. Where the compiler knows that the warp is together it makes no
  * instruction of that, and racecheck, which sees machine code alone, takes what the other threads wrote for not published.
  * For it CUDA_EACH_ARRIVES makes every thread arrive.
  */
