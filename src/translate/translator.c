@@ -419,14 +419,6 @@ static status refuse(const translator *t, const image *in, size_t pixels, double
                      text_bytes(there + (double)pixels * bytes, there_text, sizeof there_text));
 }
 
-status translator_check_writing(const translator *t, const image *in, double bytes, error *err)
-{
-    size_t pixels = in->width * in->height;
-    bytes += result_bytes;
-    if (allowed(t, pixels, bytes) >= 0 && available(t, pixels, bytes) >= 0) return STATUS_OK;
-    return refuse(t, in, pixels, bytes, 0, err);
-}
-
 /* Bytes that the program for the picture as a whole takes at least. */
 static status measure_whole(translator *t, size_t width, size_t height, double *bytes, error *err)
 {
@@ -442,6 +434,35 @@ static large_network strips_of(const translator *t, size_t width, size_t height)
     return (large_network){.backend = t->backend, .generator = &t->generator, .weights = t->weights, .width = width,
                            .height = height, .precision = t->precision, .stop = t->limits.stop,
                            .progressed = t->limits.progressed, .context = t->limits.context};
+}
+
+/* What translating takes at least, of programs and for the picture. width, height: padded. */
+static status least_bytes(translator *t, size_t width, size_t height, double *bytes, error *err)
+{
+    double pixels = (double)width * (double)height;
+    if (model_generator_is_unet(&t->generator)) {
+        TRY(measure_whole(t, width, height, bytes, err));
+        *bytes += pixels * whole_bytes(t);
+        return STATUS_OK;
+    }
+    large_network network = strips_of(t, width, height);
+    large_plan plan;
+    status planned = large_plan_create(&network, 0, &plan, err); /* too little for any: it tells the least */
+    if (planned == STATUS_OK || plan.bytes <= 0) return planned;
+    *bytes = plan.bytes + pixels * picture_bytes;
+    return STATUS_OK;
+}
+
+/* A limit that is told allows translating, too: who raises it is not refused again. */
+status translator_check_writing(translator *t, const image *in, double bytes, error *err)
+{
+    size_t width = in->width, height = in->height, pixels = width * height;
+    bytes += result_bytes;
+    if (allowed(t, pixels, bytes) >= 0 && available(t, pixels, bytes) >= 0) return STATUS_OK;
+    double least = 0;
+    padded_size(&t->generator, &width, &height);
+    TRY(least_bytes(t, width, height, &least, err));
+    return refuse(t, in, pixels, bytes, fmax(0, least - (double)pixels * bytes), err);
 }
 
 /* Programs give way to a picture in strips, but where these find more of a device's own memory than the limits let them use. */
@@ -488,18 +509,9 @@ static status least_memory(translator *t, size_t width, size_t height, double *b
     TRY(declare_weights(t, err));
     TRY(nn_parameters_allocate(t->weights, t->backend, 0, err));
     padded_size(&t->generator, &width, &height);
-    size_t pixels = width * height;
-    if (model_generator_is_unet(&t->generator)) {
-        double need;
-        TRY(measure_whole(t, width, height, &need, err));
-        *bytes = least_limit(t, pixels, whole_bytes(t), need);
-        return STATUS_OK;
-    }
-    large_network network = strips_of(t, width, height);
-    large_plan plan;
-    status planned = large_plan_create(&network, 0, &plan, err); /* too little for any: it tells the least */
-    if (planned == STATUS_OK || plan.bytes <= 0) return planned;
-    *bytes = least_limit(t, pixels, picture_bytes, plan.bytes);
+    double need;
+    TRY(least_bytes(t, width, height, &need, err));
+    *bytes = least_limit(t, 0, 0, need);
     return STATUS_OK;
 }
 

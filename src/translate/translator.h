@@ -47,7 +47,7 @@ void translator_limit(translator *t, const translator_limits *limits);
 double translator_idle_bytes(const translator *t);
 /* STATUS_NO_MEMORY when a result as large as `in`, and `bytes` for each of its pixels to write it with, are more than the
  * limits allow or than there is. */
-status translator_check_writing(const translator *t, const image *in, double bytes, error *err);
+status translator_check_writing(translator *t, const image *in, double bytes, error *err);
 
 /* The max_memory that a picture of this size, without alpha, needs at least: in strips, but for a U-Net. Memory for the
  * generator's weights is asked from the backend; nothing is run. */

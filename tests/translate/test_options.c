@@ -239,5 +239,32 @@ static void refuses_what_cannot_be_written(test *t)
     run_end(&r);
 }
 
-TEST_MAIN(TEST(refuses_what_cannot_be_written), TEST(resizes), TEST(keeps_to_the_limit), TEST(writes_webp),
+/* Of what a message asks for, in bytes; 0 where it asks for none. */
+static size_t asked_for(const char *lines)
+{
+    const char *words = "needs --max-memory of ", *found = strstr(lines, words);
+    char *unit;
+    if (!found) return 0;
+    double number = strtod(found + strlen(words), &unit);
+    return (size_t)(number * (strncmp(unit, " GiB", 4) == 0 ? 1 << 30 : strncmp(unit, " MiB", 4) == 0 ? 1 << 20 : 0));
+}
+
+/* Who raises the limit to what a refusal asks for is not refused again. */
+static void asks_for_what_suffices(test *t)
+{
+    static const image_format formats[] = {IMAGE_WEBP, IMAGE_PNG, IMAGE_JPEG};
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        run r = run_begin(5);
+        fixture_picture(&r.f, fixture_path(&r.f, "in/a.png"), 1600, 1200, 1);
+        r.request.max_memory = 48 << 20;
+        r.request.format = formats[i];
+        CHECK(t, translate(&r, "in", NULL, "out") == STATUS_FAILED);
+        r.request.max_memory = asked_for(r.lines);
+        CHECK(t, r.request.max_memory > 0);
+        REQUIRE_OK(t, translate(&r, "in", NULL, "out"), r.f.err);
+        run_end(&r);
+    }
+}
+
+TEST_MAIN(TEST(refuses_what_cannot_be_written), TEST(asks_for_what_suffices), TEST(resizes), TEST(keeps_to_the_limit), TEST(writes_webp),
           TEST(tells_precisions_apart), TEST(keeps_alpha_and_profile), TEST(flattens_for_jpeg), TEST(sheets_show_alpha))
