@@ -4,6 +4,7 @@
 # make bench-scaling  the same as the work grows: by side, batch, threads, size of the data set
 # make check-cuda   tests of the CUDA backend on this machine's GPU; needs gcc, make and nvcc, no other library
 # make bench-cuda   its training steps and translations timed, beside PyTorch where there is one
+# make check-arrivals   kernels as racecheck sees them (src/nn/cuda/bulk.h), on the emulated device
 # make lint       compiler warnings as errors, cppcheck, the include table
 # make fuzz       SECONDS=20 TARGET=image (all): libFuzzer with clang over tests/fuzz
 # make bench      times training and translation, beside PyTorch where there is one

@@ -6,9 +6,9 @@
  * PRECISION: fp32, tf32 or bf16. Pictures begin as bytes on the host and losses or pictures end there. "seconds": from the
  * end of one repetition to the end of the next where each begins before the one before it ends, as training and translating
  * a folder do it; "alone": of one that begins when the one before has ended. The medians of those that are timed; some come
- * first that are not, in which algorithms are chosen and the programs recorded. Memory is what is in use on the whole device
- * ("bytes") and what is free there ("free") at the end, when nothing has been released. A profiler that waits for
- * cudaProfilerStart (ncu --profile-from-start off) sees the timed ones alone.
+ * first that are not, in which algorithms are chosen and the programs recorded. "free": bytes that are free on the whole
+ * device at the end, when nothing has been released. A profiler that waits for cudaProfilerStart (ncu --profile-from-start
+ * off) sees the timed ones alone.
  */
 #include <cuda_profiler_api.h>
 #include <cuda_runtime_api.h>
@@ -158,17 +158,13 @@ static status bench_translate(bench *b, nn_backend *backend, error *err)
     return result;
 }
 
-/* The backend's functions, with a look at the device's memory before each release: what is in use then, at most, and what
- * is free, at least. */
-static size_t peak, least_free = SIZE_MAX;
+/* The backend's functions, with a look at the device's memory before each release: what is free then, at least. */
+static size_t least_free = SIZE_MAX;
 static const nn_backend_interface *inner;
 static void release_watched(nn_backend *backend, void *memory)
 {
     size_t available = 0, total = 0;
-    if (cudaMemGetInfo(&available, &total) == cudaSuccess) {
-        if (total - available > peak) peak = total - available;
-        if (available < least_free) least_free = available;
-    }
+    if (cudaMemGetInfo(&available, &total) == cudaSuccess && available < least_free) least_free = available;
     inner->release(backend, memory);
 }
 
@@ -211,9 +207,9 @@ int main(int argc, char **argv)
     if (result == STATUS_OK) {
         qsort(b.seconds, (size_t)b.count, sizeof *b.seconds, ascending);
         qsort(b.alone, (size_t)b.count, sizeof *b.alone, ascending);
-        printf("{\"seconds\": %.6f, \"least\": %.6f, \"alone\": %.6f, \"bytes\": %zu, \"free\": %zu, \"arena\": %zu, "
-               "\"operations\": %.6g, \"device\": \"%s\"}\n", b.seconds[b.count / 2], b.seconds[0], b.alone[b.count / 2],
-               peak, least_free, b.arena, b.operations, backend->device_name);
+        printf("{\"seconds\": %.6f, \"least\": %.6f, \"alone\": %.6f, \"free\": %zu, \"arena\": %zu, \"operations\": %.6g, "
+               "\"device\": \"%s\"}\n", b.seconds[b.count / 2], b.seconds[0], b.alone[b.count / 2], least_free, b.arena,
+               b.operations, backend->device_name);
     } else {
         fprintf(stderr, "bench_gpu: %s\n", err.message);
     }

@@ -208,9 +208,8 @@ class Bench:
         self.path = None
 
     def own_share(self, found):
-        """"bytes" becomes what the process alone had, which is gone now; left out where that cannot be told."""
+        """With "bytes", what the process alone had, which is gone now, in place of "free"; without where that cannot be told."""
         now, least = self.memory.free(), found.pop("free", None)
-        found.pop("bytes", None)
         if now is not None and least is not None:
             found["bytes"] = now - least
         return found

@@ -259,8 +259,8 @@ def measured(v, function, copies, stream, count):
         torch.backends.cudnn.benchmark = benchmark
         run = captured(function, stream) if v.captured else function
         result = timed(*repetition(run, copies), count)
-        free, total = torch.cuda.mem_get_info()
-        found.append(result | {"bytes": total - free, "free": free, "cudnn_benchmark": benchmark})
+        free, _ = torch.cuda.mem_get_info()
+        found.append(result | {"free": free, "cudnn_benchmark": benchmark})
         del run
         torch.cuda.empty_cache()
     return min(found, key=lambda f: f["seconds"])

@@ -453,7 +453,6 @@ static status least_bytes(translator *t, size_t width, size_t height, double *by
     return STATUS_OK;
 }
 
-/* A limit that is told allows translating, too: who raises it is not refused again. */
 status translator_check_writing(translator *t, const image *in, double bytes, error *err)
 {
     size_t width = in->width, height = in->height, pixels = width * height;

@@ -46,7 +46,7 @@ void translator_limit(translator *t, const translator_limits *limits);
 /* Bytes that the process takes while a picture is read and none is translated, beside those that reading takes. */
 double translator_idle_bytes(const translator *t);
 /* STATUS_NO_MEMORY when a result as large as `in`, and `bytes` for each of its pixels to write it with, are more than the
- * limits allow or than there is. */
+ * limits allow or than there is. The limit that it asks for suffices to translate as well. */
 status translator_check_writing(translator *t, const image *in, double bytes, error *err);
 
 /* The max_memory that a picture of this size, without alpha, needs at least: in strips, but for a U-Net. Memory for the

@@ -26,7 +26,8 @@ $(CUDA_CHECKS:%=$(BUILD)/tests/cuda/%): $(BUILD)/tests/cuda/%: tests/cuda/%.c $(
 	$(CXX) $(SANITIZER) -fopenmp -o $@ $@.o $(EMULATED) $(SAFETENSORS_OBJECTS) $(GPU_LIBRARY) $(LDLIBS)
 
 # A machine with such a GPU has AVX2, if it is an x86: the plain convolutions take half as long.
-build/gpu/tests/cuda/plain_conv.o build/race/tests/cuda/plain_conv.o: ALL_CFLAGS += $(if $(filter v3,$(ISAS)),$(ISA_v3) -ffp-contract=fast)
+build/gpu/tests/cuda/plain_conv.o build/race/tests/cuda/plain_conv.o: \
+    ALL_CFLAGS += $(if $(filter v3,$(ISAS)),$(ISA_v3) -ffp-contract=fast)
 
 NVCC_LINK = $(NVCC) -cudart static -Xlinker -rpath,$(patsubst %/bin/nvcc,%/lib64,$(realpath $(NVCC))) \
     -Xlinker --gc-sections
